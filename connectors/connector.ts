@@ -1,0 +1,215 @@
+// The contract of connectors: a light spec, and what `open` gives. Connectors know nothing of Temporal.
+
+import type { z } from "zod";
+import type { Json } from "../core/json.ts";
+import type { Batch, Column, Position } from "./batch.ts";
+
+export type Role = "source" | "destination" | "sql" | "publish" | "http";
+
+/** What a connector gets from its host. Everything that lasts stops within seconds of `signal` and rejects with its reason. */
+export interface ConnectorContext {
+  readonly signal: AbortSignal;
+  readonly log: Log;
+  /** Says that it lives; call at least every few seconds in loops that do not yield batches. */
+  readonly progress: () => void;
+  /** A folder for temporary files of this opening; removed by the host. */
+  readonly tempDir: string;
+  /** Relative paths in configurations are resolved against it. */
+  readonly baseDir: string;
+}
+
+export interface Log {
+  debug(fields: Readonly<Record<string, unknown>>, message: string): void;
+  info(fields: Readonly<Record<string, unknown>>, message: string): void;
+  warn(fields: Readonly<Record<string, unknown>>, message: string): void;
+}
+
+/** Facts that can be known without connecting. */
+export interface Capabilities {
+  /** Source: streams can be read from a cursor column, or go on by themselves (`always`: topics, new objects). */
+  readonly incremental?: "cursor" | "always" | "never";
+  /** Source: a broken load goes on from its last committed position instead of from the start. */
+  readonly resumable?: boolean;
+  /** Destination: modes that it can do. */
+  readonly modes?: readonly WriteMode[];
+  /** Destination: rows, receipt and position become visible in one step. */
+  readonly transactional?: boolean;
+}
+
+export interface ConnectorSpec<Config extends z.ZodObject = z.ZodObject> {
+  /** Unique, kebab-case, as written in `POST /v1/connections`. */
+  readonly kind: string;
+  readonly title: string;
+  readonly description: string;
+  readonly roles: readonly Role[];
+  /** Strict object schema; secret fields are made with `secret()`. */
+  readonly config: Config;
+  /** Source role: keys of a transfer's `from` beside connection, stream, query, cursor, key, lookback. */
+  readonly sourceOptions?: z.ZodObject;
+  /** Destination role: keys of a transfer's or publish's `to` beside connection, table, mode, key, schema. */
+  readonly targetOptions?: z.ZodObject;
+  /** Publish role: keys of `publish` beside connection, query, params, to. */
+  readonly publishOptions?: z.ZodObject;
+  readonly capabilities: Capabilities;
+  /** Lines of Markdown for the reference page: type tables, limits, what it refuses. */
+  readonly notes?: string;
+  /** Opens nothing that it does not need yet; imports its driver here, never at the top of the file. */
+  open(config: z.output<Config>, context: ConnectorContext): Promise<Connector>;
+}
+
+/** What `open` gives: always a check, and the interfaces of the roles that the spec names. */
+export interface Connector extends AsyncDisposable {
+  /** One cheap round trip. Throws DownbeatError: …_AUTH, …_UNAVAILABLE, CONNECTION_INVALID. */
+  check(): Promise<void>;
+  readonly source?: Source;
+  readonly destination?: Destination;
+  readonly sql?: SqlWarehouse;
+  readonly publisher?: Publisher;
+  readonly http?: HttpCaller;
+}
+
+// ---- sources
+
+export interface StreamInfo {
+  readonly name: string;
+  readonly key?: readonly string[];
+  readonly columns: readonly Column[];
+}
+
+export interface StreamRequest {
+  /** Table, topic, prefix or glob, endpoint: as the definition writes it. */
+  readonly stream: string;
+  /** Source-specific options, parsed by `sourceOptions`. */
+  readonly options: Readonly<Record<string, unknown>>;
+  /** Cursor column: read in (cursor, key) order, up to `bounds`. */
+  readonly cursor?: string;
+  /** Key columns that break ties of equal cursor values; default: the stream's own primary key. */
+  readonly key?: readonly string[];
+  /** Milliseconds to go back behind the position of the last run (merge only). */
+  readonly lookbackMs?: number;
+  /** What to do with a NULL in the cursor column. */
+  readonly nullCursor: "fail" | "dead_letter";
+  /** True when `position` comes from an earlier run (so `lookbackMs` applies), false when this load is being resumed. */
+  readonly newRun: boolean;
+  /** Read on from here; null = from the beginning. */
+  readonly position: Position | null;
+  /** The fixed upper end, as `bounds` gave it when the load began; null where the source has none. */
+  readonly bounds: Json;
+  /** Which of these items has the destination taken in already? Only for sources that yield `items`. */
+  readonly seen: (items: readonly string[]) => Promise<ReadonlySet<string>>;
+}
+
+export interface Source {
+  discover(): Promise<readonly StreamInfo[]>;
+  /**
+   * Fixes the upper end of a load before anything is read (largest cursor, end offsets, list of objects); a resumed load is given the first answer again.
+   * Keep it small (a few KB): it is stored with the load.
+   */
+  bounds?(request: Omit<StreamRequest, "bounds">): Promise<Json>;
+  /**
+   * Yields batches of about 16 MB or 100,000 rows, whichever comes first, in a stable order.
+   * Promise: reading from a batch's `position` yields exactly the rows that follow it, up to the same bounds.
+   * An empty stream yields one batch without rows, so that the destination learns the columns.
+   */
+  read(request: StreamRequest): AsyncIterable<Batch>;
+}
+
+// ---- destinations
+
+export type WriteMode = "append" | "merge" | "replace";
+/** What happens to columns that the table does not have: add them, refuse them, leave them out. */
+export type SchemaPolicy = "evolve" | "freeze" | "discard";
+
+export interface LoadTarget {
+  /** Names the flow for ever: pipeline, task and stream. Rows of one key never mix with another's bookkeeping. */
+  readonly key: string;
+  /** The run (or first run of a chain of reruns) that this load belongs to. */
+  readonly origin: string;
+  /** Whether the position of an earlier origin is where this one starts. */
+  readonly incremental: boolean;
+  /** "table" or "schema.table". */
+  readonly table: string;
+  readonly mode: WriteMode;
+  /** Merge only: rows of the same key replace each other; the last one wins. */
+  readonly keyColumns: readonly string[];
+  readonly schema: SchemaPolicy;
+  readonly options: Readonly<Record<string, unknown>>;
+  /** Called with named boundaries; off by default, used to kill the process at a chosen place. */
+  readonly failpoint: Failpoint;
+}
+
+export type FailpointName = "before-commit" | "between-rows-and-cursor" | "within-commit" | "after-commit" | "between-staging-and-swap";
+export type Failpoint = (name: FailpointName) => Promise<void>;
+
+export interface ResumePoint {
+  /** This origin's load has ended already: nothing is left to do. */
+  readonly done: boolean;
+  /** True when no chunk of this origin is committed yet. */
+  readonly newRun: boolean;
+  readonly position: Position | null;
+  /** As given to `begin` by an earlier attempt of this origin; undefined = not begun. */
+  readonly bounds: Json | undefined;
+  /** What this origin has committed so far. */
+  readonly rows: number;
+  readonly bytes: number;
+  readonly deadLetters: number;
+}
+
+export interface Destination {
+  /** Creates the bookkeeping where it is missing and reads the resume point. Takes no lock that outlives a dead process. */
+  openLoad(target: LoadTarget): Promise<Load>;
+}
+
+/**
+ * One attempt of a load. begin → (write* → commit)* → finish.
+ * Promises: commit makes rows, dead letters, items, receipt and position visible in one step or not at all; it compares and sets the load's sequence number,
+ * and throws LOAD_FENCED when another attempt has moved it. Replace writes to staging and swaps in finish. Disposing without finish leaves only what was committed.
+ */
+export interface Load extends AsyncDisposable {
+  readonly resume: ResumePoint;
+  begin(bounds: Json): Promise<void>;
+  /** Takes the batch over; resolves when the next one is welcome. Creates or evolves the table. Rejects in the batch go to the dead-letter table. */
+  write(batch: Batch): Promise<void>;
+  /** Ends the chunk that began after the last commit. `position` is where a resumed load goes on. */
+  commit(position: Position | null): Promise<void>;
+  /** Ends the load, also one without rows. */
+  finish(): Promise<void>;
+  seen(items: readonly string[]): Promise<ReadonlySet<string>>;
+}
+
+// ---- warehouses that run SQL
+
+export interface SqlWarehouse {
+  /** Runs one or more statements in one transaction where the system can. Gives the affected rows of the last one. */
+  execute(sql: string, params?: Readonly<Record<string, Json>>): Promise<{ readonly rowsAffected: number | null }>;
+  /** One query; `:name` parameters are bound, never spliced. */
+  query(sql: string, params?: Readonly<Record<string, Json>>): AsyncIterable<Batch>;
+  /** Quotes an identifier or a dotted name. */
+  quote(name: string): string;
+}
+
+// ---- activation
+
+export interface PublishRequest {
+  /** Names this delivery for ever: run, task. Message n of it carries the key `${key}/${n}`, the same on every repetition. */
+  readonly key: string;
+  readonly options: Readonly<Record<string, unknown>>;
+}
+
+export interface Publisher {
+  publish(
+    batches: AsyncIterable<Batch>,
+    request: PublishRequest,
+  ): Promise<{ readonly rows: number; readonly bytes: number; readonly messages: number }>;
+}
+
+export interface HttpCaller {
+  call(request: {
+    readonly method: string;
+    readonly path?: string;
+    readonly headers?: Readonly<Record<string, string>>;
+    readonly query?: Readonly<Record<string, string>>;
+    readonly body?: Json;
+    readonly idempotencyKey: string;
+  }): Promise<{ readonly status: number; readonly body: Json }>;
+}

@@ -1,0 +1,24 @@
+// Limits, Temporal's and ours, each with its reason or source.
+
+export const LIMITS = {
+  /** Tasks written in one definition (semantics.md). */
+  tasks: 5_000,
+  /** A request body: definitions are text; 4 MB holds 5,000 tasks with room. */
+  bodyBytes: 4 * 1024 * 1024,
+  /** An inline task output; larger ones are refused until they can go by reference. */
+  outputBytes: 4 * 1024,
+  /** Params travel in the workflow's input. */
+  paramsBytes: 64 * 1024,
+  /** All outputs that one run keeps inline, so that its state stays far under Temporal's 2 MB payload limit. */
+  outputsBytesPerRun: 1024 * 1024,
+  /** The plan's graph in the workflow's input. Temporal's payload error limit is 2 MB: https://docs.temporal.io/cloud/limits */
+  planBytes: 1_500 * 1024,
+  /** An error's message and details in Temporal's history, which cuts failures at 4 KB in mutable state. */
+  errorBytes: 3 * 1024,
+  /** Temporal suggests continue-as-new at 4,096 events; about 3.3 events an activity. */
+  historyEvents: 4_096,
+  /** Activities in flight in one workflow: pending activities are capped at 2,000 and advised below 500. */
+  activitiesInFlight: 200,
+  idLength: 128,
+  expressionLength: 4_096,
+} as const;

@@ -1,0 +1,28 @@
+// Two projects: `unit` needs no server, `integration` gets real servers from test/global-setup.ts.
+import { defineConfig } from "vitest/config";
+
+const integration = [
+  "test/integration/**/*.test.ts",
+  "test/workflow/**/*.test.ts",
+  "test/replay/**/*.test.ts",
+  "test/contract/**/*.test.ts",
+  "test/e2e/**/*.test.ts",
+];
+
+export default defineConfig({
+  test: {
+    projects: [
+      { test: { name: "unit", include: ["test/**/*.test.ts"], exclude: integration, testTimeout: 30_000 } },
+      {
+        test: {
+          name: "integration",
+          include: integration,
+          globalSetup: ["test/global-setup.ts"],
+          testTimeout: 120_000,
+          hookTimeout: 120_000,
+          maxWorkers: 2,
+        },
+      },
+    ],
+  },
+});

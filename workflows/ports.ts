@@ -1,0 +1,65 @@
+// What workflows need of activities: the closed set of verbs. activities/ implements it; names and shapes are a wire contract.
+
+import type { Json, JsonObject } from "../core/json.ts";
+import type { RunChanges, TaskResult } from "../core/run-changes.ts";
+
+/** Facts of the run that expressions may read as `run`. */
+export interface RunFacts {
+  readonly id: string;
+  /** The first run of a chain of reruns: exactly-once keys use it, never the attempt. */
+  readonly origin: string;
+  readonly pipeline: string;
+  readonly version: number;
+  readonly trigger: string;
+  /** ISO 8601 UTC: when it was triggered. */
+  readonly triggeredAt: string;
+}
+
+/** One attempt of one task. The configuration is looked up by `planHash` and task id and cached by the worker. */
+export interface TaskCall {
+  readonly run: RunFacts;
+  readonly planHash: string;
+  readonly taskId: string;
+  /** From 1; lost attempts not counted. */
+  readonly attempt: number;
+  readonly params: JsonObject;
+  /** Outputs and statuses of the tasks that the configuration's expressions read. */
+  readonly tasks: Readonly<Record<string, { readonly status: string; readonly output: Json }>>;
+  readonly timeoutMs: number;
+}
+
+/** A cheap look at a connection, made on a worker since the API opens no drivers. */
+export interface InspectCall {
+  readonly connection: string;
+}
+
+export interface DiscoveredColumn {
+  readonly name: string;
+  readonly type: string;
+  readonly nullable: boolean;
+}
+
+export interface DiscoveredStream {
+  readonly name: string;
+  readonly key?: readonly string[];
+  readonly columns: readonly DiscoveredColumn[];
+}
+
+export interface InspectResult {
+  readonly ok: boolean;
+  readonly error?: { readonly code: string; readonly message: string };
+  readonly streams?: readonly DiscoveredStream[];
+  readonly milliseconds: number;
+}
+
+export interface DagActivities {
+  transfer(call: TaskCall): Promise<TaskResult>;
+  sql(call: TaskCall): Promise<TaskResult>;
+  http(call: TaskCall): Promise<TaskResult>;
+  check(call: TaskCall): Promise<TaskResult>;
+  publish(call: TaskCall): Promise<TaskResult>;
+  /** Applies a batch of state changes to the store; safe to repeat. */
+  recordRun(changes: RunChanges): Promise<void>;
+  checkConnection(call: InspectCall): Promise<InspectResult>;
+  discoverConnection(call: InspectCall): Promise<InspectResult>;
+}
