@@ -79,6 +79,8 @@ export interface StreamInfo {
 export interface StreamRequest {
   /** Table, topic, prefix or glob, endpoint: as the definition writes it. */
   readonly stream: string;
+  /** A query of the user's instead of a stream; then `stream` is only its name. Sources that take none refuse it with SOURCE_OPTIONS_INVALID. */
+  readonly query?: string;
   /** Source-specific options, parsed by `sourceOptions`. */
   readonly options: Readonly<Record<string, unknown>>;
   /** Cursor column: read in (cursor, key) order, up to `bounds`. */
