@@ -1,0 +1,109 @@
+// Moves one load from a source to a destination: resume point → fixed bounds → batches → chunks → end.
+
+import type { Batch, Reject } from "../connectors/batch.ts";
+import type { Load, Source, StreamRequest } from "../connectors/connector.ts";
+import { DownbeatError } from "../core/errors.ts";
+
+/** A chunk ends at the first resumable place after this many rows or bytes: a natural unit of receipt and of work lost by a crash. */
+const CHUNK_ROWS = 200_000;
+const CHUNK_BYTES = 64 * 1024 * 1024;
+
+export interface LoadFigures {
+  readonly rows: number;
+  readonly bytes: number;
+  readonly deadLetters: number;
+  /** Chunks that this attempt committed. */
+  readonly chunks: number;
+}
+
+export interface MoveOptions {
+  readonly source: Source;
+  readonly load: Load;
+  readonly request: Omit<StreamRequest, "newRun" | "position" | "bounds" | "seen">;
+  /** Rows that may be diverted to the dead-letter table before the load fails; 0 = the first one fails it. */
+  readonly maxDeadLetters: number;
+  readonly signal: AbortSignal;
+  readonly progress: (figures: LoadFigures) => void;
+}
+
+export const moveLoad = async (options: MoveOptions): Promise<LoadFigures> => {
+  const { source, load, signal } = options;
+  const { resume } = load;
+  let figures: LoadFigures = { rows: resume.rows, bytes: resume.bytes, deadLetters: resume.deadLetters, chunks: 0 };
+  if (resume.done) return figures;
+
+  const request = {
+    ...options.request,
+    newRun: resume.newRun,
+    position: resume.position,
+    seen: (items: readonly string[]) => load.seen(items),
+  };
+  let bounds = resume.bounds;
+  if (bounds === undefined) {
+    bounds = (await source.bounds?.(request)) ?? null;
+    await load.begin(bounds);
+  }
+
+  let chunk = { rows: 0, bytes: 0, open: false };
+  const commit = async (position: Batch["position"]): Promise<void> => {
+    await load.commit(position);
+    chunk = { rows: 0, bytes: 0, open: false };
+    figures = { ...figures, chunks: figures.chunks + 1 };
+  };
+  let lastPosition: Batch["position"] = null;
+  for await (const batch of readAhead(source.read({ ...request, bounds }))) {
+    signal.throwIfAborted();
+    const rejects = batch.rejects ?? [];
+    const deadLetters = figures.deadLetters + rejects.length;
+    refuseOverLimit(options, rejects, deadLetters);
+    await load.write(batch);
+    figures = { ...figures, rows: figures.rows + batch.rows, bytes: figures.bytes + batch.bytes, deadLetters };
+    chunk = { rows: chunk.rows + batch.rows, bytes: chunk.bytes + batch.bytes, open: true };
+    lastPosition = batch.position;
+    if (lastPosition !== null && (chunk.rows >= CHUNK_ROWS || chunk.bytes >= CHUNK_BYTES)) await commit(lastPosition);
+    options.progress(figures);
+  }
+  signal.throwIfAborted();
+  if (chunk.open) await commit(lastPosition);
+  await load.finish();
+  return figures;
+};
+
+const refuseOverLimit = ({ request, maxDeadLetters }: MoveOptions, rejects: readonly Reject[], total: number): void => {
+  const [first] = rejects;
+  if (first === undefined || total <= maxDeadLetters) return;
+  const what = `${request.stream}: ${first.where}: ${first.reason}`;
+  if (maxDeadLetters === 0) {
+    throw new DownbeatError(first.code, `${what}; repair the row, or let the task divert such rows with dead_letters.max_rows`);
+  }
+  throw new DownbeatError(
+    "DEAD_LETTER_LIMIT",
+    `${total} rows refused, ${maxDeadLetters} allowed (dead_letters.max_rows); the last: ${what}`,
+    {
+      details: { refused: total, allowed: maxDeadLetters },
+    },
+  );
+};
+
+/** Asks for the next batch while the current one is being written: source and destination work side by side, at most one batch apart. */
+async function* readAhead(batches: AsyncIterable<Batch>): AsyncGenerator<Batch> {
+  const iterator = batches[Symbol.asyncIterator]();
+  const next = (): Promise<IteratorResult<Batch>> => {
+    const promise = iterator.next();
+    // A failure is thrown when its turn comes; until then it must not count as unhandled.
+    promise.catch(() => undefined);
+    return promise;
+  };
+  let pending = next();
+  try {
+    for (;;) {
+      const result = await pending;
+      if (result.done === true) return;
+      pending = next();
+      yield result.value;
+    }
+  } finally {
+    await pending.catch(() => undefined);
+    await iterator.return?.();
+  }
+}

@@ -1,0 +1,24 @@
+// Checks a task's connector-specific options after their expressions were evaluated.
+
+import { DownbeatError } from "../core/errors.ts";
+import type { OpenedConnection } from "./connections.ts";
+
+export const parseOptions = (
+  opened: OpenedConnection,
+  schema: "sourceOptions" | "targetOptions" | "publishOptions",
+  options: Readonly<Record<string, unknown>>,
+): Readonly<Record<string, unknown>> => {
+  const parser = opened.spec[schema];
+  const names = Object.keys(options);
+  if (parser === undefined) {
+    if (names.length === 0) return {};
+    throw new DownbeatError(
+      "SOURCE_OPTIONS_INVALID",
+      `connection "${opened.name}" (${opened.spec.kind}) takes no further options, but got: ${names.join(", ")}`,
+    );
+  }
+  const parsed = parser.safeParse(options);
+  if (parsed.success) return parsed.data;
+  const faults = parsed.error.issues.map((issue) => `${issue.path.join(".") || "options"}: ${issue.message}`).join("; ");
+  throw new DownbeatError("SOURCE_OPTIONS_INVALID", `options for connection "${opened.name}" (${opened.spec.kind}): ${faults}`);
+};

@@ -1,0 +1,111 @@
+// The transfer verb: opens source and destination and moves one stream exactly once in effect.
+
+import type { LoadTarget, SchemaPolicy, WriteMode } from "../connectors/connector.ts";
+import { parseDuration } from "../core/duration.ts";
+import { DownbeatError } from "../core/errors.ts";
+import { loadKey } from "../core/ids.ts";
+import { openFor, renderedConfig, type Verb, type VerbDeps } from "./verb.ts";
+import { roleOf, type OpenedConnection } from "./connections.ts";
+import { moveLoad } from "./move-load.ts";
+import { parseOptions } from "./options.ts";
+
+export interface TransferConfig {
+  readonly from: {
+    readonly connection: string;
+    readonly stream?: string;
+    readonly query?: string;
+    readonly cursor?: string;
+    readonly key?: readonly string[];
+    readonly lookback?: string | number;
+    readonly null_cursor?: "fail" | "dead_letter";
+    readonly [option: string]: unknown;
+  };
+  readonly to: {
+    readonly connection: string;
+    readonly table: string;
+    readonly mode?: WriteMode;
+    readonly key?: readonly string[];
+    readonly schema?: SchemaPolicy;
+    readonly [option: string]: unknown;
+  };
+  readonly dead_letters?: { readonly max_rows?: number };
+}
+
+export const createTransfer = (deps: VerbDeps): Verb => {
+  return async (call, context) => {
+    const config = await renderedConfig<TransferConfig>(deps, call);
+    const { connection: fromName, stream, query, cursor, key, lookback, null_cursor, ...sourceOptions } = config.from;
+    await using from = await openFor(deps, fromName, context);
+    await using to = await openFor(deps, config.to.connection, context);
+    const source = roleOf(from, "source");
+    const streamName = stream ?? "query";
+    const target = loadTarget(config, call.run, call.taskId, streamName, isIncremental(from, cursor), to, deps);
+    await using load = await roleOf(to, "destination").openLoad(target);
+
+    const started = performance.now();
+    const figures = await moveLoad({
+      source,
+      load,
+      request: {
+        stream: streamName,
+        ...(query === undefined ? {} : { query }),
+        options: parseOptions(from, "sourceOptions", sourceOptions),
+        ...(cursor === undefined ? {} : { cursor }),
+        ...(key === undefined ? {} : { key }),
+        ...(lookback === undefined ? {} : { lookbackMs: lookbackMs(lookback) }),
+        nullCursor: null_cursor ?? "fail",
+      },
+      maxDeadLetters: config.dead_letters?.max_rows ?? 0,
+      signal: context.signal,
+      progress: context.heartbeat,
+    });
+    const seconds = Math.round(performance.now() - started) / 1000;
+    context.log.info({ ...figures, seconds, stream: streamName, table: config.to.table }, "load finished");
+    return {
+      output: {
+        stream: streamName,
+        table: config.to.table,
+        mode: target.mode,
+        rows: figures.rows,
+        bytes: figures.bytes,
+        dead_letters: figures.deadLetters,
+      },
+      metrics: { rows: figures.rows, bytes: figures.bytes, deadLetters: figures.deadLetters, seconds },
+    };
+  };
+};
+
+const isIncremental = (from: OpenedConnection, cursor: string | undefined): boolean =>
+  cursor !== undefined || from.spec.capabilities.incremental === "always";
+
+const lookbackMs = (lookback: string | number): number => {
+  const milliseconds = typeof lookback === "number" ? lookback : parseDuration(lookback);
+  if (milliseconds === undefined) {
+    throw new DownbeatError("SOURCE_OPTIONS_INVALID", `from.lookback is "${lookback}", which is not a duration; write "PT1H" or "1h"`);
+  }
+  return milliseconds;
+};
+
+const loadTarget = (
+  config: TransferConfig,
+  run: { readonly pipeline: string; readonly origin: string },
+  taskId: string,
+  stream: string,
+  incremental: boolean,
+  to: OpenedConnection,
+  deps: VerbDeps,
+): LoadTarget => {
+  const { connection: _, table, mode = "append", key = [], schema = "evolve", ...options } = config.to;
+  return {
+    key: loadKey(run.pipeline, taskId, stream),
+    origin: run.origin,
+    // Replace builds the whole table anew, whatever was read before.
+    incremental: incremental && mode !== "replace",
+    table,
+    mode,
+    keyColumns: key,
+    schema,
+    options: parseOptions(to, "targetOptions", options),
+    failpoint: deps.failpoint,
+  };
+};
