@@ -1,0 +1,24 @@
+// Ids that cross systems, built and parsed in one place: workflow ids, load keys, delivery keys, the default task queue.
+
+export const DEFAULT_QUEUE = "downbeat";
+
+const RUN_PREFIX = "downbeat/run/";
+
+/** The workflow id of a run: readable in Temporal's UI, unique, and what makes a trigger idempotent. */
+export const runWorkflowId = (pipeline: string, runId: string): string => `${RUN_PREFIX}${pipeline}/${runId}`;
+
+export const parseRunWorkflowId = (workflowId: string): { readonly pipeline: string; readonly runId: string } | undefined => {
+  if (!workflowId.startsWith(RUN_PREFIX)) return undefined;
+  const [pipeline, runId, ...rest] = workflowId.slice(RUN_PREFIX.length).split("/");
+  return pipeline && runId && rest.length === 0 ? { pipeline, runId } : undefined;
+};
+
+/** A look at a connection; `unique` keeps looks at the same connection apart. */
+export const inspectWorkflowId = (kind: "check" | "discover", connection: string, unique: string): string =>
+  `downbeat/${kind}/${connection}/${unique}`;
+
+/** Names the flow of one stream through one task for ever: the key of its bookkeeping in the destination. */
+export const loadKey = (pipeline: string, taskId: string, stream: string): string => `${pipeline}/${taskId}/${stream}`;
+
+/** Names what one task of one run delivers: the same on every repetition, so that receivers can tell. */
+export const deliveryKey = (originRunId: string, taskId: string): string => `${originRunId}/${taskId}`;
