@@ -76,10 +76,16 @@ const walk = (node: unknown, found: { tasks: Set<string>; params: Set<string>; r
   if (!isNode(node)) return;
   const args: readonly unknown[] = Array.isArray(node.args) ? node.args : [node.args];
   // A regular expression can be made to run for ever, and nothing can interrupt it.
-  if ((node.op === "call" || node.op === "rcall") && args[0] === "matches") found.refused = "matches() is not offered; use contains(), startsWith() or endsWith()";
+  if ((node.op === "call" || node.op === "rcall") && args[0] === "matches")
+    found.refused = "matches() is not offered; use contains(), startsWith() or endsWith()";
   if (node.op === "." || node.op === "[]") {
     const [object, member] = args;
-    const name = typeof member === "string" ? member : isNode(member) && member.op === "value" && typeof member.args === "string" ? member.args : undefined;
+    const name =
+      typeof member === "string"
+        ? member
+        : isNode(member) && member.op === "value" && typeof member.args === "string"
+          ? member.args
+          : undefined;
     if (isNode(object) && object.op === "id" && name !== undefined) {
       if (object.args === "tasks") found.tasks.add(name);
       if (object.args === "params") found.params.add(name);

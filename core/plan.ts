@@ -27,6 +27,7 @@ export interface Policy {
     /** Error codes that end the task at once, beside those of the error table. */
     readonly neverOn: readonly string[];
   };
+  /** `heartbeatMs` 0: no heartbeat is expected (a user's own activity that did not ask for one). */
   readonly timeout: { readonly attemptMs: number; readonly totalMs: number; readonly heartbeatMs: number };
 }
 

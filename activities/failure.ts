@@ -1,0 +1,38 @@
+// The only place that builds ApplicationFailures: every error leaves as a code of the table, never retryable to Temporal (the reducer retries).
+
+import { ApplicationFailure, CancelledFailure } from "@temporalio/common";
+import { DownbeatError } from "../core/errors.ts";
+import type { Json } from "../core/json.ts";
+import { LIMITS } from "../core/limits.ts";
+
+/** What the workflow reads out of the failure's first detail. */
+export interface FailureFacts {
+  readonly details?: Json;
+  readonly retryAfterMs?: number;
+  readonly worker: string;
+  readonly lostAttempts: number;
+}
+
+const cut = (text: string): string => (text.length <= LIMITS.errorBytes ? text : `${text.slice(0, LIMITS.errorBytes)}… (cut)`);
+
+const smallDetails = (details: unknown): Json | undefined => {
+  if (details === undefined) return undefined;
+  const text = JSON.stringify(details, (_key, value: unknown) => (typeof value === "bigint" ? value.toString() : value));
+  return text.length <= LIMITS.errorBytes ? (JSON.parse(text) as Json) : undefined;
+};
+
+/** A cancellation goes through as it is; everything else becomes a failure with our code as its type. */
+export const toFailure = (error: unknown, facts: Pick<FailureFacts, "worker" | "lostAttempts">): Error => {
+  if (error instanceof CancelledFailure || error instanceof ApplicationFailure) return error;
+  const known =
+    error instanceof DownbeatError
+      ? error
+      : new DownbeatError("INTERNAL", `unforeseen: ${error instanceof Error ? error.message : String(error)}`, { cause: error });
+  const details = smallDetails(known.details);
+  const sent: FailureFacts = {
+    ...facts,
+    ...(details === undefined ? {} : { details }),
+    ...(known.retryAfterMs === undefined ? {} : { retryAfterMs: known.retryAfterMs }),
+  };
+  return ApplicationFailure.create({ message: cut(known.message), type: known.code, nonRetryable: true, details: [sent] });
+};

@@ -1,0 +1,4 @@
+// Every workflow that the worker runs.
+
+export { inspect } from "./inspect.ts";
+export { run } from "./run.ts";

@@ -1,0 +1,40 @@
+// How activities are called: timeouts and Temporal's own retry, which only covers lost workers. Attempts of a task are the reducer's.
+
+import type { ActivityOptions, LocalActivityOptions } from "@temporalio/workflow";
+import type { Policy } from "../core/plan.ts";
+
+/** The verb enforces the attempt's timeout itself; Temporal's lies above it and catches workers that hang. */
+const ATTEMPT_MARGIN_MS = 30_000;
+
+/** A hundred killed workers must not fail a task; unbounded attempts would never end. */
+const LOST_WORKER_RETRY = { initialInterval: 500, backoffCoefficient: 1.5, maximumInterval: 5_000, maximumAttempts: 1_000 } as const;
+
+export const verbOptions = (policy: Policy, remainingMs: number): ActivityOptions => ({
+  startToCloseTimeout: policy.timeout.attemptMs + ATTEMPT_MARGIN_MS,
+  scheduleToCloseTimeout: Math.max(remainingMs, 1_000) + ATTEMPT_MARGIN_MS,
+  heartbeatTimeout: policy.timeout.heartbeatMs,
+  retry: LOST_WORKER_RETRY,
+  cancellationType: "WAIT_CANCELLATION_COMPLETED",
+});
+
+/** A user's own activity is tried once a call: every further attempt is visible and counted in the run. */
+export const ownActivityOptions = (policy: Policy, remainingMs: number): ActivityOptions => ({
+  startToCloseTimeout: policy.timeout.attemptMs,
+  scheduleToCloseTimeout: Math.max(remainingMs, 1_000),
+  ...(policy.timeout.heartbeatMs > 0 ? { heartbeatTimeout: policy.timeout.heartbeatMs } : {}),
+  retry: { maximumAttempts: 1 },
+  // Without a heartbeat nothing tells the activity of a cancellation, so nobody may wait for its answer.
+  cancellationType: policy.timeout.heartbeatMs > 0 ? "WAIT_CANCELLATION_COMPLETED" : "TRY_CANCEL",
+});
+
+export const RECORD_OPTIONS: LocalActivityOptions = {
+  startToCloseTimeout: 20_000,
+  scheduleToCloseTimeout: 60_000,
+  retry: { initialInterval: 200, maximumInterval: 5_000, maximumAttempts: 20 },
+};
+
+export const INSPECT_OPTIONS: ActivityOptions = {
+  startToCloseTimeout: 90_000,
+  scheduleToCloseTimeout: 120_000,
+  retry: { initialInterval: 500, maximumAttempts: 3 },
+};
