@@ -1,0 +1,92 @@
+// Opens the database under the store: PGlite in a locked folder, or PostgreSQL; migrated either way.
+
+import { mkdirSync } from "node:fs";
+import path from "node:path";
+import type { ExtractTablesWithRelations } from "drizzle-orm";
+import type { PgDatabase, PgQueryResultHKT } from "drizzle-orm/pg-core";
+import { DownbeatError } from "../core/errors.ts";
+import * as schema from "./schema.ts";
+
+export type Database = PgDatabase<PgQueryResultHKT, typeof schema, ExtractTablesWithRelations<typeof schema>>;
+
+export interface OpenedDatabase {
+  readonly db: Database;
+  readonly close: () => Promise<void>;
+}
+
+const migrationsFolder = path.join(import.meta.dirname, "migrations");
+
+/** Serialises migrations of processes that start at the same time. Any number that nobody else uses. */
+const MIGRATION_LOCK = 7_272_741;
+
+/** `postgres://…` or `pglite:FOLDER` (`pglite:memory` keeps nothing). */
+export const openDatabase = (url: string): Promise<OpenedDatabase> => {
+  if (url === "pglite:memory") return openPglite(undefined);
+  return url.startsWith("pglite:") ? openLockedPglite(url.slice("pglite:".length)) : openPostgres(url);
+};
+
+/** Two processes on one PGlite folder lose data without an error, so one takes a lock. It goes stale when its holder dies. */
+const openLockedPglite = async (folder: string): Promise<OpenedDatabase> => {
+  const { default: lockfile } = await import("proper-lockfile");
+  mkdirSync(folder, { recursive: true });
+  const release = await lockfile
+    .lock(folder, { stale: 10_000, update: 2_000, retries: { retries: 12, minTimeout: 1_000, maxTimeout: 1_000 } })
+    .catch((error: unknown) => {
+      throw new DownbeatError(
+        "STORE_LOCKED",
+        `another process uses the data folder ${folder}; stop it, or set DOWNBEAT_DATA_DIR to another folder`,
+        { cause: error },
+      );
+    });
+  try {
+    const opened = await openPglite(folder);
+    return {
+      db: opened.db,
+      close: async () => {
+        await opened.close();
+        await release();
+      },
+    };
+  } catch (error) {
+    await release();
+    throw error;
+  }
+};
+
+const openPglite = async (folder: string | undefined): Promise<OpenedDatabase> => {
+  const [{ PGlite }, { drizzle }, { migrate }] = await Promise.all([
+    import("@electric-sql/pglite"),
+    import("drizzle-orm/pglite"),
+    import("drizzle-orm/pglite/migrator"),
+  ]);
+  const client = await PGlite.create(folder ?? "memory://");
+  const db = drizzle(client, { schema, casing: "snake_case" });
+  await migrate(db, { migrationsFolder });
+  return { db, close: () => client.close() };
+};
+
+const openPostgres = async (url: string): Promise<OpenedDatabase> => {
+  const [{ default: pg }, { drizzle }, { migrate }] = await Promise.all([
+    import("pg"),
+    import("drizzle-orm/node-postgres"),
+    import("drizzle-orm/node-postgres/migrator"),
+  ]);
+  const pool = new pg.Pool({ connectionString: url, max: 10, connectionTimeoutMillis: 10_000, application_name: "downbeat" });
+  // An idle connection that breaks is replaced by the pool; without a listener it would end the process.
+  pool.on("error", () => undefined);
+  try {
+    const client = await pool.connect();
+    try {
+      await client.query("select pg_advisory_lock($1)", [MIGRATION_LOCK]);
+      await migrate(drizzle(client, { casing: "snake_case" }), { migrationsFolder });
+    } finally {
+      await client.query("select pg_advisory_unlock($1)", [MIGRATION_LOCK]).catch(() => undefined);
+      client.release();
+    }
+  } catch (error) {
+    await pool.end();
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new DownbeatError("STORE_UNAVAILABLE", `the store's PostgreSQL (DATABASE_URL) cannot be used: ${reason}`, { cause: error });
+  }
+  return { db: drizzle(pool, { schema, casing: "snake_case" }), close: () => pool.end() };
+};

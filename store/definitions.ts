@@ -1,0 +1,124 @@
+// Pipelines and their immutable versions.
+
+import { and, asc, desc, eq, gt, lt, sql } from "drizzle-orm";
+import type { JsonObject } from "../core/json.ts";
+import type { CompiledPlan } from "../core/plan.ts";
+import type { Database } from "./database.ts";
+import { storeCall } from "./failure.ts";
+import { pipelines, versions } from "./schema.ts";
+
+export interface VersionRecord {
+  readonly pipeline: string;
+  readonly version: number;
+  readonly hash: string;
+  readonly definition: JsonObject;
+  readonly source: string;
+  readonly plan: CompiledPlan;
+  readonly createdAt: string;
+}
+
+export type VersionSummary = Pick<VersionRecord, "version" | "hash" | "createdAt">;
+
+export interface PipelineSummary {
+  readonly name: string;
+  readonly version: number;
+  readonly hash: string;
+  readonly description: string | null;
+  readonly owner: string | null;
+  readonly updatedAt: string;
+}
+
+export interface SaveResult {
+  readonly version: number;
+  /** False: the content was the latest version already. */
+  readonly created: boolean;
+  readonly previous: JsonObject | undefined;
+}
+
+export interface Definitions {
+  /** Makes a new version unless the latest one has the same hash. */
+  save(input: Omit<VersionRecord, "version" | "createdAt">): Promise<SaveResult>;
+  find(pipeline: string, version?: number): Promise<VersionRecord | undefined>;
+  /** Plans never change: the answer may be cached for ever. */
+  findPlan(hash: string): Promise<CompiledPlan | undefined>;
+  list(page: { readonly limit: number; readonly after?: string }): Promise<readonly PipelineSummary[]>;
+  listVersions(pipeline: string, page: { readonly limit: number; readonly before?: number }): Promise<readonly VersionSummary[]>;
+  /** Pipelines whose latest version uses the connection. */
+  usersOf(connection: string): Promise<readonly string[]>;
+}
+
+export const createDefinitions = (db: Database): Definitions => ({
+  save: (input) =>
+    storeCall(() =>
+      db.transaction(async (tx) => {
+        // The row lock makes concurrent saves of one pipeline take turns.
+        await tx.insert(pipelines).values({ name: input.pipeline, latestVersion: 0 }).onConflictDoNothing();
+        const [pipeline] = await tx.select().from(pipelines).where(eq(pipelines.name, input.pipeline)).for("update");
+        const latest = pipeline?.latestVersion ?? 0;
+        const [previous] = await tx
+          .select({ hash: versions.hash, definition: versions.definition })
+          .from(versions)
+          .where(and(eq(versions.pipeline, input.pipeline), eq(versions.version, latest)));
+        if (previous?.hash === input.hash) return { version: latest, created: false, previous: previous.definition };
+        const version = latest + 1;
+        await tx.insert(versions).values({ ...input, version });
+        await tx.update(pipelines).set({ latestVersion: version, updatedAt: sql`now()` }).where(eq(pipelines.name, input.pipeline));
+        return { version, created: true, previous: previous?.definition };
+      }),
+    ),
+
+  find: (pipeline, version) =>
+    storeCall(async () => {
+      const rows = await db
+        .select()
+        .from(versions)
+        .where(
+          version === undefined ? eq(versions.pipeline, pipeline) : and(eq(versions.pipeline, pipeline), eq(versions.version, version)),
+        )
+        .orderBy(desc(versions.version))
+        .limit(1);
+      return rows[0];
+    }),
+
+  findPlan: (hash) =>
+    storeCall(async () => (await db.select({ plan: versions.plan }).from(versions).where(eq(versions.hash, hash)).limit(1))[0]?.plan),
+
+  list: ({ limit, after }) =>
+    storeCall(() =>
+      db
+        .select({
+          name: pipelines.name,
+          version: versions.version,
+          hash: versions.hash,
+          description: sql<string | null>`${versions.definition} ->> 'description'`,
+          owner: sql<string | null>`${versions.definition} ->> 'owner'`,
+          updatedAt: pipelines.updatedAt,
+        })
+        .from(pipelines)
+        .innerJoin(versions, and(eq(versions.pipeline, pipelines.name), eq(versions.version, pipelines.latestVersion)))
+        .where(after === undefined ? undefined : gt(pipelines.name, after))
+        .orderBy(asc(pipelines.name))
+        .limit(limit),
+    ),
+
+  listVersions: (pipeline, { limit, before }) =>
+    storeCall(() =>
+      db
+        .select({ version: versions.version, hash: versions.hash, createdAt: versions.createdAt })
+        .from(versions)
+        .where(before === undefined ? eq(versions.pipeline, pipeline) : and(eq(versions.pipeline, pipeline), lt(versions.version, before)))
+        .orderBy(desc(versions.version))
+        .limit(limit),
+    ),
+
+  usersOf: (connection) =>
+    storeCall(async () => {
+      const rows = await db
+        .select({ name: pipelines.name })
+        .from(pipelines)
+        .innerJoin(versions, and(eq(versions.pipeline, pipelines.name), eq(versions.version, pipelines.latestVersion)))
+        .where(sql`${versions.plan} -> 'connections' ? ${connection}`)
+        .orderBy(asc(pipelines.name));
+      return rows.map((row) => row.name);
+    }),
+});

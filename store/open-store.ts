@@ -1,0 +1,38 @@
+// The store: one small repository per noun over one database.
+
+import { createConnections, type Connections } from "./connections.ts";
+import { openDatabase } from "./database.ts";
+import { createDefinitions, type Definitions } from "./definitions.ts";
+import { createRuns, type Runs } from "./runs.ts";
+import { createSecretBox } from "./secret-box.ts";
+import { createCatalogues, type Catalogues } from "./catalogues.ts";
+
+export interface Store {
+  readonly definitions: Definitions;
+  readonly connections: Connections;
+  readonly runs: Runs;
+  readonly catalogues: Catalogues;
+  /** One cheap round trip; throws STORE_UNAVAILABLE. */
+  readonly check: () => Promise<void>;
+  readonly close: () => Promise<void>;
+}
+
+export interface StoreOptions {
+  /** `postgres://…`, `pglite:FOLDER` or `pglite:memory`. */
+  readonly url: string;
+  /** 32 bytes: seals the secrets of connections. */
+  readonly secretKey: Uint8Array;
+}
+
+export const openStore = async ({ url, secretKey }: StoreOptions): Promise<Store> => {
+  const { db, close } = await openDatabase(url);
+  const runs = createRuns(db);
+  return {
+    definitions: createDefinitions(db),
+    connections: createConnections(db, createSecretBox(secretKey)),
+    runs,
+    catalogues: createCatalogues(db),
+    check: () => runs.check(),
+    close,
+  };
+};

@@ -1,0 +1,170 @@
+// Runs with their tasks and attempts: created by a trigger, then a read model fed by the run's own reports.
+
+import { and, asc, desc, eq, inArray, lt, or, sql, type SQL } from "drizzle-orm";
+import { DownbeatError } from "../core/errors.ts";
+import type { JsonObject } from "../core/json.ts";
+import type { RunChanges, RunStatus, TaskError } from "../core/run-changes.ts";
+import type { Database } from "./database.ts";
+import { storeCall } from "./failure.ts";
+import { attempts, runs, tasks } from "./schema.ts";
+
+export type RunRecord = typeof runs.$inferSelect;
+export type TaskRecord = typeof tasks.$inferSelect;
+export type AttemptRecord = typeof attempts.$inferSelect;
+
+export interface CreateRun {
+  readonly id: string;
+  readonly pipeline: string;
+  readonly version: number;
+  readonly planHash: string;
+  readonly origin: string;
+  readonly trigger: string;
+  readonly params: JsonObject;
+  readonly idempotencyKey?: string;
+  readonly requestHash?: string;
+}
+
+export interface RunFilter {
+  readonly pipeline?: string;
+  readonly status?: readonly RunStatus[];
+  readonly trigger?: string;
+  /** ISO 8601: created at or after. */
+  readonly since?: string;
+}
+
+export interface RunCursor {
+  readonly createdAt: string;
+  readonly id: string;
+}
+
+export interface Runs {
+  /** The row comes first, the workflow second. The same key gives the same run; another request under it throws IDEMPOTENCY_KEY_REUSED. */
+  create(input: CreateRun): Promise<{ readonly run: RunRecord; readonly created: boolean }>;
+  find(id: string): Promise<RunRecord | undefined>;
+  tasksOf(id: string): Promise<readonly TaskRecord[]>;
+  attemptsOf(id: string): Promise<readonly AttemptRecord[]>;
+  /** Newest first. */
+  list(filter: RunFilter, page: { readonly limit: number; readonly after?: RunCursor }): Promise<readonly RunRecord[]>;
+  /** Applies a report; one that is not newer than the last changes nothing. */
+  apply(changes: RunChanges): Promise<void>;
+  /** Runs that have not ended and were created before the moment: what a reconciler looks at. */
+  listOpen(before: string, limit: number): Promise<readonly RunRecord[]>;
+  /** Repairs the status of a run whose last report never came. */
+  repair(id: string, status: RunStatus, error?: TaskError): Promise<void>;
+  check(): Promise<void>;
+}
+
+export const createRuns = (db: Database): Runs => ({
+  create: (input) =>
+    storeCall(async () => {
+      const [inserted] = await db.insert(runs).values(input).onConflictDoNothing().returning();
+      if (inserted !== undefined) return { run: inserted, created: true };
+      const [existing] = await db
+        .select()
+        .from(runs)
+        .where(
+          input.idempotencyKey === undefined
+            ? eq(runs.id, input.id)
+            : and(eq(runs.pipeline, input.pipeline), eq(runs.idempotencyKey, input.idempotencyKey)),
+        );
+      if (existing === undefined) throw new DownbeatError("CONFLICT", `a run with the id ${input.id} exists already`);
+      if (existing.requestHash !== (input.requestHash ?? null)) {
+        throw new DownbeatError(
+          "IDEMPOTENCY_KEY_REUSED",
+          `the idempotency key "${input.idempotencyKey}" belongs to run ${existing.id}, which was triggered with other params or another version`,
+        );
+      }
+      return { run: existing, created: false };
+    }),
+
+  find: (id) => storeCall(async () => (await db.select().from(runs).where(eq(runs.id, id)))[0]),
+
+  tasksOf: (id) => storeCall(() => db.select().from(tasks).where(eq(tasks.runId, id))),
+
+  attemptsOf: (id) =>
+    storeCall(() => db.select().from(attempts).where(eq(attempts.runId, id)).orderBy(asc(attempts.taskId), asc(attempts.attempt))),
+
+  list: ({ pipeline, status, trigger, since }, { limit, after }) =>
+    storeCall(() => {
+      const conditions: (SQL | undefined)[] = [
+        pipeline === undefined ? undefined : eq(runs.pipeline, pipeline),
+        status === undefined ? undefined : inArray(runs.status, [...status]),
+        trigger === undefined ? undefined : eq(runs.trigger, trigger),
+        since === undefined ? undefined : sql`${runs.createdAt} >= ${since}::timestamptz`,
+        after === undefined
+          ? undefined
+          : or(
+              sql`${runs.createdAt} < ${after.createdAt}::timestamptz`,
+              and(sql`${runs.createdAt} = ${after.createdAt}::timestamptz`, lt(runs.id, after.id)),
+            ),
+      ];
+      return db
+        .select()
+        .from(runs)
+        .where(and(...conditions))
+        .orderBy(desc(runs.createdAt), desc(runs.id))
+        .limit(limit);
+    }),
+
+  apply: (changes) =>
+    storeCall(async () => {
+      const { runId, seq, status, startedAt, finishedAt, error } = changes;
+      await db.transaction(async (tx) => {
+        const [run] = await tx
+          .update(runs)
+          .set({
+            seq,
+            status,
+            ...(startedAt === undefined ? {} : { startedAt }),
+            ...(finishedAt === undefined ? {} : { finishedAt }),
+            ...(error === undefined ? {} : { error }),
+          })
+          .where(and(eq(runs.id, runId), lt(runs.seq, seq)))
+          .returning({ id: runs.id });
+        if (run === undefined) return;
+        // One statement a table, whatever the number of tasks: the rows travel as one JSON document.
+        if (changes.tasks.length > 0) {
+          await tx.execute(sql`
+            insert into ${tasks} (run_id, task_id, status, attempts, output, metrics, error, started_at, finished_at)
+            select ${runId}, t ->> 'taskId', t ->> 'status', (t ->> 'attempts')::int, t -> 'output', t -> 'metrics', t -> 'error',
+              (t ->> 'startedAt')::timestamptz, (t ->> 'finishedAt')::timestamptz
+            from jsonb_array_elements(${JSON.stringify(changes.tasks)}::jsonb) t
+            on conflict (run_id, task_id) do update set status = excluded.status, attempts = excluded.attempts, output = excluded.output,
+              metrics = excluded.metrics, error = excluded.error, started_at = excluded.started_at, finished_at = excluded.finished_at`);
+        }
+        if (changes.attempts.length > 0) {
+          await tx.execute(sql`
+            insert into ${attempts} (run_id, task_id, attempt, status, worker, lost_attempts, error, started_at, finished_at)
+            select ${runId}, a ->> 'taskId', (a ->> 'attempt')::int, a ->> 'status', a ->> 'worker', coalesce((a ->> 'lostAttempts')::int, 0), a -> 'error',
+              (a ->> 'startedAt')::timestamptz, (a ->> 'finishedAt')::timestamptz
+            from (select distinct on (e ->> 'taskId', e ->> 'attempt') e as a
+              from jsonb_array_elements(${JSON.stringify(changes.attempts)}::jsonb) with ordinality as x(e, n) order by e ->> 'taskId', e ->> 'attempt', n desc) latest
+            on conflict (run_id, task_id, attempt) do update set status = excluded.status, worker = excluded.worker,
+              lost_attempts = attempts.lost_attempts + excluded.lost_attempts, error = excluded.error, finished_at = excluded.finished_at`);
+        }
+      });
+    }),
+
+  listOpen: (before, limit) =>
+    storeCall(() =>
+      db
+        .select()
+        .from(runs)
+        .where(and(inArray(runs.status, ["queued", "running"]), sql`${runs.createdAt} < ${before}::timestamptz`))
+        .orderBy(asc(runs.createdAt))
+        .limit(limit),
+    ),
+
+  repair: (id, status, error) =>
+    storeCall(async () => {
+      await db
+        .update(runs)
+        .set({ status, finishedAt: sql`coalesce(finished_at, now())`, ...(error === undefined ? {} : { error }) })
+        .where(and(eq(runs.id, id), inArray(runs.status, ["queued", "running"])));
+    }),
+
+  check: () =>
+    storeCall(async () => {
+      await db.execute(sql`select 1`);
+    }),
+});

@@ -1,0 +1,126 @@
+// The store's tables: definitions with immutable versions, connections, runs, tasks, attempts. One schema for PGlite and PostgreSQL.
+
+import { sql } from "drizzle-orm";
+import { bigint, foreignKey, index, integer, jsonb, pgTable, primaryKey, text, timestamp, uniqueIndex } from "drizzle-orm/pg-core";
+import type { Json, JsonObject } from "../core/json.ts";
+import type { CompiledPlan } from "../core/plan.ts";
+import type { AttemptStatus, RunStatus, TaskError, TaskMetrics, TaskStatus } from "../core/run-changes.ts";
+
+const moment = () => timestamp({ withTimezone: true, mode: "string" });
+
+export const pipelines = pgTable("pipelines", {
+  name: text().primaryKey(),
+  latestVersion: integer().notNull(),
+  createdAt: moment().notNull().defaultNow(),
+  updatedAt: moment().notNull().defaultNow(),
+});
+
+export const versions = pgTable(
+  "versions",
+  {
+    pipeline: text().notNull(),
+    version: integer().notNull(),
+    /** SHA-256 of the definition, key order aside. */
+    hash: text().notNull(),
+    definition: jsonb().$type<JsonObject>().notNull(),
+    /** As it was sent, comments and all. */
+    source: text().notNull(),
+    plan: jsonb().$type<CompiledPlan>().notNull(),
+    createdAt: moment().notNull().defaultNow(),
+  },
+  (table) => [
+    primaryKey({ columns: [table.pipeline, table.version] }),
+    index("versions_by_hash").on(table.hash),
+    foreignKey({ columns: [table.pipeline], foreignColumns: [pipelines.name] }),
+  ],
+);
+
+export const connections = pgTable("connections", {
+  name: text().primaryKey(),
+  kind: text().notNull(),
+  /** Secrets are sealed boxes or references, never plain. */
+  config: jsonb().$type<JsonObject>().notNull(),
+  createdAt: moment().notNull().defaultNow(),
+  updatedAt: moment().notNull().defaultNow(),
+});
+
+export const runs = pgTable(
+  "runs",
+  {
+    id: text().primaryKey(),
+    pipeline: text().notNull(),
+    version: integer().notNull(),
+    planHash: text().notNull(),
+    origin: text().notNull(),
+    status: text().$type<RunStatus>().notNull().default("queued"),
+    trigger: text().notNull(),
+    params: jsonb().$type<JsonObject>().notNull(),
+    idempotencyKey: text(),
+    /** SHA-256 of what was asked with the key: another request must not hide behind it. */
+    requestHash: text(),
+    seq: integer().notNull().default(0),
+    error: jsonb().$type<TaskError>(),
+    createdAt: moment().notNull().defaultNow(),
+    startedAt: moment(),
+    finishedAt: moment(),
+  },
+  (table) => [
+    uniqueIndex("runs_by_idempotency_key").on(table.pipeline, table.idempotencyKey),
+    index("runs_by_time").on(table.createdAt, table.id),
+    index("runs_of_pipeline").on(table.pipeline, table.createdAt, table.id),
+    index("runs_open").on(table.status).where(sql`status in ('queued', 'running')`),
+  ],
+);
+
+export const tasks = pgTable(
+  "tasks",
+  {
+    runId: text().notNull(),
+    taskId: text().notNull(),
+    status: text().$type<TaskStatus>().notNull(),
+    attempts: integer().notNull(),
+    output: jsonb().$type<Json>(),
+    metrics: jsonb().$type<TaskMetrics>(),
+    error: jsonb().$type<TaskError>(),
+    startedAt: moment(),
+    finishedAt: moment(),
+  },
+  (table) => [primaryKey({ columns: [table.runId, table.taskId] }), foreignKey({ columns: [table.runId], foreignColumns: [runs.id] })],
+);
+
+export const attempts = pgTable(
+  "attempts",
+  {
+    runId: text().notNull(),
+    taskId: text().notNull(),
+    attempt: integer().notNull(),
+    status: text().$type<AttemptStatus>().notNull(),
+    worker: text(),
+    lostAttempts: integer().notNull().default(0),
+    error: jsonb().$type<TaskError>(),
+    startedAt: moment().notNull(),
+    finishedAt: moment(),
+  },
+  (table) => [
+    primaryKey({ columns: [table.runId, table.taskId, table.attempt] }),
+    foreignKey({ columns: [table.runId], foreignColumns: [runs.id] }),
+  ],
+);
+
+/** Copies of what the destinations' own bookkeeping says, for lists; the destination is the truth. */
+export const loads = pgTable("loads", {
+  key: text().primaryKey(),
+  runId: text().notNull(),
+  rows: bigint({ mode: "number" }).notNull(),
+  bytes: bigint({ mode: "number" }).notNull(),
+  deadLetters: bigint({ mode: "number" }).notNull(),
+  updatedAt: moment().notNull().defaultNow(),
+});
+
+/** What each process knows of connectors and activities, so that API and workers can be compared. */
+export const catalogues = pgTable("catalogues", {
+  process: text().primaryKey(),
+  role: text().notNull(),
+  hash: text().notNull(),
+  seenAt: moment().notNull().defaultNow(),
+});
