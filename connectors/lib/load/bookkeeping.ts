@@ -1,0 +1,244 @@
+// Downbeat's own tables in a destination: how far each load is, receipts of its chunks, items taken in, dead letters.
+
+import { createHash } from "node:crypto";
+import type { Position, Reject } from "../../batch.ts";
+import type { LoadTarget } from "../../connector.ts";
+import { DownbeatError } from "../../../core/errors.ts";
+import type { Json } from "../../../core/json.ts";
+import { BOOKKEEPING_SCHEMA } from "./names.ts";
+import type { LoadSession, SqlParam } from "./session.ts";
+
+const SCHEMA = BOOKKEEPING_SCHEMA;
+
+/** Read by people too: docs/reference/connectors.md describes every column. */
+const TABLES: readonly string[] = [
+  // One row a load: a key (pipeline, task, stream) in one origin run. seq goes up with every commit and fences off overtaken attempts.
+  `create table if not exists ${SCHEMA}.loads (
+     "key" text not null, "origin" text not null, "seq" bigint not null, "table_name" text not null, "mode" text not null,
+     "position" text, "bounds" text not null, "rows" bigint not null, "bytes" bigint not null, "dead_letters" bigint not null,
+     "chunks" bigint not null, "complete" boolean not null, "done" boolean not null,
+     "started_at" timestamptz not null, "updated_at" timestamptz not null, primary key ("key", "origin"))`,
+  // Where the next run of an incremental load goes on, whichever run moved it last.
+  `create table if not exists ${SCHEMA}.cursors (
+     "key" text primary key, "position" text, "origin" text not null, "seq" bigint not null, "updated_at" timestamptz not null)`,
+  // The proof of each committed chunk.
+  `create table if not exists ${SCHEMA}.receipts (
+     "key" text not null, "origin" text not null, "seq" bigint not null, "start_hash" text not null, "rows" bigint not null,
+     "bytes" bigint not null, "dead_letters" bigint not null, "committed_at" timestamptz not null, primary key ("key", "origin", "seq"))`,
+  // Objects and files that were read to their end.
+  `create table if not exists ${SCHEMA}.items (
+     "key" text not null, "item" text not null, "origin" text not null, primary key ("key", "item"))`,
+  // Rows that could not be read, for people to repair.
+  `create table if not exists ${SCHEMA}.dead_letters (
+     "key" text not null, "origin" text not null, "place" text not null, "code" text not null, "reason" text not null,
+     "raw" text not null, "at" timestamptz not null)`,
+];
+
+export interface LoadRow {
+  readonly seq: number;
+  readonly position: Position | null;
+  readonly bounds: Json;
+  readonly rows: number;
+  readonly bytes: number;
+  readonly deadLetters: number;
+  readonly chunks: number;
+  /** The whole stream is committed; a replace still has to swap. */
+  readonly complete: boolean;
+  readonly done: boolean;
+}
+
+export interface CursorRow {
+  readonly seq: number;
+  readonly position: Position | null;
+}
+
+export interface Chunk {
+  readonly start: Position | null;
+  readonly rows: number;
+  readonly bytes: number;
+  readonly deadLetters: number;
+}
+
+const fenced = (target: LoadTarget): DownbeatError =>
+  new DownbeatError(
+    "LOAD_FENCED",
+    `load ${target.key} of ${target.origin}: another attempt or run has moved this load on meanwhile; what it committed stands, this attempt's open chunk is undone`,
+    { details: { key: target.key, origin: target.origin } },
+  );
+
+const parse = (text: unknown): Json => (typeof text === "string" ? (JSON.parse(text) as Json) : null);
+const jsonText = (value: Json): string | null => (value === null ? null : JSON.stringify(value));
+
+/** All statements of one load on the bookkeeping tables. */
+export class Bookkeeping {
+  readonly #session: LoadSession;
+  readonly #target: LoadTarget;
+
+  constructor(session: LoadSession, target: LoadTarget) {
+    this.#session = session;
+    this.#target = target;
+  }
+
+  /** Creates what is missing: in the ordinary case one look and nothing else. */
+  async prepare(): Promise<void> {
+    const last = await this.#session.describe({ schema: SCHEMA, name: "dead_letters" });
+    if (last !== undefined) return;
+    await this.#session.defining(SCHEMA, async () => {
+      await this.#session.ensureSchema(SCHEMA);
+      for (const statement of TABLES) await this.#session.run(statement);
+    });
+  }
+
+  async readLoad(): Promise<LoadRow | undefined> {
+    const { rows } = await this.#session.run(
+      `select "seq", "position", "bounds", "rows", "bytes", "dead_letters", "chunks", "complete", "done" from ${SCHEMA}.loads where "key" = $1 and "origin" = $2`,
+      [this.#target.key, this.#target.origin],
+    );
+    const [row] = rows;
+    if (row === undefined) return undefined;
+    return {
+      seq: Number(row["seq"]),
+      position: parse(row["position"]),
+      bounds: parse(row["bounds"]),
+      rows: Number(row["rows"]),
+      bytes: Number(row["bytes"]),
+      deadLetters: Number(row["dead_letters"]),
+      chunks: Number(row["chunks"]),
+      complete: row["complete"] === true,
+      done: row["done"] === true,
+    };
+  }
+
+  async readCursor(): Promise<CursorRow | undefined> {
+    const { rows } = await this.#session.run(`select "seq", "position" from ${SCHEMA}.cursors where "key" = $1`, [this.#target.key]);
+    const [row] = rows;
+    return row === undefined ? undefined : { seq: Number(row["seq"]), position: parse(row["position"]) };
+  }
+
+  async begin(bounds: Json): Promise<void> {
+    const { key, origin, table, mode } = this.#target;
+    const changed = await this.#fenceOff(
+      `insert into ${SCHEMA}.loads ("key", "origin", "seq", "table_name", "mode", "position", "bounds", "rows", "bytes", "dead_letters", "chunks",
+         "complete", "done", "started_at", "updated_at")
+       values ($1, $2, 1, $3, $4, null, $5, 0, 0, 0, 0, false, false, now(), now()) on conflict ("key", "origin") do nothing`,
+      [key, origin, table, mode, JSON.stringify(bounds)],
+    );
+    if (changed !== 1) throw fenced(this.#target);
+  }
+
+  /** Moves the load on within the open transaction; LOAD_FENCED when it is not where it was left. */
+  async advance(seq: number, chunk: Chunk, position: Position | null): Promise<void> {
+    const { key, origin } = this.#target;
+    const changed = await this.#fenceOff(
+      `update ${SCHEMA}.loads set "seq" = "seq" + 1, "position" = coalesce($4, "position"), "rows" = "rows" + $5, "bytes" = "bytes" + $6,
+         "dead_letters" = "dead_letters" + $7, "chunks" = "chunks" + 1, "complete" = $8, "updated_at" = now()
+       where "key" = $1 and "origin" = $2 and "seq" = $3`,
+      [key, origin, seq, jsonText(position), chunk.rows, chunk.bytes, chunk.deadLetters, position === null],
+    );
+    if (changed !== 1) throw fenced(this.#target);
+    await this.#session.run(
+      `insert into ${SCHEMA}.receipts ("key", "origin", "seq", "start_hash", "rows", "bytes", "dead_letters", "committed_at")
+       values ($1, $2, $3, $4, $5, $6, $7, now())`,
+      [key, origin, seq, hashOf(chunk.start), chunk.rows, chunk.bytes, chunk.deadLetters],
+    );
+  }
+
+  /** Moves the cursor that later runs go on from; it must be where this load found it. */
+  async moveCursor(seq: number, position: Position): Promise<void> {
+    const { key, origin } = this.#target;
+    const changed = await this.#fenceOff(
+      seq === 0
+        ? `insert into ${SCHEMA}.cursors ("key", "position", "origin", "seq", "updated_at") values ($1, $2, $3, cast($4 as bigint) + 1, now()) on conflict ("key") do nothing`
+        : `update ${SCHEMA}.cursors set "position" = $2, "origin" = $3, "seq" = "seq" + 1, "updated_at" = now() where "key" = $1 and "seq" = $4`,
+      [key, JSON.stringify(position), origin, seq],
+    );
+    if (changed !== 1) throw fenced(this.#target);
+  }
+
+  async end(seq: number): Promise<void> {
+    const { key, origin } = this.#target;
+    const changed = await this.#fenceOff(
+      `update ${SCHEMA}.loads set "seq" = "seq" + 1, "complete" = true, "done" = true, "updated_at" = now() where "key" = $1 and "origin" = $2 and "seq" = $3`,
+      [key, origin, seq],
+    );
+    if (changed !== 1) throw fenced(this.#target);
+  }
+
+  /** Other origins' loads of this key that never ended. */
+  async unfinishedOrigins(): Promise<readonly string[]> {
+    const { rows } = await this.#session.run(
+      `select "origin" from ${SCHEMA}.loads where "key" = $1 and "origin" <> $2 and "mode" = 'replace' and not "done"`,
+      [this.#target.key, this.#target.origin],
+    );
+    return rows.map((row) => String(row["origin"]));
+  }
+
+  async forget(origin: string): Promise<void> {
+    await this.#session.run(`delete from ${SCHEMA}.loads where "key" = $1 and "origin" = $2`, [this.#target.key, origin]);
+    await this.#session.run(`delete from ${SCHEMA}.receipts where "key" = $1 and "origin" = $2`, [this.#target.key, origin]);
+  }
+
+  async addItems(items: readonly string[]): Promise<void> {
+    const { key, origin } = this.#target;
+    await this.#insertRows(
+      `insert into ${SCHEMA}.items ("key", "item", "origin")`,
+      items.map((item) => [key, item, origin]),
+      `on conflict ("key", "item") do nothing`,
+    );
+  }
+
+  async addDeadLetters(rejects: readonly Reject[]): Promise<void> {
+    const { key, origin } = this.#target;
+    const at = new Date().toISOString();
+    await this.#insertRows(
+      `insert into ${SCHEMA}.dead_letters ("key", "origin", "place", "code", "reason", "raw", "at")`,
+      // A text column may not be able to hold a NUL; a letter for people does without.
+      rejects.map(({ where, code, reason, raw }) =>
+        [key, origin, where, code, reason, raw].map((text) => text.replaceAll("\0", "�")).concat(at),
+      ),
+      "",
+    );
+  }
+
+  async seenItems(items: readonly string[]): Promise<ReadonlySet<string>> {
+    const seen = new Set<string>();
+    for (const part of slices([...new Set(items)])) {
+      const places = part.map((_, place) => `$${place + 2}`).join(", ");
+      const { rows } = await this.#session.run(`select "item" from ${SCHEMA}.items where "key" = $1 and "item" in (${places})`, [
+        this.#target.key,
+        ...part,
+      ]);
+      for (const row of rows) seen.add(String(row["item"]));
+    }
+    return seen;
+  }
+
+  async #insertRows(head: string, rows: readonly (readonly SqlParam[])[], tail: string): Promise<void> {
+    for (const part of slices(rows)) {
+      let place = 0;
+      const tuples = part.map((row) => `(${row.map(() => `$${(place += 1)}`).join(", ")})`);
+      await this.#session.run(`${head} values ${tuples.join(", ")} ${tail}`, part.flat());
+    }
+  }
+
+  /** Systems that refuse concurrent changes of a row instead of waiting say so as a conflict: the other one was first. */
+  async #fenceOff(sql: string, params: readonly SqlParam[]): Promise<number> {
+    try {
+      return (await this.#session.run(sql, params)).changed;
+    } catch (error) {
+      if (error instanceof DownbeatError && error.details?.["conflict"] === true) throw fenced(this.#target);
+      throw error;
+    }
+  }
+}
+
+const SLICE = 500;
+
+const slices = <T>(rows: readonly T[]): readonly (readonly T[])[] =>
+  Array.from({ length: Math.ceil(rows.length / SLICE) }, (_, index) => rows.slice(index * SLICE, (index + 1) * SLICE));
+
+const hashOf = (position: Position | null): string => createHash("sha256").update(JSON.stringify(position)).digest("hex").slice(0, 32);
+
+/** The staging table of a replace: one for each load, found again by a later attempt. */
+export const stagingName = (target: LoadTarget, origin: string): string =>
+  `_downbeat_${createHash("sha256").update(`${target.key}\n${origin}`).digest("hex").slice(0, 24)}`;

@@ -1,0 +1,80 @@
+// What a transactional SQL system gives so that loads can be written into it: its dialect, and a session for one load.
+
+import type { Batch, ColumnType } from "../../batch.ts";
+
+export interface TableName {
+  readonly schema: string;
+  readonly name: string;
+}
+
+/** A column of an existing table. */
+export interface TableColumn {
+  readonly name: string;
+  /** As the system writes it. */
+  readonly sqlType: string;
+  /** The logical type whose values it holds without loss; undefined = none of ours. */
+  readonly type: ColumnType | undefined;
+  /** Must be given a value with every row: NOT NULL without a default. */
+  readonly required: boolean;
+}
+
+/** A column of the batch on its way into a column of a table. */
+export interface InsertColumn {
+  /** Place in the batch. */
+  readonly index: number;
+  readonly name: string;
+  readonly type: ColumnType;
+  /** The table column's own type. */
+  readonly sqlType: string;
+}
+
+export interface Dialect {
+  /** For messages: "PostgreSQL". */
+  readonly title: string;
+  readonly defaultSchema: string;
+  /** Where the staging table of a replace lies, seen from its target. */
+  stagingSchema(target: TableName): string;
+  /** Throws DESTINATION_TABLE_INVALID for names that the system cannot hold. */
+  checkName(name: string): void;
+  /** Names that differ only by what this takes away are one name. */
+  fold(name: string): string;
+  /** The SQL type that holds every value of a logical type. Throws DESTINATION_TYPE_UNSUPPORTED naming the column. */
+  sqlType(type: ColumnType, column: string): string;
+  /** A table that lives as long as the session. */
+  temporary(name: string): string;
+  /** Definition of a column that numbers rows in the order in which they came, where the system has none of its own. */
+  readonly rowNumber: { readonly column: string; readonly definition?: string };
+  /** Whether a table that merges write into should get an index on its key when it is created. */
+  readonly indexMergeKeys: boolean;
+  alterType(relation: string, column: string, sqlType: string): string;
+}
+
+export type SqlParam = string | number | boolean | null;
+
+export interface SqlResult {
+  readonly rows: readonly Readonly<Record<string, unknown>>[];
+  readonly changed: number;
+}
+
+/** One connection for one load. Errors come out as DownbeatErrors. */
+export interface LoadSession extends AsyncDisposable {
+  readonly dialect: Dialect;
+  readonly inTransaction: boolean;
+  begin(): Promise<void>;
+  commit(): Promise<void>;
+  rollback(): Promise<void>;
+  /** One statement with parameters $1, $2, … */
+  run(sql: string, params?: readonly SqlParam[]): Promise<SqlResult>;
+  describe(table: TableName): Promise<readonly TableColumn[] | undefined>;
+  ensureSchema(name: string): Promise<void>;
+  /** Runs statements that define tables so that concurrent loads do not trip over each other, in the open transaction or in one of their own. */
+  defining(table: string, run: () => Promise<void>): Promise<void>;
+  /** Whether `insert` can put these columns straight into their table. */
+  canInsert(columns: readonly InsertColumn[]): boolean;
+  /** Takes a batch over; resolves when the next one is welcome. A failure may come out of a later call. */
+  insert(relation: string, columns: readonly InsertColumn[], batch: Batch): Promise<void>;
+  /** Waits until all inserts have ended. */
+  settle(): Promise<void>;
+  /** Puts staging in the place of the target within the open transaction, keeping what depends on the target. */
+  swap(staging: TableName, target: TableName, columns: readonly InsertColumn[] | null): Promise<void>;
+}

@@ -1,0 +1,275 @@
+// A load into a transactional SQL system: rows, dead letters, items, receipt and position become visible in one step.
+
+import type { Batch, Position, Reject, Schema } from "../../batch.ts";
+import type { Load, LoadTarget, ResumePoint } from "../../connector.ts";
+import { DownbeatError } from "../../../core/errors.ts";
+import type { Json } from "../../../core/json.ts";
+import { Bookkeeping, stagingName } from "./bookkeeping.ts";
+import { parseTable, quoteIdentifier, quoteTable } from "./names.ts";
+import type { LoadSession, TableColumn, TableName } from "./session.ts";
+import { Staging } from "./staging.ts";
+import { shapeTable, type Shape } from "./table-shape.ts";
+
+/** Dead letters wait in memory for the commit, but not too many. */
+const LETTERS_IN_MEMORY = 500;
+
+export const openSqlLoad = async (session: LoadSession, target: LoadTarget): Promise<Load> => {
+  try {
+    return await SqlLoad.open(session, target);
+  } catch (error) {
+    await session[Symbol.asyncDispose]();
+    throw error;
+  }
+};
+
+class SqlLoad implements Load {
+  readonly resume: ResumePoint;
+  readonly #session: LoadSession;
+  readonly #books: Bookkeeping;
+  readonly #target: LoadTarget;
+  readonly #table: TableName;
+  readonly #replaceInto: TableName;
+  readonly #staging: Staging;
+  #seq: number;
+  #cursorSeq: number;
+  #position: Position | null;
+  #shape: { readonly schema: Schema; readonly shape: Shape } | undefined;
+  #tableColumns: readonly TableColumn[] | undefined;
+  #chunk = { rows: 0, bytes: 0, deadLetters: 0 };
+  #letters: Reject[] = [];
+  #items: string[] = [];
+
+  static async open(session: LoadSession, target: LoadTarget): Promise<SqlLoad> {
+    const table = parseTable(target.table, session.dialect);
+    refuseKeyless(target);
+    const books = new Bookkeeping(session, target);
+    await books.prepare();
+    const staged: TableName = { schema: session.dialect.stagingSchema(table), name: stagingName(target, target.origin) };
+    let row = await books.readLoad();
+    if (target.mode === "replace" && row !== undefined && !row.done) {
+      const staging = await session.describe(staged);
+      if (row.chunks > 0 && staging === undefined) {
+        // Somebody dropped what was staged: nothing of this load is left, so it begins anew.
+        await books.forget(target.origin);
+        row = undefined;
+      }
+    }
+    const cursor = target.incremental ? await books.readCursor() : undefined;
+    const fresh = row === undefined || row.chunks === 0;
+    const position = target.incremental ? (cursor?.position ?? null) : (row?.position ?? null);
+    const load = new SqlLoad(session, books, target, table, staged, {
+      resume: {
+        done: row !== undefined && (row.done || row.complete),
+        newRun: fresh,
+        position,
+        bounds: row?.bounds,
+        rows: row?.rows ?? 0,
+        bytes: row?.bytes ?? 0,
+        deadLetters: row?.deadLetters ?? 0,
+      },
+      seq: row?.seq ?? 0,
+      cursorSeq: cursor?.seq ?? 0,
+    });
+    // Everything is committed, only the end is missing: the attempt before died on the last steps.
+    if (row !== undefined && row.complete && !row.done) await load.finish();
+    return load;
+  }
+
+  private constructor(
+    session: LoadSession,
+    books: Bookkeeping,
+    target: LoadTarget,
+    table: TableName,
+    staged: TableName,
+    state: { readonly resume: ResumePoint; readonly seq: number; readonly cursorSeq: number },
+  ) {
+    this.#session = session;
+    this.#books = books;
+    this.#target = target;
+    this.#table = table;
+    this.#replaceInto = staged;
+    this.#staging = new Staging(session, target);
+    this.resume = state.resume;
+    this.#seq = state.seq;
+    this.#cursorSeq = state.cursorSeq;
+    this.#position = state.resume.position;
+  }
+
+  async begin(bounds: Json): Promise<void> {
+    if (this.#target.mode === "replace") await this.#dropStaleStaging();
+    await this.#books.begin(bounds);
+    this.#seq = 1;
+  }
+
+  async #dropStaleStaging(): Promise<void> {
+    for (const origin of await this.#books.unfinishedOrigins()) {
+      const stale = { ...this.#replaceInto, name: stagingName(this.#target, origin) };
+      await this.#session.defining(quoteTable(stale), async () => {
+        await this.#session.run(`drop table if exists ${quoteTable(stale)}`);
+        await this.#books.forget(origin);
+      });
+    }
+  }
+
+  async write(batch: Batch): Promise<void> {
+    const { insert } = await this.#prepare(batch.schema);
+    if (batch.rows > 0) {
+      await this.#startTransaction();
+      if (this.#isStaged(insert)) await this.#staging.insert(batch);
+      else await this.#session.insert(quoteTable(this.#into), insert, batch);
+    }
+    const rejects = batch.rejects ?? [];
+    this.#letters.push(...rejects);
+    this.#items.push(...(batch.items ?? []));
+    this.#chunk.rows += batch.rows;
+    this.#chunk.bytes += batch.bytes;
+    this.#chunk.deadLetters += rejects.length;
+    if (this.#letters.length > LETTERS_IN_MEMORY) await this.#writeLetters();
+  }
+
+  /** Where rows go at last: the table itself, or what will take its place. */
+  get #into(): TableName {
+    return this.#target.mode === "replace" ? this.#replaceInto : this.#table;
+  }
+
+  #isStaged(insert: Shape["insert"]): boolean {
+    return this.#target.mode === "merge" || !this.#session.canInsert(insert);
+  }
+
+  /** Creates or evolves the table when a schema comes that was not seen before. */
+  async #prepare(schema: Schema): Promise<Shape> {
+    if (this.#shape?.schema === schema) return this.#shape.shape;
+    await this.#session.settle();
+    const shape = await this.#define(schema);
+    if (this.#isStaged(shape.insert)) await this.#staging.prepare(schema, shape);
+    this.#shape = { schema, shape };
+    return shape;
+  }
+
+  async #define(schema: Schema): Promise<Shape> {
+    const { dialect } = this.#session;
+    const relation = quoteTable(this.#into);
+    const accepted = await this.#acceptedBy(schema);
+    const existing = this.#tableColumns ?? (await this.#session.describe(this.#into));
+    const request = { dialect, relation, table: this.#target.table, existing, schema: accepted.schema, policy: accepted.policy };
+    // Looked at outside the lock first: in the ordinary case nothing is to be done.
+    let shape = shapeTable(request);
+    if (shape.statements.length > 0) {
+      await this.#session.defining(relation, async () => {
+        if (existing === undefined) await this.#session.ensureSchema(this.#into.schema);
+        shape = shapeTable({ ...request, existing: await this.#session.describe(this.#into) });
+        for (const statement of shape.statements) await this.#session.run(statement);
+        if (existing === undefined && shape.statements.length > 0) await this.#indexKeys(relation);
+      });
+    }
+    this.#tableColumns = shape.columns;
+    return { ...shape, insert: shape.insert.map((column) => ({ ...column, index: accepted.places[column.index]! })) };
+  }
+
+  async #indexKeys(relation: string): Promise<void> {
+    const { mode, keyColumns } = this.#target;
+    if (mode !== "merge" || !this.#session.dialect.indexMergeKeys) return;
+    await this.#session.run(`create index on ${relation} (${keyColumns.map(quoteIdentifier).join(", ")})`);
+  }
+
+  /** Staging of a replace takes what its target would take by the policy; everything else is asked of the table itself. */
+  async #acceptedBy(schema: Schema): Promise<{ schema: Schema; places: readonly number[]; policy: LoadTarget["schema"] }> {
+    const all = schema.columns.map((_, place) => place);
+    const { mode, table, schema: policy } = this.#target;
+    if (mode !== "replace") return { schema, places: all, policy };
+    const existing = await this.#session.describe(this.#table);
+    if (existing === undefined) return { schema, places: all, policy: "evolve" };
+    const { dialect } = this.#session;
+    const { insert } = shapeTable({ dialect, relation: quoteTable(this.#table), table, existing, schema, policy });
+    const places = insert.map(({ index }) => index);
+    return { schema: { columns: places.map((place) => schema.columns[place]!) }, places, policy: "evolve" };
+  }
+
+  async #startTransaction(): Promise<void> {
+    if (!this.#session.inTransaction) await this.#session.begin();
+  }
+
+  async #writeLetters(): Promise<void> {
+    await this.#startTransaction();
+    await this.#session.settle();
+    await this.#books.addDeadLetters(this.#letters);
+    this.#letters = [];
+  }
+
+  async commit(position: Position | null): Promise<void> {
+    const { failpoint, incremental } = this.#target;
+    await this.#startTransaction();
+    await this.#session.settle();
+    await failpoint("before-commit");
+    await this.#staging.flush(quoteTable(this.#into));
+    await this.#writeLetters();
+    await this.#books.addItems(this.#items);
+    await failpoint("between-rows-and-cursor");
+    await this.#books.advance(this.#seq, { start: this.#position, ...this.#chunk }, position);
+    const movesCursor = incremental && position !== null;
+    if (movesCursor) await this.#books.moveCursor(this.#cursorSeq, position);
+    await failpoint("within-commit");
+    await this.#session.commit();
+    await failpoint("after-commit");
+    this.#seq += 1;
+    if (movesCursor) this.#cursorSeq += 1;
+    this.#position = position;
+    this.#chunk = { rows: 0, bytes: 0, deadLetters: 0 };
+    this.#items = [];
+  }
+
+  async finish(): Promise<void> {
+    if (this.#session.inTransaction)
+      throw new DownbeatError("INTERNAL", `load ${this.#target.key}: finish with an open chunk; commit it first`);
+    const staged = this.#target.mode === "replace" ? await this.#session.describe(this.#replaceInto) : undefined;
+    if (staged !== undefined) await this.#target.failpoint("between-staging-and-swap");
+    await this.#startTransaction();
+    if (staged !== undefined) await this.#swap(staged);
+    await this.#books.end(this.#seq);
+    await this.#session.commit();
+    this.#seq += 1;
+  }
+
+  async #swap(staged: readonly TableColumn[]): Promise<void> {
+    const existing = await this.#session.describe(this.#table);
+    if (existing === undefined) {
+      await this.#session.ensureSchema(this.#table.schema);
+      return this.#session.swap(this.#replaceInto, this.#table, null);
+    }
+    const columns = staged.map(({ name, type }) => ({ name, type: type!, nullable: true }));
+    const { dialect } = this.#session;
+    const relation = quoteTable(this.#table);
+    const shape = shapeTable({
+      dialect,
+      relation,
+      table: this.#target.table,
+      existing,
+      schema: { columns },
+      policy: this.#target.schema,
+    });
+    for (const statement of shape.statements) await this.#session.run(statement);
+    await this.#session.swap(this.#replaceInto, this.#table, shape.insert);
+  }
+
+  seen(items: readonly string[]): Promise<ReadonlySet<string>> {
+    return this.#books.seenItems(items);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    try {
+      if (this.#session.inTransaction) {
+        await this.#session.settle().catch(() => undefined);
+        await this.#session.rollback();
+      }
+    } catch {
+      // A connection that is broken has rolled back by itself.
+    } finally {
+      await this.#session[Symbol.asyncDispose]();
+    }
+  }
+}
+
+const refuseKeyless = ({ mode, keyColumns, table }: LoadTarget): void => {
+  if (mode !== "merge" || keyColumns.length > 0) return;
+  throw new DownbeatError("DESTINATION_TABLE_INVALID", `table ${table}: mode merge needs key columns; write to.key: [id]`);
+};

@@ -1,0 +1,116 @@
+// The temporary table of a load: rows wait there for the commit when they are merged by key, or need a cast that the fast way lacks.
+
+import type { Batch, Schema } from "../../batch.ts";
+import type { LoadTarget } from "../../connector.ts";
+import { DownbeatError } from "../../../core/errors.ts";
+import { quoteIdentifier } from "./names.ts";
+import type { InsertColumn, LoadSession, TableColumn } from "./session.ts";
+import { shapeTable, type Shape } from "./table-shape.ts";
+
+export class Staging {
+  readonly #session: LoadSession;
+  readonly #target: LoadTarget;
+  readonly #relation: string;
+  #columns: readonly TableColumn[] | undefined;
+  /** From the batch into the temporary table. */
+  #into: readonly InsertColumn[] = [];
+  /** Columns of the table, by their names there, and of the temporary table, which has the same names. */
+  #names = new Map<string, InsertColumn>();
+  #waiting = false;
+
+  constructor(session: LoadSession, target: LoadTarget) {
+    this.#session = session;
+    this.#target = target;
+    this.#relation = session.dialect.temporary("_downbeat_chunk");
+  }
+
+  async prepare(schema: Schema, shape: Shape): Promise<void> {
+    const { dialect } = this.#session;
+    this.#refuseMissingKeys(shape);
+    const columns = shape.insert.map(({ index, name }) => ({ ...schema.columns[index]!, name }));
+    const { definition } = dialect.rowNumber;
+    const staged = shapeTable({
+      dialect,
+      relation: this.#relation,
+      table: this.#target.table,
+      existing: this.#columns,
+      schema: { columns },
+      policy: "evolve",
+      extra: definition === undefined ? [] : [definition],
+      temporary: true,
+    });
+    for (const statement of staged.statements) await this.#session.run(statement);
+    this.#columns = staged.columns;
+    this.#into = staged.insert.map((column) => ({ ...column, index: shape.insert[column.index]!.index }));
+    for (const column of shape.insert) this.#names.set(dialect.fold(column.name), column);
+  }
+
+  #refuseMissingKeys({ insert }: Shape): void {
+    if (this.#target.mode !== "merge") return;
+    const { fold } = this.#session.dialect;
+    const lacking = this.#target.keyColumns.filter((key) => !insert.some(({ name }) => fold(name) === fold(key)));
+    if (lacking.length === 0) return;
+    throw new DownbeatError(
+      "DESTINATION_TABLE_INVALID",
+      `table ${this.#target.table}: the stream has no key column ${lacking.map((key) => `"${key}"`).join(", ")}; it has ${insert.map(({ name }) => name).join(", ")}`,
+      { details: { missing: lacking } },
+    );
+  }
+
+  async insert(batch: Batch): Promise<void> {
+    this.#waiting = true;
+    await this.#session.insert(this.#relation, this.#into, batch);
+  }
+
+  /** Moves what waits into the table, within the open transaction. */
+  async flush(relation: string): Promise<void> {
+    if (!this.#waiting) return;
+    const columns = [...this.#names.values()];
+    const names = columns.map(({ name }) => quoteIdentifier(name)).join(", ");
+    const values = columns.map((column) => this.#value(column)).join(", ");
+    if (this.#target.mode === "merge") await this.#mergeRows(relation, names, values);
+    else
+      await this.#session.run(
+        `insert into ${relation} (${names}) select ${values} from ${this.#relation} as s order by ${this.#rowNumber}`,
+      );
+    await this.#session.run(`delete from ${this.#relation}`);
+    this.#waiting = false;
+  }
+
+  get #rowNumber(): string {
+    return `s.${this.#session.dialect.rowNumber.column}`;
+  }
+
+  #value({ name, sqlType }: InsertColumn): string {
+    const own = this.#columns?.find((column) => column.name === name)?.sqlType;
+    const value = `s.${quoteIdentifier(name)}`;
+    return own === sqlType ? value : `cast(${value} as ${sqlType})`;
+  }
+
+  async #mergeRows(relation: string, names: string, values: string): Promise<void> {
+    const keys = this.#target.keyColumns.map((key) => this.#names.get(this.#session.dialect.fold(key))!);
+    const staged = keys.map(({ name }) => `s.${quoteIdentifier(name)}`);
+    await this.#refuseNullKeys(staged);
+    const matches = keys.map((key) => `t.${quoteIdentifier(key.name)} = ${this.#value(key)}`).join(" and ");
+    await this.#session.run(`delete from ${relation} as t using ${this.#relation} as s where ${matches}`);
+    await this.#session.run(
+      `insert into ${relation} (${names}) select ${values} from (
+         select s.*, row_number() over (partition by ${staged.join(", ")} order by ${this.#rowNumber} desc) as _downbeat_rank from ${this.#relation} as s
+       ) as s where s._downbeat_rank = 1`,
+    );
+  }
+
+  async #refuseNullKeys(staged: readonly string[]): Promise<void> {
+    const { rows } = await this.#session.run(
+      `select count(*) as n from ${this.#relation} as s where ${staged.map((key) => `${key} is null`).join(" or ")}`,
+    );
+    const count = Number(rows[0]?.["n"]);
+    if (count === 0) return;
+    const { table, keyColumns } = this.#target;
+    throw new DownbeatError(
+      "DESTINATION_DATA_REFUSED",
+      `table ${table}: ${count} rows have NULL in a key column (${keyColumns.join(", ")}) and cannot be merged; leave them out in the source's query or choose other key columns`,
+      { details: { rows: count, key: keyColumns } },
+    );
+  }
+}

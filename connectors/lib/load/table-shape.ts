@@ -1,0 +1,141 @@
+// Fits a stream's columns to a table by the schema policy: what to create, add, widen, refuse or leave out.
+
+import type { Column, ColumnType, Schema } from "../../batch.ts";
+import type { SchemaPolicy } from "../../connector.ts";
+import { DownbeatError } from "../../../core/errors.ts";
+import { holds, widened } from "./fit.ts";
+import { quoteIdentifier } from "./names.ts";
+import type { Dialect, InsertColumn, TableColumn } from "./session.ts";
+
+export interface Shape {
+  /** The batch's columns that go in, each with the type that its table column has once `statements` have run. */
+  readonly insert: readonly InsertColumn[];
+  /** The table's columns after that. */
+  readonly columns: readonly TableColumn[];
+  readonly statements: readonly string[];
+}
+
+export interface ShapeRequest {
+  readonly dialect: Dialect;
+  /** Quoted, for statements. */
+  readonly relation: string;
+  /** As the definition writes it, for messages. */
+  readonly table: string;
+  readonly existing: readonly TableColumn[] | undefined;
+  readonly schema: Schema;
+  readonly policy: SchemaPolicy;
+  /** Further column definitions of a table that has to be created. */
+  readonly extra?: readonly string[];
+  readonly temporary?: boolean;
+}
+
+export const describeType = (type: ColumnType): string =>
+  type.kind === "decimal" ? `decimal(${type.precision},${type.scale})` : type.kind;
+
+export const shapeTable = (request: ShapeRequest): Shape => {
+  const { dialect, existing, schema } = request;
+  refuseDoubles(request);
+  if (existing === undefined) return newTable(request);
+  const byName = new Map(existing.map((column) => [column.name, column]));
+  const byFold = new Map(existing.map((column) => [dialect.fold(column.name), column]));
+  const columns = new Map(byName);
+  const insert: InsertColumn[] = [];
+  const statements: string[] = [];
+  for (const [index, column] of schema.columns.entries()) {
+    const found = byName.get(column.name) ?? byFold.get(dialect.fold(column.name));
+    const fitted = found === undefined ? missing(request, column) : present(request, found, column);
+    if (fitted === undefined) continue;
+    columns.set(fitted.column.name, fitted.column);
+    insert.push({ index, name: fitted.column.name, type: column.type, sqlType: fitted.column.sqlType });
+    if (fitted.statement !== undefined) statements.push(fitted.statement);
+  }
+  const given = new Set(insert.map(({ name }) => name));
+  const lacking = existing.find((column) => column.required && !given.has(column.name));
+  if (lacking !== undefined) {
+    throw mismatch(
+      `table ${request.table}: column "${lacking.name}" is NOT NULL without a default, and the stream does not give it; drop the constraint or add the column to the stream`,
+      { column: lacking.name },
+    );
+  }
+  if (insert.length === 0 && schema.columns.length > 0) {
+    throw mismatch(`table ${request.table} has none of the stream's columns (${schema.columns.map(({ name }) => name).join(", ")})`, {});
+  }
+  return { insert, columns: [...columns.values()], statements };
+};
+
+const mismatch = (message: string, details: Readonly<Record<string, unknown>>): DownbeatError =>
+  new DownbeatError("DESTINATION_SCHEMA_MISMATCH", message, { details });
+
+const refuseDoubles = ({ dialect, schema, table }: ShapeRequest): void => {
+  const seen = new Map<string, string>();
+  for (const { name } of schema.columns) {
+    const folded = dialect.fold(name);
+    const other = seen.get(folded);
+    if (other !== undefined) {
+      throw new DownbeatError(
+        "DESTINATION_TABLE_INVALID",
+        `table ${table}: columns "${other}" and "${name}" are one name to ${dialect.title}; rename one of them in the source's query`,
+        { details: { columns: [other, name] } },
+      );
+    }
+    seen.set(folded, name);
+  }
+};
+
+const newTable = ({ dialect, relation, schema, extra = [], temporary = false }: ShapeRequest): Shape => {
+  const columns = schema.columns.map((column) => newColumn(dialect, column));
+  const definitions = [...columns.map(({ name, sqlType }) => `${quoteIdentifier(name)} ${sqlType}`), ...extra];
+  return {
+    insert: schema.columns.map((column, index) => ({ index, name: column.name, type: column.type, sqlType: columns[index]!.sqlType })),
+    columns,
+    // Columns are nullable whatever the stream says: a later batch may lack them.
+    statements: [`create ${temporary ? "temporary " : ""}table ${relation} (${definitions.join(", ")})`],
+  };
+};
+
+const newColumn = (dialect: Dialect, { name, type }: Column): TableColumn => {
+  dialect.checkName(name);
+  return { name, type, sqlType: dialect.sqlType(type, name), required: false };
+};
+
+interface Fitted {
+  readonly column: TableColumn;
+  readonly statement?: string;
+}
+
+const missing = ({ dialect, relation, table, policy }: ShapeRequest, column: Column): Fitted | undefined => {
+  if (policy === "discard") return undefined;
+  if (policy === "freeze") {
+    throw mismatch(
+      `table ${table} has no column "${column.name}" (${describeType(column.type)}), and its schema is frozen; add the column, or set schema: evolve or schema: discard`,
+      { column: column.name, type: describeType(column.type) },
+    );
+  }
+  const added = newColumn(dialect, column);
+  return { column: added, statement: `alter table ${relation} add column ${quoteIdentifier(added.name)} ${added.sqlType}` };
+};
+
+const present = ({ dialect, relation, table, policy }: ShapeRequest, found: TableColumn, { type }: Column): Fitted => {
+  // A type that is none of ours (an enum, an address) still takes text: the system itself says what it refuses.
+  if (found.type === undefined ? type.kind === "string" : holds(found.type, type)) return { column: found };
+  const wider = found.type === undefined || policy !== "evolve" ? undefined : widened(found.type, type);
+  if (wider === undefined) {
+    const hint =
+      policy === "evolve"
+        ? "cast it in the source's query, declare another type, or change the table"
+        : "cast it in the source's query, change the table, or set schema: evolve where it can be widened";
+    throw mismatch(
+      `table ${table}: column "${found.name}" is ${found.sqlType} and cannot take ${describeType(type)} without loss; ${hint}`,
+      {
+        column: found.name,
+        table: found.sqlType,
+        stream: describeType(type),
+      },
+    );
+  }
+  const sqlType = dialect.sqlType(wider, found.name);
+  return {
+    column: { ...found, type: wider, sqlType },
+    statement: dialect.alterType(relation, quoteIdentifier(found.name), sqlType),
+  };
+};
