@@ -15,3 +15,10 @@ export const isSecret = (schema: z.core.$ZodType): boolean => {
   }
   return false;
 };
+
+/** Names of the fields of a configuration that hold secrets. */
+export const secretKeys = (config: z.ZodObject): readonly string[] =>
+  Object.entries(config.shape).flatMap(([key, schema]) => (isSecret(schema) ? [key] : []));
+
+/** Stands in for a secret's value where only the shape is checked: a reference is resolved on the worker. */
+export const SECRET_PLACEHOLDER = "reference";

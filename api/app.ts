@@ -1,0 +1,61 @@
+// createApp: the HTTP API as an Express app that does not listen.
+
+import express, { type Express, type RequestHandler } from "express";
+import { DownbeatError } from "../core/errors.ts";
+import { LIMITS } from "../core/limits.ts";
+import { requireApiKey } from "./auth.ts";
+import type { ApiDeps } from "./deps.ts";
+import { openApiDocument } from "./openapi.ts";
+import { problemHandler } from "./problem.ts";
+import { referencePage } from "./reference-page.ts";
+import { connectionRoutes } from "./routes/connections.ts";
+import { pipelineRoutes } from "./routes/pipelines.ts";
+import { runRoutes, triggerRoutes } from "./routes/runs.ts";
+import { connectorRoutes, healthRoutes, metricsRoutes } from "./routes/system.ts";
+import { traceRequests } from "./trace.ts";
+
+const securityHeaders: RequestHandler = (_request, response, next) => {
+  response.set({
+    "x-content-type-options": "nosniff",
+    "x-frame-options": "DENY",
+    "referrer-policy": "no-referrer",
+    "cache-control": "no-store",
+  });
+  next();
+};
+
+const METHODS = ["GET", "POST", "PUT", "DELETE"] as const;
+
+export const createApp = (deps: ApiDeps): Express => {
+  const app = express();
+  app.disable("x-powered-by");
+  app.set("query parser", "simple");
+  app.use(securityHeaders, traceRequests(deps.log));
+  app.use("/health", healthRoutes(deps));
+  if (deps.apiKey !== undefined) app.use(requireApiKey(deps.apiKey));
+  if (deps.metrics !== undefined) app.use("/metrics", metricsRoutes(deps.metrics));
+  app.get("/openapi.json", (_request, response) => {
+    response.json(openApiDocument());
+  });
+  app.use("/reference", referencePage());
+  app.use(express.json({ limit: LIMITS.bodyBytes }));
+  app.use("/v1/pipelines/:name/runs", triggerRoutes(deps));
+  app.use("/v1/pipelines", pipelineRoutes(deps));
+  app.use("/v1/connections", connectionRoutes(deps));
+  app.use("/v1/connectors", connectorRoutes(deps));
+  app.use("/v1/runs", runRoutes(deps));
+  app.get("/", (_request, response) => {
+    response.redirect("/reference");
+  });
+  app.use((request) => {
+    const known = openApiDocument().paths;
+    const template = Object.keys(known).find((path) => new RegExp(`^${path.replaceAll(/\{[^}]+\}/g, "[^/]+")}/?$`).test(request.path));
+    const allowed = template === undefined ? [] : METHODS.filter((method) => method.toLowerCase() in (known[template] ?? {}));
+    if (allowed.length > 0 && !allowed.some((method) => method === request.method)) {
+      throw new DownbeatError("METHOD_NOT_ALLOWED", `${request.path} takes ${allowed.join(", ")}, not ${request.method}`);
+    }
+    throw new DownbeatError("NOT_FOUND", `there is nothing at ${request.method} ${request.path}; the API is described at /reference`);
+  });
+  app.use(problemHandler(deps.log));
+  return app;
+};

@@ -1,0 +1,151 @@
+// The API's one door to Temporal: starts, follows, cancels and describes runs.
+
+import {
+  Client,
+  isGrpcServiceError,
+  WorkflowExecutionAlreadyStartedError,
+  WorkflowFailedError,
+  WorkflowNotFoundError,
+  type ConnectionLike,
+  type WorkflowClientInterceptor,
+} from "@temporalio/client";
+import { defineSearchAttributeKey, type SearchAttributePair } from "@temporalio/common";
+import { randomUUID } from "node:crypto";
+import { DownbeatError } from "../core/errors.ts";
+import { DEFAULT_QUEUE, inspectWorkflowId, runWorkflowId } from "../core/ids.ts";
+import type { RunStatus } from "../core/run-changes.ts";
+import { INSPECT_WORKFLOW, RUN_WORKFLOW, type InspectInput, type RunInput } from "../workflows/messages.ts";
+import type { InspectResult } from "../workflows/ports.ts";
+
+export interface RunReference {
+  readonly pipeline: string;
+  readonly id: string;
+}
+
+export interface Orchestrator {
+  /** Safe to repeat: a run that was started before stays as it is. */
+  startRun(input: RunInput): Promise<void>;
+  /** Waits until the run has ended or the time is over; answers which. */
+  waitForRun(run: RunReference, milliseconds: number): Promise<"ended" | "open">;
+  cancelRun(run: RunReference): Promise<void>;
+  /** Temporal's own view: undefined when it knows no such run. */
+  statusOf(run: RunReference): Promise<RunStatus | undefined>;
+  inspect(input: InspectInput): Promise<InspectResult>;
+  check(): Promise<void>;
+  readonly namespace: string;
+}
+
+export interface OrchestratorOptions {
+  readonly connection: ConnectionLike;
+  readonly namespace: string;
+  readonly interceptors?: readonly WorkflowClientInterceptor[];
+}
+
+/** Longer than any inspection that still works. */
+const INSPECT_TIMEOUT_MS = 120_000;
+
+const temporalCall = async <Value>(call: () => Promise<Value>): Promise<Value> => {
+  try {
+    return await call();
+  } catch (error) {
+    if (error instanceof DownbeatError || error instanceof WorkflowExecutionAlreadyStartedError || error instanceof WorkflowNotFoundError)
+      throw error;
+    const cause = error instanceof Error && error.cause !== undefined ? error.cause : error;
+    if (isGrpcServiceError(cause) || isGrpcServiceError(error)) {
+      throw new DownbeatError(
+        "TEMPORAL_UNAVAILABLE",
+        `Temporal does not take the call: ${cause instanceof Error ? cause.message : String(cause)}`,
+        { cause: error },
+      );
+    }
+    throw error;
+  }
+};
+
+const searchAttributes = ({ run }: RunInput): SearchAttributePair[] => [
+  { key: defineSearchAttributeKey("DownbeatPipeline", "KEYWORD"), value: run.pipeline },
+  { key: defineSearchAttributeKey("DownbeatVersion", "INT"), value: run.version },
+  { key: defineSearchAttributeKey("DownbeatTrigger", "KEYWORD"), value: run.trigger },
+  { key: defineSearchAttributeKey("DownbeatStatus", "KEYWORD"), value: "running" },
+];
+
+export const createOrchestrator = ({ connection, namespace, interceptors = [] }: OrchestratorOptions): Orchestrator => {
+  const client = new Client({ connection, namespace, interceptors: { workflow: [...interceptors] } });
+  const handleOf = ({ pipeline, id }: RunReference) => client.workflow.getHandle(runWorkflowId(pipeline, id));
+
+  return {
+    namespace,
+
+    async startRun(input) {
+      const { run, plan } = input;
+      try {
+        await temporalCall(() =>
+          client.workflow.start(RUN_WORKFLOW, {
+            workflowId: runWorkflowId(run.pipeline, run.id),
+            taskQueue: DEFAULT_QUEUE,
+            args: [input],
+            workflowIdReusePolicy: "REJECT_DUPLICATE",
+            workflowTaskTimeout: "30s",
+            typedSearchAttributes: searchAttributes(input),
+            memo: { pipeline: run.pipeline, version: run.version, trigger: run.trigger, planHash: input.planHash },
+            staticSummary: `${run.pipeline} v${run.version}, ${plan.tasks.length} tasks, by ${run.trigger}`,
+          }),
+        );
+      } catch (error) {
+        if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error;
+      }
+    },
+
+    async waitForRun(run, milliseconds) {
+      const deadline = AbortSignal.timeout(milliseconds);
+      try {
+        await client.withAbortSignal(deadline, () => handleOf(run).result());
+        return "ended";
+      } catch (error) {
+        if (error instanceof WorkflowFailedError) return "ended";
+        if (deadline.aborted) return "open";
+        return temporalCall(() => Promise.reject(error as Error));
+      }
+    },
+
+    async cancelRun(run) {
+      await temporalCall(() => handleOf(run).cancel());
+    },
+
+    async statusOf(run) {
+      try {
+        const { status } = await temporalCall(() => handleOf(run).describe());
+        switch (status.name) {
+          case "COMPLETED":
+            return "succeeded";
+          case "FAILED":
+          case "TIMED_OUT":
+            return "failed";
+          case "CANCELLED":
+          case "TERMINATED":
+            return "cancelled";
+          default:
+            return "running";
+        }
+      } catch (error) {
+        if (error instanceof WorkflowNotFoundError) return undefined;
+        throw error;
+      }
+    },
+
+    inspect: (input) =>
+      temporalCall(() =>
+        client.workflow.execute<(input: InspectInput) => Promise<InspectResult>>(INSPECT_WORKFLOW, {
+          workflowId: inspectWorkflowId(input.kind, input.connection, randomUUID()),
+          taskQueue: DEFAULT_QUEUE,
+          args: [input],
+          workflowExecutionTimeout: INSPECT_TIMEOUT_MS,
+          staticSummary: `${input.kind} ${input.connection}`,
+        }),
+      ),
+
+    async check() {
+      await temporalCall(() => client.workflowService.getSystemInfo({}));
+    },
+  };
+};

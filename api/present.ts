@@ -1,0 +1,91 @@
+// How records look to clients: snake_case keys, ISO 8601 moments, no secrets.
+
+import type { Json, JsonObject } from "../core/json.ts";
+import { runWorkflowId } from "../core/ids.ts";
+import { isRunEnded } from "../core/run-changes.ts";
+import type { ConnectionRecord } from "../store/connections.ts";
+import type { AttemptRecord, RunRecord, TaskRecord } from "../store/runs.ts";
+
+export const moment = (value: string): string => new Date(value).toISOString();
+const optionalMoment = (value: string | null): string | null => (value === null ? null : moment(value));
+
+const secondsBetween = (start: string | null, end: string | null): number | null =>
+  start === null || end === null ? null : (new Date(end).getTime() - new Date(start).getTime()) / 1_000;
+
+/** Sealed values are never shown; references are, since they are no secrets. */
+export const presentConnection = ({ name, kind, config, createdAt, updatedAt }: ConnectionRecord) => ({
+  name,
+  kind,
+  config: Object.fromEntries(Object.entries(config).map(([key, value]) => [key, isSealed(value) ? { secret: true } : value])),
+  created_at: moment(createdAt),
+  updated_at: moment(updatedAt),
+});
+
+const isSealed = (value: Json | undefined): boolean => typeof value === "object" && value !== null && "sealed" in (value as JsonObject);
+
+export interface RunLinks {
+  readonly temporalUiUrl?: string | undefined;
+  readonly namespace: string;
+}
+
+export const presentRun = (run: RunRecord, { temporalUiUrl, namespace }: RunLinks) => ({
+  id: run.id,
+  pipeline: run.pipeline,
+  version: run.version,
+  status: run.status,
+  trigger: run.trigger,
+  params: run.params,
+  created_at: moment(run.createdAt),
+  started_at: optionalMoment(run.startedAt),
+  finished_at: optionalMoment(run.finishedAt),
+  seconds: secondsBetween(run.startedAt ?? run.createdAt, run.finishedAt),
+  error: run.error,
+  links: {
+    self: `/v1/runs/${run.id}`,
+    pipeline: `/v1/pipelines/${run.pipeline}/versions/${run.version}`,
+    ...(temporalUiUrl === undefined
+      ? {}
+      : { temporal: `${temporalUiUrl}/namespaces/${namespace}/workflows/${encodeURIComponent(runWorkflowId(run.pipeline, run.id))}` }),
+  },
+});
+
+export interface PlannedTask {
+  readonly id: string;
+  readonly summary: string;
+  readonly operator: string;
+}
+
+/** Tasks in definition order; those that nothing was reported of yet are pending, or cancelled with their run. */
+export const presentTasks = (
+  run: RunRecord,
+  planned: readonly PlannedTask[],
+  records: readonly TaskRecord[],
+  attempts: readonly AttemptRecord[],
+) => {
+  const byId = new Map(records.map((record) => [record.taskId, record]));
+  const attemptsById = Map.groupBy(attempts, (attempt) => attempt.taskId);
+  return planned.map(({ id, summary, operator }) => {
+    const record = byId.get(id);
+    return {
+      id,
+      operator,
+      summary,
+      status: record?.status ?? (isRunEnded(run.status) ? "cancelled" : "pending"),
+      attempts: record?.attempts ?? 0,
+      started_at: optionalMoment(record?.startedAt ?? null),
+      finished_at: optionalMoment(record?.finishedAt ?? null),
+      output: record?.output ?? null,
+      metrics: record?.metrics ?? null,
+      error: record?.error ?? null,
+      attempt_log: (attemptsById.get(id) ?? []).map((attempt) => ({
+        attempt: attempt.attempt,
+        status: attempt.status,
+        worker: attempt.worker,
+        lost_attempts: attempt.lostAttempts,
+        started_at: moment(attempt.startedAt),
+        finished_at: optionalMoment(attempt.finishedAt),
+        error: attempt.error,
+      })),
+    };
+  });
+};

@@ -1,0 +1,32 @@
+// The API reference page: Swagger UI from the package, so that it works without the internet.
+
+import express, { Router } from "express";
+import { getAbsoluteFSPath } from "swagger-ui-dist";
+
+const PAGE = `<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8"><title>Downbeat API</title><meta name="viewport" content="width=device-width, initial-scale=1">
+<link rel="stylesheet" href="/reference/assets/swagger-ui.css"><link rel="icon" href="/reference/assets/favicon-32x32.png">
+</head>
+<body><div id="swagger-ui"></div>
+<script src="/reference/assets/swagger-ui-bundle.js"></script><script src="/reference/start.js"></script>
+</body>
+</html>`;
+
+const START = 'window.ui = SwaggerUIBundle({ url: "/openapi.json", dom_id: "#swagger-ui", deepLinking: true, validatorUrl: null });';
+
+export const referencePage = (): Router => {
+  const router = Router();
+  router.use("/assets", express.static(getAbsoluteFSPath(), { index: false, maxAge: "1d" }));
+  router.get("/start.js", (_request, response) => {
+    response.type("text/javascript").send(START);
+  });
+  router.get("/", (_request, response) => {
+    response
+      .set("content-security-policy", "default-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'; frame-ancestors 'none'")
+      .type("html")
+      .send(PAGE);
+  });
+  return router;
+};

@@ -1,0 +1,73 @@
+// Reads requests: bodies and queries by schema, all faults at once; pages with opaque cursors.
+
+import type { Request } from "express";
+import { z } from "zod";
+import { DownbeatError } from "../core/errors.ts";
+import { formatPath, type PathPart } from "../core/issues.ts";
+import { IssuesError } from "./problem.ts";
+
+export const parseInput = <Schema extends z.ZodType>(schema: Schema, value: unknown): z.output<Schema> => {
+  const parsed = schema.safeParse(value);
+  if (parsed.success) return parsed.data;
+  throw new IssuesError(
+    "REQUEST_INVALID",
+    parsed.error.issues.map((issue) => ({
+      code: issue.code === "unrecognized_keys" ? "UNKNOWN_KEY" : "INVALID_VALUE",
+      path: formatPath(issue.path.filter((part): part is PathPart => typeof part !== "symbol")),
+      message: issue.message,
+    })),
+  );
+};
+
+/** A JSON body; absent is an empty object. Another content type is refused rather than ignored. */
+export const jsonBody = (request: Request): unknown => {
+  if (request.body === undefined || request.body === "") {
+    if (Number(request.headers["content-length"] ?? 0) > 0) {
+      throw new DownbeatError(
+        "MEDIA_TYPE_UNSUPPORTED",
+        `content-type "${request.headers["content-type"] ?? "(none)"}" is not read here; send application/json`,
+      );
+    }
+    return {};
+  }
+  if (typeof request.body === "string") throw new DownbeatError("MEDIA_TYPE_UNSUPPORTED", "this endpoint reads application/json");
+  return request.body as unknown;
+};
+
+const MAX_PAGE = 500;
+
+export const pageQuery = z.strictObject({
+  limit: z.coerce.number().int().min(1).max(MAX_PAGE).default(50),
+  cursor: z.string().optional(),
+});
+
+/** Cursors are opaque to clients: JSON in base64url. */
+export const encodeCursor = (value: unknown): string => Buffer.from(JSON.stringify(value)).toString("base64url");
+
+export const decodeCursor = <Schema extends z.ZodType>(schema: Schema, cursor: string | undefined): z.output<Schema> | undefined => {
+  if (cursor === undefined) return undefined;
+  try {
+    return schema.parse(JSON.parse(Buffer.from(cursor, "base64url").toString("utf8")));
+  } catch {
+    throw new DownbeatError("REQUEST_INVALID", "the cursor is not one that this list gave; start again without it");
+  }
+};
+
+/** One more than the page was asked for, to know whether there is a next one. */
+export const page = <Item>(
+  found: readonly Item[],
+  limit: number,
+  cursorOf: (last: Item) => unknown,
+): { items: readonly Item[]; next: string | null } => {
+  const items = found.slice(0, limit);
+  const last = items.at(-1);
+  return { items, next: found.length > limit && last !== undefined ? encodeCursor(cursorOf(last)) : null };
+};
+
+/** A path parameter, which the route's pattern says is there. */
+export const pathParam = (request: Request, name: string): string => {
+  const value = request.params[name];
+  return typeof value === "string" ? value : "";
+};
+
+export const notFound = (what: string, name: string): DownbeatError => new DownbeatError("NOT_FOUND", `there is no ${what} "${name}"`);

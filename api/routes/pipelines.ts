@@ -1,0 +1,130 @@
+// /v1/pipelines: definitions and their versions.
+
+import { Router, text, type Request } from "express";
+import { z } from "zod";
+import { compilePlan, type CompileResult } from "../../core/compile-plan.ts";
+import { checkDefinition, parseDefinition, type Definition, type ParsedDefinition } from "../../core/definition.ts";
+import type { Issue } from "../../core/issues.ts";
+import type { JsonObject } from "../../core/json.ts";
+import { LIMITS } from "../../core/limits.ts";
+import type { VersionRecord } from "../../store/definitions.ts";
+import { changedPaths } from "../changed-paths.ts";
+import type { ApiDeps } from "../deps.ts";
+import { contentHash } from "../hash.ts";
+import { schemaFault } from "../params.ts";
+import { moment } from "../present.ts";
+import { IssuesError } from "../problem.ts";
+import { DownbeatError } from "../../core/errors.ts";
+import { decodeCursor, notFound, page, pageQuery, parseInput, pathParam } from "../request.ts";
+
+const YAML_TYPES = ["application/yaml", "application/x-yaml", "text/yaml", "text/x-yaml", "text/plain"];
+
+interface Compiled {
+  readonly definition: Definition;
+  readonly compiled: Extract<CompileResult, { ok: true }>["compiled"];
+  readonly source: string;
+}
+
+/** The text as it came, for positions and for keeping; a JSON body has been parsed already. */
+const readDefinition = (request: Request): { readonly parsed: ParsedDefinition; readonly source: string } => {
+  const body: unknown = request.body;
+  if (typeof body === "string" && body !== "") return { parsed: parseDefinition(body), source: body };
+  if (request.is("application/json")) return { parsed: checkDefinition(body), source: JSON.stringify(body, null, 2) };
+  throw new DownbeatError(
+    "MEDIA_TYPE_UNSUPPORTED",
+    `send the definition as ${YAML_TYPES[0]} or application/json, not ${request.headers["content-type"] ?? "without a content-type"}`,
+  );
+};
+
+const compile = async (request: Request, deps: ApiDeps): Promise<Compiled> => {
+  const { parsed, source } = readDefinition(request);
+  if (!parsed.ok) throw refused(parsed.issues);
+  const { definition, locate } = parsed;
+  const { connectors, activities } = deps.catalogue;
+  const result = compilePlan(definition, { connections: await deps.store.connections.kinds(), connectors, activities }, locate);
+  const issues: Issue[] = result.ok ? [] : [...result.issues];
+  const fault = definition.params === undefined ? undefined : schemaFault(definition.params as JsonObject);
+  if (fault !== undefined)
+    issues.push({ code: "INVALID_VALUE", path: "params", message: `is not a JSON Schema: ${fault}`, ...locate(["params"]) });
+  if (!result.ok || issues.length > 0) throw refused(issues);
+  return { definition, compiled: result.compiled, source };
+};
+
+const refused = (issues: readonly Issue[]): IssuesError =>
+  new IssuesError(issues.every((issue) => issue.code === "DEFINITION_MALFORMED") ? "DEFINITION_MALFORMED" : "DEFINITION_INVALID", issues);
+
+const presentVersion = ({ pipeline, version, hash, definition, source, createdAt }: VersionRecord) => ({
+  name: pipeline,
+  version,
+  hash,
+  created_at: moment(createdAt),
+  definition,
+  source,
+});
+
+export const pipelineRoutes = (deps: ApiDeps): Router => {
+  const router = Router();
+  const { definitions } = deps.store;
+  router.use(text({ type: YAML_TYPES, limit: LIMITS.bodyBytes }));
+
+  router.post("/validate", async (request, response) => {
+    const { definition, compiled } = await compile(request, deps);
+    response.json({ valid: true, name: definition.name, hash: contentHash(definition), tasks: compiled.plan.tasks.length });
+  });
+
+  router.get("/", async (request, response) => {
+    const { limit, cursor } = parseInput(pageQuery, request.query);
+    const after = decodeCursor(z.string(), cursor);
+    const found = await definitions.list({ limit: limit + 1, ...(after === undefined ? {} : { after }) });
+    const { items, next } = page(found, limit, (last) => last.name);
+    response.json({ items: items.map(({ updatedAt, ...item }) => ({ ...item, updated_at: moment(updatedAt) })), next });
+  });
+
+  router.put("/:name", async (request, response) => {
+    const { definition, compiled, source } = await compile(request, deps);
+    const name = pathParam(request, "name");
+    if (definition.name !== name) {
+      throw refused([
+        {
+          code: "INVALID_VALUE",
+          path: "name",
+          message: `the definition's name is "${definition.name}", the path says "${name}"; they must be the same`,
+        },
+      ]);
+    }
+    const hash = contentHash(definition);
+    const saved = await definitions.save({ pipeline: name, hash, definition: definition as unknown as JsonObject, source, plan: compiled });
+    const changed = saved.created && saved.previous !== undefined ? changedPaths(saved.previous, definition) : [];
+    response
+      .status(saved.created ? 201 : 200)
+      .location(`/v1/pipelines/${name}`)
+      .json({ name, version: saved.version, hash, created: saved.created, changed });
+  });
+
+  router.get("/:name", async (request, response) => {
+    const name = pathParam(request, "name");
+    const found = await definitions.find(name);
+    if (found === undefined) throw notFound("pipeline", name);
+    response.json(presentVersion(found));
+  });
+
+  router.get("/:name/versions", async (request, response) => {
+    const name = pathParam(request, "name");
+    const { limit, cursor } = parseInput(pageQuery, request.query);
+    const before = decodeCursor(z.int(), cursor);
+    const found = await definitions.listVersions(name, { limit: limit + 1, ...(before === undefined ? {} : { before }) });
+    if (found.length === 0 && before === undefined) throw notFound("pipeline", name);
+    const { items, next } = page(found, limit, (last) => last.version);
+    response.json({ items: items.map(({ createdAt, ...item }) => ({ ...item, created_at: moment(createdAt) })), next });
+  });
+
+  router.get("/:name/versions/:version", async (request, response) => {
+    const name = pathParam(request, "name");
+    const version = Number(pathParam(request, "version"));
+    const found = Number.isInteger(version) ? await definitions.find(name, version) : undefined;
+    if (found === undefined) throw notFound("version", `${name} ${pathParam(request, "version")}`);
+    response.json(presentVersion(found));
+  });
+
+  return router;
+};

@@ -1,0 +1,170 @@
+// /v1/runs and /v1/pipelines/:name/runs: trigger, list, show, cancel.
+
+import { createHash, randomUUID } from "node:crypto";
+import { Router, type Request } from "express";
+import { z } from "zod";
+import { parseDuration } from "../../core/duration.ts";
+import { DownbeatError } from "../../core/errors.ts";
+import type { JsonObject } from "../../core/json.ts";
+import { isRunEnded, type RunStatus } from "../../core/run-changes.ts";
+import type { RunFilter, RunRecord } from "../../store/runs.ts";
+import type { ApiDeps } from "../deps.ts";
+import { contentHash } from "../hash.ts";
+import { checkParams } from "../params.ts";
+import { moment, presentRun, presentTasks } from "../present.ts";
+import { runInput } from "../run-input.ts";
+import { decodeCursor, jsonBody, notFound, page, pageQuery, parseInput, pathParam } from "../request.ts";
+
+const triggerBody = z.strictObject({
+  params: z.record(z.string(), z.json()).default({}),
+  version: z.int().min(1).optional(),
+});
+
+const RUN_STATUSES = ["queued", "running", "succeeded", "failed", "cancelled"] as const satisfies readonly RunStatus[];
+
+const listQuery = pageQuery.extend({
+  pipeline: z.string().optional(),
+  status: z
+    .string()
+    .transform((text) => text.split(","))
+    .pipe(z.array(z.enum(RUN_STATUSES)))
+    .optional(),
+  trigger: z.string().optional(),
+  since: z.iso.datetime({ offset: true }).optional(),
+});
+
+const MAX_WAIT_MS = 10 * 60_000;
+const IDEMPOTENCY_KEY_LENGTH = 255;
+
+const waitOf = (request: Request): number => {
+  const wait = request.query["wait"];
+  if (wait === undefined) return 0;
+  const milliseconds =
+    typeof wait === "string" ? (parseDuration(wait) ?? (/^\d+$/.test(wait) ? Number(wait) * 1_000 : undefined)) : undefined;
+  if (milliseconds === undefined) throw new DownbeatError("REQUEST_INVALID", 'wait is a duration such as "60s"');
+  return Math.min(milliseconds, MAX_WAIT_MS);
+};
+
+const idempotencyKeyOf = (request: Request): string | undefined => {
+  const key = request.headers["idempotency-key"];
+  if (key === undefined) return undefined;
+  if (typeof key !== "string" || key.length === 0 || key.length > IDEMPOTENCY_KEY_LENGTH) {
+    throw new DownbeatError("REQUEST_INVALID", `idempotency-key is one text of 1 to ${IDEMPOTENCY_KEY_LENGTH} characters`);
+  }
+  return key;
+};
+
+/** Sorts by time; the rest is random (UUID version 7, RFC 9562). */
+const newRunId = (): string => {
+  const time = Date.now().toString(16).padStart(12, "0");
+  const random = randomUUID().replaceAll("-", "");
+  return `${time.slice(0, 8)}-${time.slice(8)}-7${random.slice(0, 3)}-${random.slice(16, 20)}-${random.slice(20)}`;
+};
+
+/** The same key always names the same run, also when two requests race. */
+const runIdFor = (pipeline: string, key: string | undefined): string => {
+  if (key === undefined) return newRunId();
+  const digest = createHash("sha256").update(`${pipeline}\0${key}`).digest("hex");
+  return `${digest.slice(0, 8)}-${digest.slice(8, 12)}-8${digest.slice(13, 16)}-a${digest.slice(17, 20)}-${digest.slice(20, 32)}`;
+};
+
+export const triggerRoutes = (deps: ApiDeps): Router => {
+  const router = Router({ mergeParams: true });
+  const { store, orchestrator } = deps;
+
+  router.post("/", async (request, response) => {
+    const pipeline = pathParam(request, "name");
+    const wait = waitOf(request);
+    const body = parseInput(triggerBody, jsonBody(request));
+    const idempotencyKey = idempotencyKeyOf(request);
+    const version = await store.definitions.find(pipeline, body.version);
+    if (version === undefined) throw notFound("pipeline", body.version === undefined ? pipeline : `${pipeline} version ${body.version}`);
+    const params = checkParams(version.definition["params"] as JsonObject | undefined, version.hash, body.params as JsonObject);
+    const id = runIdFor(pipeline, idempotencyKey);
+    const { run, created } = await store.runs.create({
+      id,
+      pipeline,
+      version: version.version,
+      planHash: version.hash,
+      origin: id,
+      trigger: "http",
+      params,
+      ...(idempotencyKey === undefined
+        ? {}
+        : { idempotencyKey, requestHash: contentHash({ params: body.params, version: body.version ?? null }) }),
+    });
+    // A repetition may have to start what an earlier request could only write down.
+    if (created || run.status === "queued") await orchestrator.startRun(runInput(run, version.plan.plan));
+    const ended = isRunEnded(run.status) || (wait > 0 && (await orchestrator.waitForRun(run, wait)) === "ended");
+    response
+      .status(ended ? 200 : 202)
+      .location(`/v1/runs/${run.id}`)
+      .json(await presentWhole(deps, wait > 0 || !created ? ((await store.runs.find(run.id)) ?? run) : run, !created || wait > 0));
+  });
+
+  return router;
+};
+
+/** `reported`: whether anything can have been reported yet; a run that was just created has no tasks to read. */
+const presentWhole = async (deps: ApiDeps, run: RunRecord, reported: boolean) => {
+  const { store, orchestrator, temporalUiUrl } = deps;
+  const [plan, tasks, attempts] = await Promise.all([
+    store.definitions.findPlan(run.planHash),
+    reported ? store.runs.tasksOf(run.id) : [],
+    reported ? store.runs.attemptsOf(run.id) : [],
+  ]);
+  return {
+    ...presentRun(run, { temporalUiUrl, namespace: orchestrator.namespace }),
+    tasks: presentTasks(run, plan?.plan.tasks ?? [], tasks, attempts),
+  };
+};
+
+export const runRoutes = (deps: ApiDeps): Router => {
+  const router = Router();
+  const { store, orchestrator, temporalUiUrl } = deps;
+
+  router.get("/", async (request, response) => {
+    const { limit, cursor, pipeline, status, trigger, since } = parseInput(listQuery, request.query);
+    const after = decodeCursor(z.strictObject({ createdAt: z.string(), id: z.string() }), cursor);
+    const filter: RunFilter = {
+      ...(pipeline === undefined ? {} : { pipeline }),
+      ...(status === undefined ? {} : { status }),
+      ...(trigger === undefined ? {} : { trigger }),
+      ...(since === undefined ? {} : { since }),
+    };
+    const found = await store.runs.list(filter, { limit: limit + 1, ...(after === undefined ? {} : { after }) });
+    const { items, next } = page(found, limit, ({ createdAt, id }) => ({ createdAt, id }));
+    response.json({ items: items.map((run) => presentRun(run, { temporalUiUrl, namespace: orchestrator.namespace })), next });
+  });
+
+  const existing = async (id: string): Promise<RunRecord> => {
+    const run = await store.runs.find(id);
+    if (run === undefined) throw notFound("run", id);
+    return run;
+  };
+
+  router.get("/:id", async (request, response) => {
+    const wait = waitOf(request);
+    let run = await existing(pathParam(request, "id"));
+    if (wait > 0 && !isRunEnded(run.status)) {
+      await orchestrator.waitForRun(run, wait);
+      run = await existing(run.id);
+    }
+    response.json(await presentWhole(deps, run, true));
+  });
+
+  router.post("/:id/cancel", async (request, response) => {
+    parseInput(z.strictObject({}), jsonBody(request));
+    const run = await existing(pathParam(request, "id"));
+    if (isRunEnded(run.status)) {
+      throw new DownbeatError(
+        "RUN_NOT_ACTIVE",
+        `run ${run.id} ended ${run.status}${run.finishedAt === null ? "" : ` at ${moment(run.finishedAt)}`}; there is nothing to cancel`,
+      );
+    }
+    await orchestrator.cancelRun(run);
+    response.status(202).json({ id: run.id, cancelling: true, links: { self: `/v1/runs/${run.id}` } });
+  });
+
+  return router;
+};
