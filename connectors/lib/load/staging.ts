@@ -47,7 +47,7 @@ export class Staging {
 
   #refuseMissingKeys({ insert }: Shape): void {
     if (this.#target.mode !== "merge") return;
-    const { fold } = this.#session.dialect;
+    const fold = (name: string): string => this.#session.dialect.fold(name);
     const lacking = this.#target.keyColumns.filter((key) => !insert.some(({ name }) => fold(name) === fold(key)));
     if (lacking.length === 0) return;
     throw new DownbeatError(

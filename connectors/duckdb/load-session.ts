@@ -1,0 +1,260 @@
+// DuckDB as a destination: batches go as Parquet files through a temporary folder into the open transaction, beside the reading of the next batch.
+
+import { open, rm } from "node:fs/promises";
+import path from "node:path";
+import type { DuckDBConnection } from "@duckdb/node-api";
+import type { Batch } from "../batch.ts";
+import type { ConnectorContext } from "../connector.ts";
+import type { SharedDuckdb } from "../lib/duckdb-instance.ts";
+import { quoteIdentifier, quoteTable, quoteText } from "../lib/load/names.ts";
+import type { Dialect, InsertColumn, LoadSession, SqlParam, SqlResult, TableColumn, TableName } from "../lib/load/session.ts";
+import { encodeParquet } from "../lib/parquet-encoder.ts";
+import { DownbeatError } from "../../core/errors.ts";
+import { duckdbError } from "./errors.ts";
+import { refuseLongTimes } from "./ranges.ts";
+import { heldType, toSqlType } from "./types.ts";
+
+export const duckdbDialect: Dialect = {
+  title: "DuckDB",
+  defaultSchema: "main",
+  // Tables cannot be moved between schemas, so staging lies where it will be needed.
+  stagingSchema: ({ schema }) => schema,
+  checkName: (name) => {
+    if (name === "" || name.includes("\0")) {
+      throw new DownbeatError(
+        "DESTINATION_TABLE_INVALID",
+        `${JSON.stringify(name)} cannot be a name in DuckDB; rename the column or table`,
+      );
+    }
+  },
+  fold: (name) => name.toLowerCase(),
+  sqlType: toSqlType,
+  temporary: (name) => `temp.main.${quoteIdentifier(name)}`,
+  rowNumber: { column: "rowid" },
+  indexMergeKeys: false,
+  alterType: (relation, column, sqlType) => `alter table ${relation} alter column ${column} set data type ${sqlType}`,
+};
+
+export class DuckdbLoadSession implements LoadSession {
+  readonly dialect = duckdbDialect;
+  inTransaction = false;
+  readonly #shared: SharedDuckdb;
+  readonly #connection: DuckDBConnection;
+  readonly #context: ConnectorContext;
+  readonly #what: string;
+  readonly #interrupt: () => void;
+  #pending: Promise<void> | undefined;
+  #files = 0;
+
+  static async open(shared: SharedDuckdb, context: ConnectorContext, what: string): Promise<DuckdbLoadSession> {
+    return new DuckdbLoadSession(shared, await shared.connect(), context, what);
+  }
+
+  private constructor(shared: SharedDuckdb, connection: DuckDBConnection, context: ConnectorContext, what: string) {
+    this.#shared = shared;
+    this.#connection = connection;
+    this.#context = context;
+    this.#what = what;
+    this.#interrupt = () => connection.interrupt();
+    context.signal.addEventListener("abort", this.#interrupt, { once: true });
+  }
+
+  async begin(): Promise<void> {
+    await this.run("begin");
+    this.inTransaction = true;
+  }
+
+  async commit(): Promise<void> {
+    await this.run("commit");
+    this.inTransaction = false;
+  }
+
+  async rollback(): Promise<void> {
+    this.inTransaction = false;
+    await this.#connection.run("rollback");
+  }
+
+  async run(sql: string, params: readonly SqlParam[] = []): Promise<SqlResult> {
+    await this.settle();
+    this.#context.signal.throwIfAborted();
+    try {
+      const result = await this.#connection.runAndReadAll(
+        sql,
+        params.map((param) => (typeof param === "number" ? BigInt(param) : param)),
+      );
+      return { rows: result.getRowObjectsJS() as SqlResult["rows"], changed: result.rowsChanged };
+    } catch (error) {
+      throw duckdbError(error, "destination", this.#what, this.#context.signal);
+    }
+  }
+
+  async describe({ schema, name }: TableName): Promise<readonly TableColumn[] | undefined> {
+    const { rows } = await this.run(
+      `select column_name, data_type, is_nullable, column_default from duckdb_columns()
+       where database_name = current_database() and lower(schema_name) = lower($1) and lower(table_name) = lower($2) order by column_index`,
+      [schema, name],
+    );
+    if (rows.length === 0) return undefined;
+    return rows.map((row) => {
+      const sqlType = String(row["data_type"]);
+      return {
+        name: String(row["column_name"]),
+        sqlType,
+        type: heldType(sqlType),
+        required: row["is_nullable"] === false && row["column_default"] === null,
+      };
+    });
+  }
+
+  async ensureSchema(name: string): Promise<void> {
+    await this.run(`create schema if not exists ${quoteIdentifier(name)}`);
+  }
+
+  async defining(_table: string, run: () => Promise<void>): Promise<void> {
+    if (this.inTransaction) return run();
+    return this.#shared.exclusive(async () => {
+      await this.begin();
+      try {
+        await run();
+        await this.commit();
+      } catch (error) {
+        await this.rollback().catch(() => undefined);
+        throw error;
+      }
+    });
+  }
+
+  /** INSERT casts whatever holds. */
+  canInsert(): boolean {
+    return true;
+  }
+
+  async insert(relation: string, columns: readonly InsertColumn[], batch: Batch): Promise<void> {
+    refuseLongTimes(batch, columns, this.#what);
+    const file = path.join(this.#context.tempDir, `${process.pid}-${(this.#files += 1)}-${sequence()}.parquet`);
+    // Named by their place: names in the file then need no quoting and cannot clash.
+    const parts = encodeParquet(
+      batch,
+      columns.map(({ index }, place) => ({ index, name: `c${place}` })),
+    );
+    await this.#write(file, parts);
+    try {
+      await this.settle();
+    } catch (error) {
+      await rm(file, { force: true });
+      throw error;
+    }
+    this.#pending = this.#load(relation, columns, file);
+    // Its failure is thrown by the next call that settles.
+    this.#pending.catch(() => undefined);
+  }
+
+  async #write(file: string, parts: readonly Uint8Array[]): Promise<void> {
+    try {
+      await using handle = await open(file, "w");
+      // One call takes at most IOV_MAX (1,024) buffers.
+      for (let from = 0; from < parts.length; from += 1_000) await writeAll(handle, parts.slice(from, from + 1_000));
+    } catch (error) {
+      await rm(file, { force: true });
+      if ((error as NodeJS.ErrnoException).code !== "ENOSPC") throw error;
+      throw new DownbeatError("DESTINATION_FULL", `${this.#what}: the disk of the working folder is full; make room there`, {
+        cause: error,
+      });
+    }
+  }
+
+  async #load(relation: string, columns: readonly InsertColumn[], file: string): Promise<void> {
+    const names = columns.map(({ name }) => quoteIdentifier(name)).join(", ");
+    const values = columns.map(({ sqlType }, place) => (PLAIN.has(sqlType) ? `c${place}` : `cast(c${place} as ${sqlType})`)).join(", ");
+    try {
+      await this.#connection.run(`insert into ${relation} (${names}) select ${values} from read_parquet(${quoteText(file)})`);
+    } catch (error) {
+      throw duckdbError(error, "destination", this.#what, this.#context.signal);
+    } finally {
+      await rm(file, { force: true });
+    }
+  }
+
+  async settle(): Promise<void> {
+    const pending = this.#pending;
+    if (pending === undefined) return;
+    try {
+      await pending;
+    } finally {
+      if (this.#pending === pending) this.#pending = undefined;
+    }
+  }
+
+  async swap(staging: TableName, target: TableName, columns: readonly InsertColumn[] | null): Promise<void> {
+    if (columns === null || (await this.#isReplaceable(staging, target))) {
+      if (columns !== null) await this.run(`drop table ${quoteTable(target)}`);
+      await this.run(`alter table ${quoteTable(staging)} rename to ${quoteIdentifier(target.name)}`);
+      return;
+    }
+    const names = columns.map(({ name }) => quoteIdentifier(name)).join(", ");
+    await this.run(`delete from ${quoteTable(target)}`);
+    await this.run(`insert into ${quoteTable(target)} (${names}) select ${names} from ${quoteTable(staging)}`);
+    await this.run(`drop table ${quoteTable(staging)}`);
+  }
+
+  /** Nothing hangs on the target that a rename would lose: same columns, no index, constraint, default or comment. */
+  async #isReplaceable(staging: TableName, target: TableName): Promise<boolean> {
+    const { rows } = await this.run(
+      `select count(*) as n from (
+         (select 1 as one from duckdb_indexes() where database_name = current_database() and lower(schema_name) = lower($1) and lower(table_name) = lower($2))
+         union all (select 1 from duckdb_constraints() where database_name = current_database() and lower(schema_name) = lower($1) and lower(table_name) = lower($2))
+         union all (select 1 from duckdb_columns() where database_name = current_database() and lower(schema_name) = lower($1) and lower(table_name) = lower($2)
+                      and (column_default is not null or comment is not null))
+         union all (select 1 from duckdb_tables() where database_name = current_database() and lower(schema_name) = lower($1) and lower(table_name) = lower($2) and comment is not null)
+       ) as dependents`,
+      [target.schema, target.name],
+    );
+    if (Number(rows[0]?.["n"]) > 0) return false;
+    const [have, want] = [await this.describe(target), await this.describe(staging)];
+    return JSON.stringify(have) === JSON.stringify(want);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#context.signal.removeEventListener("abort", this.#interrupt);
+    await this.settle().catch(() => undefined);
+    this.#connection.closeSync();
+  }
+}
+
+/** Types that the file already carries as they are. */
+const PLAIN = new Set([
+  "BOOLEAN",
+  "INTEGER",
+  "BIGINT",
+  "UBIGINT",
+  "FLOAT",
+  "DOUBLE",
+  "VARCHAR",
+  "BLOB",
+  "DATE",
+  "TIME",
+  "TIMESTAMP",
+  "TIMESTAMP WITH TIME ZONE",
+]);
+
+let last = 0;
+const sequence = (): number => (last += 1);
+
+const writeAll = async (
+  handle: { writev(parts: readonly Uint8Array[]): Promise<{ bytesWritten: number }> },
+  parts: readonly Uint8Array[],
+): Promise<void> => {
+  let rest = parts;
+  while (rest.length > 0) {
+    let { bytesWritten } = await handle.writev(rest);
+    const unwritten: Uint8Array[] = [];
+    for (const part of rest) {
+      if (bytesWritten >= part.length) bytesWritten -= part.length;
+      else {
+        unwritten.push(part.subarray(bytesWritten));
+        bytesWritten = 0;
+      }
+    }
+    rest = unwritten;
+  }
+};

@@ -1,0 +1,99 @@
+// One DuckDB instance for each file in this process, shared and counted: a file has one owner, and two instances of it would corrupt each other.
+
+import { realpath } from "node:fs/promises";
+import path from "node:path";
+import type { DuckDBConnection, DuckDBInstance } from "@duckdb/node-api";
+
+export interface DuckdbOptions {
+  readonly memoryLimit: string;
+  /** 0 = as many as the machine has cores. */
+  readonly threads: number;
+}
+
+/** A share in an instance; the last one that is given back closes it. */
+export interface SharedDuckdb extends AsyncDisposable {
+  connect(): Promise<DuckDBConnection>;
+  /** One after the other within this process: for statements that define tables, which conflict instead of waiting. */
+  exclusive<T>(run: () => Promise<T>): Promise<T>;
+}
+
+interface Entry {
+  shares: number;
+  readonly instance: Promise<DuckDBInstance>;
+  queue: Promise<unknown>;
+}
+
+const open = new Map<string, Entry>();
+const closing = new Map<string, Promise<void>>();
+
+/** The first opening's options hold for as long as the instance lives. */
+export const shareDuckdb = async (file: string, options: DuckdbOptions): Promise<SharedDuckdb> => {
+  const key = await fileKey(file);
+  await closing.get(key);
+  const entry = open.get(key) ?? { shares: 0, instance: create(key, options), queue: Promise.resolve() };
+  open.set(key, entry);
+  entry.shares += 1;
+  const giveBack = async (): Promise<void> => {
+    entry.shares -= 1;
+    if (entry.shares > 0 || open.get(key) !== entry) return;
+    open.delete(key);
+    const closed = close(entry).finally(() => closing.delete(key));
+    closing.set(key, closed);
+    await closed;
+  };
+  try {
+    const instance = await entry.instance;
+    return {
+      connect: () => instance.connect(),
+      exclusive: (run) => {
+        const result = entry.queue.then(run);
+        entry.queue = result.catch(() => undefined);
+        return result;
+      },
+      [Symbol.asyncDispose]: once(giveBack),
+    };
+  } catch (error) {
+    await giveBack();
+    throw error;
+  }
+};
+
+const once = (run: () => Promise<void>): (() => Promise<void>) => {
+  let result: Promise<void> | undefined;
+  return () => (result ??= run());
+};
+
+/** The same for every way of writing the path, also before the file exists. */
+const fileKey = async (file: string): Promise<string> => {
+  const folder = await realpath(path.dirname(file)).catch(() => path.resolve(path.dirname(file)));
+  return path.join(folder, path.basename(file));
+};
+
+const create = async (file: string, { memoryLimit, threads }: DuckdbOptions): Promise<DuckDBInstance> => {
+  const { DuckDBInstance: Driver } = await import("@duckdb/node-api");
+  return Driver.create(file, {
+    memory_limit: memoryLimit,
+    ...(threads === 0 ? {} : { threads: String(threads) }),
+    // Nothing is fetched from anywhere behind the user's back.
+    autoinstall_known_extensions: "false",
+    autoload_known_extensions: "false",
+  });
+};
+
+/** What is in the log goes into the file first, off the event loop; closing would do it on it. */
+const close = async (entry: Entry): Promise<void> => {
+  const instance = await entry.instance.catch(() => undefined);
+  if (instance === undefined) return;
+  try {
+    const connection = await instance.connect();
+    try {
+      await connection.run("checkpoint");
+    } finally {
+      connection.closeSync();
+    }
+  } catch {
+    // The log stays beside the file and is read by the next opening.
+  } finally {
+    instance.closeSync();
+  }
+};
