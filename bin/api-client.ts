@@ -50,9 +50,17 @@ export class ApiClient {
     const text = await response.text();
     const answer: unknown = text === "" ? null : JSON.parse(text);
     if (response.status < 400) return answer as Answer;
-    const problem = answer as { readonly code?: string; readonly detail?: string; readonly issues?: readonly { readonly path: string; readonly message: string }[] };
+    const problem = answer as {
+      readonly code?: string;
+      readonly detail?: string;
+      readonly issues?: readonly { readonly path: string; readonly message: string }[];
+    };
     const issues = (problem.issues ?? []).map((issue) => `\n  ${issue.path}: ${issue.message}`).join("");
-    throw new ApiError(response.status, answer, `${method} ${path}: ${response.status} ${problem.code ?? ""} ${problem.detail ?? ""}${issues}`);
+    throw new ApiError(
+      response.status,
+      answer,
+      `${method} ${path}: ${response.status} ${problem.code ?? ""} ${problem.detail ?? ""}${issues}`,
+    );
   }
 
   async #fetch(method: string, path: string, body: unknown, headers: Readonly<Record<string, string>>): Promise<Response> {

@@ -30,9 +30,11 @@ const PER_FILE = 5_000;
 
 /** The rows of each folder's files, out of their id. */
 const SELECTS: Record<string, string> = {
-  prices: "select id, 'SKU-' || (id % 997) as sku, cast(id % 10000 as decimal(12, 2)) / 100 as price, date '2026-01-01' + cast(id % 300 as integer) as valid_from",
+  prices:
+    "select id, 'SKU-' || (id % 997) as sku, cast(id % 10000 as decimal(12, 2)) / 100 as price, date '2026-01-01' + cast(id % 300 as integer) as valid_from",
   reviews: "select id, 1 + id % 5 as stars, case when id % 7 = 0 then null else 'très bon 東京 ' || id end as comment",
-  stock: "select id, id % 40 as warehouse_no, (id * 13) % 500 as quantity, timestamp '2026-01-01' + to_microseconds(id * 1234567) as counted_at",
+  stock:
+    "select id, id % 40 as warehouse_no, (id * 13) % 500 as quantity, timestamp '2026-01-01' + to_microseconds(id * 1234567) as counted_at",
 };
 
 export class LakeSource {
@@ -85,7 +87,9 @@ export class LakeSource {
   async #put(folder: string, name: string, firstId: number, count: number): Promise<void> {
     const format = FOLDERS[folder] ?? "parquet";
     const file = path.join(await mkdtemp(path.join(tmpdir(), "downbeat-demo-")), `${name}.${format}`);
-    await query(`copy (${SELECTS[folder]} from range(${firstId + 1}, ${firstId + 1 + count}) numbers(id)) to '${file}' (${COPY_OPTIONS[format]})`);
+    await query(
+      `copy (${SELECTS[folder]} from range(${firstId + 1}, ${firstId + 1 + count}) numbers(id)) to '${file}' (${COPY_OPTIONS[format]})`,
+    );
     await this.#client.send(new PutObjectCommand({ Bucket: BUCKET, Key: `${folder}/${name}.${format}`, Body: await readFile(file) }));
     await rm(path.dirname(file), { recursive: true, force: true });
   }

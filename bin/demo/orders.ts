@@ -14,7 +14,8 @@ const DATABASE = "shop";
 
 /** `number` from 0 to count - 1: ten digits crossed, which every MySQL and MariaDB can do. */
 const numbers = (count: number): string => {
-  const digits = "(select 0 d union all select 1 union all select 2 union all select 3 union all select 4 union all select 5 union all select 6 union all select 7 union all select 8 union all select 9)";
+  const digits =
+    "(select 0 d union all select 1 union all select 2 union all select 3 union all select 4 union all select 5 union all select 6 union all select 7 union all select 8 union all select 9)";
   const places = Math.max(1, Math.ceil(Math.log10(count)));
   const names = Array.from({ length: places }, (_, place) => `p${place}`);
   const number = names.map((name, place) => `${name}.d * ${10 ** place}`).join(" + ");

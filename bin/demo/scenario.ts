@@ -16,21 +16,34 @@ const PIPELINE_FILE = path.resolve(import.meta.dirname, "../../examples/commerce
 /** The example's own pipeline under another name, with its `warehouse` connection replaced: one pipeline per warehouse. */
 export const pipelineFor = (name: string, warehouse: string): string => {
   const definition = parse(readFileSync(PIPELINE_FILE, "utf8")) as Record<string, unknown>;
-  const renamed = JSON.parse(JSON.stringify({ ...definition, name }).replaceAll('"connection":"warehouse"', `"connection":"${warehouse}"`)) as unknown;
+  const renamed = JSON.parse(
+    JSON.stringify({ ...definition, name }).replaceAll('"connection":"warehouse"', `"connection":"${warehouse}"`),
+  ) as unknown;
   return stringify(renamed, { lineWidth: 0 });
 };
 
-export const createConnections = async (api: ApiClient, connections: readonly ConnectionInput[], say: (line: string) => void): Promise<void> => {
+export const createConnections = async (
+  api: ApiClient,
+  connections: readonly ConnectionInput[],
+  say: (line: string) => void,
+): Promise<void> => {
   for (const { name, kind, config } of connections) {
     await api.call("PUT", `/v1/connections/${name}`, { kind, config });
-    const check = await api.call<{ readonly ok: boolean; readonly error?: { readonly message: string } }>("POST", `/v1/connections/${name}/check`);
+    const check = await api.call<{ readonly ok: boolean; readonly error?: { readonly message: string } }>(
+      "POST",
+      `/v1/connections/${name}/check`,
+    );
     if (!check.ok) throw new Error(`connection ${name} does not work: ${check.error?.message}`);
     say(`  connection ${name} (${kind}): ok`);
   }
 };
 
 export const deploy = async (api: ApiClient, name: string, warehouse: string, say: (line: string) => void): Promise<void> => {
-  const saved = await api.call<{ readonly version: number; readonly hash: string }>("PUT", `/v1/pipelines/${name}`, pipelineFor(name, warehouse));
+  const saved = await api.call<{ readonly version: number; readonly hash: string }>(
+    "PUT",
+    `/v1/pipelines/${name}`,
+    pipelineFor(name, warehouse),
+  );
   say(`  pipeline ${name}: version ${saved.version} (${saved.hash.slice(0, 12)})`);
 };
 
@@ -41,7 +54,12 @@ export const triggerAndFollow = async (
   say: (line: string) => void,
   onPoll: (run: RunView) => void,
 ): Promise<RunView> => {
-  const started = await api.call<{ readonly id: string }>("POST", `/v1/pipelines/${pipeline}/runs`, { params: {} }, { "idempotency-key": key });
+  const started = await api.call<{ readonly id: string }>(
+    "POST",
+    `/v1/pipelines/${pipeline}/runs`,
+    { params: {} },
+    { "idempotency-key": key },
+  );
   const begin = Date.now();
   const tell = (task: TaskView): void => {
     if (task.status === "pending") return;

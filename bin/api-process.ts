@@ -1,0 +1,70 @@
+// A running API: the app listening, and the reconciler beside it.
+
+import type { Server } from "node:http";
+import type { AddressInfo } from "node:net";
+import type { ConnectionLike } from "@temporalio/client";
+import { createApp } from "../api/app.ts";
+import type { ApiDeps } from "../api/deps.ts";
+import { createOrchestrator } from "../api/orchestrator.ts";
+import { reconcile } from "../api/reconcile.ts";
+import type { Store } from "../store/open-store.ts";
+import type { Config } from "./config.ts";
+import type { Logger } from "./log.ts";
+import type { Telemetry } from "./telemetry.ts";
+import type { LoadedCatalogue } from "./user-config.ts";
+
+export interface ApiProcessDeps {
+  readonly config: Config;
+  readonly store: Store;
+  readonly loaded: LoadedCatalogue;
+  /** A native connection starts runs quickest; a client's own does as well. */
+  readonly connection: ConnectionLike;
+  readonly log: Logger;
+  readonly telemetry: Telemetry;
+  readonly port: number;
+}
+
+export interface RunningApi {
+  readonly url: string;
+  stop(): Promise<void>;
+}
+
+const RECONCILE_EVERY_MS = 15_000;
+
+export const startApi = async ({ config, store, loaded, connection, log, telemetry, port }: ApiProcessDeps): Promise<RunningApi> => {
+  const orchestrator = createOrchestrator({ connection, namespace: config.temporal.namespace, interceptors: telemetry.clientInterceptors });
+  const deps: ApiDeps = {
+    store,
+    orchestrator,
+    catalogue: loaded.catalogue,
+    log,
+    metrics: telemetry.metricsText,
+    ...(config.apiKey === undefined ? {} : { apiKey: config.apiKey }),
+    ...(config.temporal.uiUrl === undefined ? {} : { temporalUiUrl: config.temporal.uiUrl }),
+  };
+  const server = await new Promise<Server>((resolve, reject) => {
+    const listening = createApp(deps).listen(port, config.host, (error?: Error) =>
+      error === undefined ? resolve(listening) : reject(error),
+    );
+  });
+  let reconciling = Promise.resolve();
+  const timer = setInterval(() => {
+    reconciling = reconciling.then(async () => {
+      await reconcile(deps).catch((error: unknown) => log.warn({ err: error }, "reconciling failed; it is tried again"));
+    });
+  }, RECONCILE_EVERY_MS);
+  const { port: bound } = server.address() as AddressInfo;
+  const host = config.host.includes(":") ? `[${config.host}]` : config.host;
+  return {
+    url: `http://${host}:${bound}`,
+    async stop() {
+      clearInterval(timer);
+      await reconciling;
+      await new Promise<void>((resolve) => {
+        server.close(() => resolve());
+        // Clients that wait for a run would hold the server open for minutes.
+        setTimeout(() => server.closeAllConnections(), 1_000).unref();
+      });
+    },
+  };
+};

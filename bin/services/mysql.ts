@@ -1,0 +1,114 @@
+// MySQL protocol: an address given by the user, MySQL as a container, or MariaDB as a process.
+import { chown, rm, writeFile } from "node:fs/promises";
+import path from "node:path";
+import { createConnection } from "mysql2/promise";
+import { findProgram, runCommand } from "./command.ts";
+import { dockerImage, runContainer } from "./docker.ts";
+import { dataFolder, folderSecret, type SystemUser, systemUser } from "./folders.ts";
+import { aptInstall } from "./install.ts";
+import { type FilledOptions, fillOptions, notOurs, type ServiceOptions, SYSTEM_FOLDERS } from "./options.ts";
+import { freePort, waitUntil } from "./ports.ts";
+import { firstWay } from "./provision.ts";
+import { runServer, type ServiceControl } from "./server-process.ts";
+
+export interface MysqlAddress {
+  readonly url: string;
+  readonly host: string;
+  readonly port: number;
+  readonly user: string;
+  readonly password: string;
+}
+
+export interface MysqlService extends ServiceControl {
+  readonly address: MysqlAddress;
+}
+
+export interface MysqlOptions extends ServiceOptions {
+  /** The binary log, for change data capture; benches leave it out. Default true. */
+  readonly binlog?: boolean;
+  /** Further server settings by their option name, e.g. {"innodb-buffer-pool-size": "2560M"}. */
+  readonly settings?: Readonly<Record<string, string>>;
+}
+
+const IMAGE = "mysql:8.4";
+const USER = "downbeat";
+
+const mysqlAddress = (host: string, port: number, user: string, password: string): MysqlAddress => ({
+  url: `mysql://${encodeURIComponent(user)}:${encodeURIComponent(password)}@${host}:${port}`,
+  host,
+  port,
+  user,
+  password,
+});
+
+const probe = async (address: MysqlAddress): Promise<void> => {
+  const { host, port, user, password } = address;
+  const connection = await createConnection({ host, port, user, password, connectTimeout: 5_000 });
+  try {
+    await connection.query("select 1");
+  } finally {
+    connection.destroy();
+  }
+};
+
+const flags = (options: MysqlOptions): readonly string[] => {
+  const binlog = options.binlog ?? true;
+  const settings: Record<string, string> = {
+    "max-allowed-packet": "256M",
+    "local-infile": "1",
+    "character-set-server": "utf8mb4",
+    "skip-name-resolve": "ON",
+    "innodb-buffer-pool-size": "256M",
+    ...(binlog ? { "server-id": "1", "binlog-format": "ROW", "binlog-row-image": "FULL", "binlog-row-metadata": "FULL" } : {}),
+    ...options.settings,
+  };
+  return [binlog ? "--log-bin=binlog" : "--skip-log-bin", ...Object.entries(settings).map(([name, value]) => `--${name}=${value}`)];
+};
+
+interface Programs {
+  readonly server: string;
+  readonly installer: string;
+}
+
+const installed = (options: FilledOptions): Programs => {
+  const find = (name: string): string | undefined => findProgram(name, options.env, SYSTEM_FOLDERS);
+  const server = find("mariadbd");
+  const installer = find("mariadb-install-db");
+  if (server === undefined || installer === undefined) throw new Error("there is no mariadbd with mariadb-install-db");
+  return { server, installer };
+};
+
+const quoted = (text: string): string => `'${text.replaceAll("\\", "\\\\").replaceAll("'", "''")}'`;
+
+const startNative = async (programs: Programs, options: MysqlOptions, address: MysqlAddress): Promise<ServiceControl> => {
+  const { dir, env } = fillOptions(options);
+  const user: SystemUser | undefined = await systemUser("mysql");
+  const data = await dataFolder(dir, "data", user);
+  const ids = user ?? {};
+  const fresh = findProgram("mysqld_safe", {}, [data]) === undefined && !(await hasSystemTables(data));
+  if (fresh) {
+    const args = ["--no-defaults", `--datadir=${data}`, "--auth-root-authentication-method=socket", "--skip-test-db"];
+    await runCommand(programs.installer, args, { env, timeoutMs: 120_000, ...ids });
+  }
+  // Users come from a file that only the server's user can read: a password on the command line is everybody's.
+  const initFile = path.join(data, "init.sql");
+  const name = `${quoted(address.user)}@'%'`;
+  const statements = [
+    `CREATE USER IF NOT EXISTS ${name} IDENTIFIED BY ${quoted(address.password)};`,
+    `GRANT ALL ON *.* TO ${name} WITH GRANT OPTION;`,
+  ];
+  await writeFile(initFile, `${statements.join("\n")}\n`, { mode: 0o600 });
+  if (user !== undefined) await chown(initFile, user.uid, user.gid);
+  // A socket's path may have 107 bytes at most; a relative one is taken from the data folder.
+  const fixed = [`--datadir=${data}`, "--bind-address=127.0.0.1", `--port=${address.port}`, "--socket=server.sock", `--init-file=${initFile}`];
+  const service = await runServer({
+    name: "mysql",
+    program: programs.server,
+    args: ["--no-defaults", ...fixed, ...flags(options)],
+    env,
+    folder: dir,
+    probe: () => probe(address),
+    ...ids,
+  });
+  return { ...service, get pid() { return service.pid; }, stop: async () => { await service.stop(); await rm(initFile, { force: true }); } };
+};

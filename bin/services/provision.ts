@@ -1,0 +1,34 @@
+// Finds a server program by an order of ways, and says of each failed one why and what comes next.
+import { homedir } from "node:os";
+import path from "node:path";
+import { DownbeatError } from "../../core/errors.ts";
+import type { Env, Say } from "./command.ts";
+
+/** Where downloaded and built servers are kept. */
+export const cacheFolder = (env: Env): string => env["DOWNBEAT_CACHE"] ?? path.join(env["HOME"] ?? homedir(), ".cache", "downbeat");
+
+export interface Way<T> {
+  readonly name: string;
+  /** Throws an error whose message says why this way is closed. */
+  readonly attempt: () => Promise<T>;
+}
+
+const reason = (error: unknown): string => (error instanceof Error ? error.message : String(error));
+
+/** The first way that leads to the server; SERVICE_MISSING with every reason and what to install when none does. */
+export const firstWay = async <T>(server: string, ways: readonly Way<T>[], say: Say, advice: string): Promise<T> => {
+  const reasons: string[] = [];
+  for (const [index, way] of ways.entries()) {
+    try {
+      return await way.attempt();
+    } catch (error) {
+      const why = `${way.name}: ${reason(error)}`;
+      reasons.push(why);
+      const next = ways[index + 1];
+      if (next !== undefined) say(`${server}: ${why} → ${next.name}`);
+    }
+  }
+  throw new DownbeatError("SERVICE_MISSING", `${server} cannot be had on this machine. Tried ${reasons.join("; ")}. ${advice}`, {
+    details: { server, reasons },
+  });
+};

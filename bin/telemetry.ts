@@ -1,0 +1,119 @@
+// OpenTelemetry: one trace from the HTTP request to the connector call, and one Prometheus text of our figures and the SDK's.
+
+import { metrics } from "@opentelemetry/api";
+import type { WorkflowClientInterceptor } from "@temporalio/client";
+import type { InjectedSinks, RuntimeOptions, WorkerInterceptors } from "@temporalio/worker";
+import type { VerbHost } from "../activities/run-verb.ts";
+import type { RunChanges } from "../core/run-changes.ts";
+import type { Config } from "./config.ts";
+import { freePort } from "./ports.ts";
+
+type TelemetryOptions = NonNullable<RuntimeOptions["telemetryOptions"]>;
+
+export interface Telemetry {
+  readonly runtimeOptions: TelemetryOptions;
+  readonly workflowInterceptorModules: readonly string[];
+  readonly workerInterceptors: WorkerInterceptors;
+  readonly clientInterceptors: readonly WorkflowClientInterceptor[];
+  readonly sinks: InjectedSinks<never> | undefined;
+  readonly onAttempt: NonNullable<VerbHost["onAttempt"]>;
+  readonly onRunChanges: (changes: RunChanges) => void;
+  /** Our figures and the Temporal SDK's, as one Prometheus text. */
+  readonly metricsText: () => Promise<string>;
+  readonly shutdown: () => Promise<void>;
+}
+
+/** Tasks take from milliseconds to hours. */
+const SECONDS = [0.01, 0.05, 0.1, 0.5, 1, 5, 15, 60, 300, 1_800, 7_200];
+
+export const startTelemetry = async (config: Config, service: "downbeat-api" | "downbeat-worker" | "downbeat"): Promise<Telemetry> => {
+  const { PrometheusExporter, PrometheusSerializer } = await import("@opentelemetry/exporter-prometheus");
+  const { NodeSDK } = await import("@opentelemetry/sdk-node");
+  const exporter = new PrometheusExporter({ preventServerStart: true });
+  const tracing = config.otlpEndpoint === undefined ? undefined : await createTracing();
+  const sdk = new NodeSDK({
+    serviceName: service,
+    metricReaders: [exporter],
+    autoDetectResources: false,
+    ...(tracing === undefined ? { spanProcessors: [] } : { traceExporter: tracing.exporter }),
+  });
+  sdk.start();
+
+  const meter = metrics.getMeter("downbeat");
+  const runs = meter.createCounter("downbeat_runs", { description: "Runs that have ended" });
+  const runSeconds = meter.createHistogram("downbeat_run_duration_seconds", {
+    description: "From trigger to end",
+    advice: { explicitBucketBoundaries: SECONDS },
+  });
+  const tasks = meter.createCounter("downbeat_tasks", { description: "Tasks that have ended" });
+  const attempts = meter.createCounter("downbeat_attempts", { description: "Attempts of verbs" });
+  const retries = meter.createCounter("downbeat_retries", { description: "Attempts that were retried" });
+  const taskSeconds = meter.createHistogram("downbeat_attempt_duration_seconds", {
+    description: "One attempt of a verb",
+    advice: { explicitBucketBoundaries: SECONDS },
+  });
+  const rows = meter.createCounter("downbeat_rows", { description: "Rows moved" });
+  const bytes = meter.createCounter("downbeat_bytes", { description: "Bytes moved, as values in memory" });
+  const deadLetters = meter.createCounter("downbeat_dead_letters", { description: "Rows diverted" });
+
+  const corePort = await freePort();
+  const coreMetrics = async (): Promise<string> => {
+    try {
+      return await (await fetch(`http://127.0.0.1:${corePort}/metrics`)).text();
+    } catch {
+      // The SDK's own endpoint is there only where a worker runs.
+      return "";
+    }
+  };
+
+  return {
+    runtimeOptions: { metrics: { prometheus: { bindAddress: `127.0.0.1:${corePort}` } } },
+    workflowInterceptorModules: tracing === undefined ? [] : tracing.workflowInterceptorModules,
+    workerInterceptors: tracing === undefined ? {} : tracing.workerInterceptors,
+    clientInterceptors: tracing === undefined ? [] : tracing.clientInterceptors,
+    sinks: tracing?.sinks,
+    onAttempt({ operator, seconds, result, code }) {
+      attempts.add(1, { operator, outcome: code ?? "succeeded" });
+      taskSeconds.record(seconds, { operator });
+      rows.add(result?.metrics?.rows ?? 0, { operator });
+      bytes.add(result?.metrics?.bytes ?? 0, { operator });
+      deadLetters.add(result?.metrics?.deadLetters ?? 0, { operator });
+    },
+    onRunChanges(changes) {
+      for (const task of changes.tasks) if (task.finishedAt !== undefined) tasks.add(1, { status: task.status });
+      const failed = changes.attempts.filter((attempt) => attempt.attempt > 1).length;
+      if (failed > 0) retries.add(failed);
+      if (changes.finishedAt === undefined) return;
+      runs.add(1, { status: changes.status });
+      if (changes.startedAt !== undefined)
+        runSeconds.record((Date.parse(changes.finishedAt) - Date.parse(changes.startedAt)) / 1_000, { status: changes.status });
+    },
+    async metricsText() {
+      const { resourceMetrics } = await exporter.collect();
+      return `${new PrometheusSerializer().serialize(resourceMetrics)}${await coreMetrics()}`;
+    },
+    shutdown: () => sdk.shutdown().catch(() => undefined),
+  };
+};
+
+/** Spans by OTLP to where the standard OTEL_ variables say, through client, workflow and activity. */
+const createTracing = async () => {
+  const [{ OTLPTraceExporter }, temporal] = await Promise.all([
+    import("@opentelemetry/exporter-trace-otlp-proto"),
+    import("@temporalio/interceptors-opentelemetry"),
+  ]);
+  const exporter = new OTLPTraceExporter();
+  const { makeWorkflowExporter, OpenTelemetryActivityInboundInterceptor, OpenTelemetryWorkflowClientInterceptor } = temporal;
+  // The interceptors were typed against an older OpenTelemetry; the objects are the same in what is used of them.
+  const makeSink = makeWorkflowExporter as unknown as (exporter: unknown, resource: unknown) => unknown;
+  const sinks = { exporter: makeSink(exporter, { attributes: {} }) } as unknown as InjectedSinks<never>;
+  return {
+    exporter,
+    sinks,
+    workflowInterceptorModules: [new URL("./workflow-tracing.ts", import.meta.url).pathname],
+    workerInterceptors: {
+      activity: [(context) => ({ inbound: new OpenTelemetryActivityInboundInterceptor(context) })],
+    } satisfies WorkerInterceptors,
+    clientInterceptors: [new OpenTelemetryWorkflowClientInterceptor()] satisfies WorkflowClientInterceptor[],
+  };
+};

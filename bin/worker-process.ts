@@ -1,0 +1,122 @@
+// A running worker: workflows and activities on Downbeat's task queue, wired to the store and the connectors.
+
+import { mkdirSync } from "node:fs";
+import { hostname, tmpdir } from "node:os";
+import path from "node:path";
+import { bundleWorkflowCode, Runtime, Worker, type NativeConnection, type WorkflowBundleWithSourceMap } from "@temporalio/worker";
+import { createConnectionOpener } from "../activities/connections.ts";
+import { createActivities } from "../activities/index.ts";
+import { DownbeatError } from "../core/errors.ts";
+import { DEFAULT_QUEUE } from "../core/ids.ts";
+import type { JsonObject } from "../core/json.ts";
+import type { CompiledPlan } from "../core/plan.ts";
+import type { Store } from "../store/open-store.ts";
+import type { Config } from "./config.ts";
+import { createFailpoint } from "./failpoints.ts";
+import { temporalLogger, type Logger } from "./log.ts";
+import { createSecretResolver } from "./secrets.ts";
+import type { Telemetry } from "./telemetry.ts";
+import type { LoadedCatalogue } from "./user-config.ts";
+
+export interface WorkerDeps {
+  readonly config: Config;
+  readonly store: Store;
+  readonly loaded: LoadedCatalogue;
+  readonly connection: NativeConnection;
+  readonly log: Logger;
+  readonly telemetry: Telemetry;
+  readonly env: Readonly<Record<string, string | undefined>>;
+}
+
+export interface RunningWorker {
+  /** Settles when the worker has stopped; rejects when it broke. */
+  readonly done: Promise<void>;
+  stop(): Promise<void>;
+}
+
+const PLAN_CACHE = 200;
+
+/** Plans never change, so a worker asks the store for each only once. */
+const planCache = (store: Store): ((hash: string, taskId: string) => Promise<JsonObject>) => {
+  const plans = new Map<string, Promise<CompiledPlan>>();
+  const load = async (hash: string): Promise<CompiledPlan> => {
+    const plan = await store.definitions.findPlan(hash);
+    if (plan === undefined) throw new DownbeatError("INTERNAL", `the store has no plan ${hash}; do API and worker use the same store?`);
+    return plan;
+  };
+  return async (hash, taskId) => {
+    const known = plans.get(hash);
+    const plan = known ?? load(hash);
+    if (known === undefined) {
+      if (plans.size >= PLAN_CACHE) plans.clear();
+      plans.set(hash, plan);
+      plan.catch(() => plans.delete(hash));
+    }
+    const config = (await plan).configs[taskId];
+    if (config === undefined) throw new DownbeatError("INTERNAL", `plan ${hash} has no task "${taskId}"`);
+    return config;
+  };
+};
+
+export const installRuntime = (log: Logger, telemetry: Telemetry): void => {
+  Runtime.install({ logger: temporalLogger(log), telemetryOptions: { ...telemetry.runtimeOptions }, shutdownSignals: [] });
+};
+
+export const bundleWorkflows = (log: Logger, telemetry: Telemetry): Promise<WorkflowBundleWithSourceMap> =>
+  bundleWorkflowCode({
+    workflowsPath: path.resolve(import.meta.dirname, "../workflows/index.ts"),
+    workflowInterceptorModules: [...telemetry.workflowInterceptorModules],
+    logger: temporalLogger(log),
+  });
+
+export const startWorker = async (deps: WorkerDeps): Promise<RunningWorker> => {
+  const { config, store, loaded, connection, log, telemetry, env } = deps;
+  const tempRoot = path.join(tmpdir(), "downbeat");
+  mkdirSync(tempRoot, { recursive: true });
+  mkdirSync(config.dataDir, { recursive: true });
+  const identity = `${process.pid}@${hostname()}`;
+  const activities = createActivities({
+    findConfig: planCache(store),
+    openConnection: createConnectionOpener({
+      findConnection: (name) => store.connections.findOpened(name),
+      findSpec: (kind) => loaded.catalogue.find(kind),
+      resolveSecret: createSecretResolver(env),
+      tempRoot,
+      baseDir: config.dataDir,
+    }),
+    failpoint: createFailpoint(config.failpoints),
+    async applyRunChanges(changes) {
+      await store.runs.apply(changes);
+      telemetry.onRunChanges(changes);
+    },
+    log,
+    worker: identity,
+    onAttempt: telemetry.onAttempt,
+  });
+  const worker = await Worker.create({
+    connection,
+    namespace: config.temporal.namespace,
+    taskQueue: DEFAULT_QUEUE,
+    identity,
+    workflowBundle: await bundleWorkflows(log, telemetry),
+    activities: { ...loaded.implementations, ...activities },
+    maxConcurrentActivityTaskExecutions: config.maxActivities,
+    maxConcurrentWorkflowTaskPolls: 5,
+    maxConcurrentActivityTaskPolls: 5,
+    maxCachedWorkflows: config.maxWorkflows,
+    maxHeartbeatThrottleInterval: "500ms",
+    defaultHeartbeatThrottleInterval: "500ms",
+    shutdownGraceTime: config.shutdownGraceMs,
+    shutdownForceTime: config.shutdownGraceMs + 5_000,
+    interceptors: telemetry.workerInterceptors,
+    ...(telemetry.sinks === undefined ? {} : { sinks: telemetry.sinks }),
+  });
+  const done = worker.run();
+  return {
+    done,
+    async stop() {
+      if (worker.getState() === "RUNNING") worker.shutdown();
+      await done.catch(() => undefined);
+    },
+  };
+};
