@@ -1,0 +1,116 @@
+// DuckDB's result chunks as columnar batches; used by everything that lets DuckDB read.
+
+import type { DuckDBConnection, DuckDBDataChunk, DuckDBResult, DuckDBValue } from "@duckdb/node-api";
+import { DownbeatError } from "../../core/errors.ts";
+import type { Batch, Column, ColumnType } from "../batch.ts";
+import { readCast, readType } from "../duckdb/types.ts";
+import { BatchBuilder, type FixedColumnBuilder, type TextColumnBuilder } from "./batch-builder.ts";
+
+export interface DescribedQuery {
+  readonly columns: readonly Column[];
+  /** The query with columns of other types cast to what batches carry. */
+  readonly select: string;
+}
+
+/** Learns a query's columns without running it; refuses types that would lose something. */
+export const describeQuery = async (connection: DuckDBConnection, query: string): Promise<DescribedQuery> => {
+  const prepared = await connection.prepare(query);
+  try {
+    const columns: Column[] = [];
+    const selected: string[] = [];
+    for (let place = 0; place < prepared.columnCount; place += 1) {
+      const name = prepared.columnName(place);
+      const duckdbType = prepared.columnType(place);
+      const sqlType = duckdbType.alias ?? String(duckdbType);
+      const read = readType(sqlType);
+      const cast = read === undefined ? readCast(sqlType) : undefined;
+      const type = read ?? cast?.type;
+      if (type === undefined) {
+        throw new DownbeatError(
+          "SOURCE_TYPE_UNSUPPORTED",
+          `column "${name}" is ${sqlType}, which cannot be carried without loss; cast it in a query, or leave it out`,
+        );
+      }
+      columns.push({ name, type, nullable: true });
+      selected.push(cast?.cast(`#${place + 1}`) ?? `#${place + 1}`);
+    }
+    const isPlain = selected.every((column, place) => column === `#${place + 1}`);
+    return { columns, select: isPlain ? query : `select ${selected.join(", ")} from (${query})` };
+  } finally {
+    prepared.destroySync();
+  }
+};
+
+type Append = (value: DuckDBValue) => void;
+
+const appender = (type: ColumnType, target: FixedColumnBuilder | TextColumnBuilder): Append => {
+  const fixed = target as FixedColumnBuilder;
+  const text = target as TextColumnBuilder;
+  switch (type.kind) {
+    case "bool":
+      return (value) => fixed.appendBool(value as boolean);
+    case "int32":
+      return (value) => fixed.appendInt32(value as number);
+    case "int64":
+    case "uint64":
+      return (value) => fixed.appendInt64(BigInt(value as number | bigint));
+    case "float32":
+      return (value) => fixed.appendFloat32(value as number);
+    case "float64":
+      return (value) => fixed.appendFloat64(value as number);
+    case "date":
+      return (value) => fixed.appendInt32((value as unknown as { days: number }).days);
+    case "time":
+    case "timestamp":
+    case "timestamptz":
+      return (value) => fixed.appendInt64(microsOf(value as unknown as Moment));
+    case "decimal":
+      if (type.precision <= 18) return (value) => fixed.appendInt64((value as unknown as { value: bigint }).value);
+      return (value) => text.appendText(String(value));
+    case "binary":
+      return (value) => text.appendBytes((value as unknown as { bytes: Uint8Array }).bytes);
+    default:
+      return (value) => text.appendText(String(value));
+  }
+};
+
+interface Moment {
+  readonly micros?: bigint;
+  readonly milliseconds?: bigint;
+  readonly millis?: bigint;
+  readonly seconds?: bigint;
+}
+
+const microsOf = ({ micros, milliseconds, millis, seconds }: Moment): bigint =>
+  micros ?? (milliseconds ?? millis ?? (seconds ?? 0n) * 1_000n) * 1_000n;
+
+const appendChunk = (chunk: DuckDBDataChunk, builder: BatchBuilder): void => {
+  for (const [place, column] of builder.schema.columns.entries()) {
+    const target = builder.columns[place];
+    if (target === undefined) continue;
+    const vector = chunk.getColumnVector(place);
+    const append = appender(column.type, target);
+    for (let row = 0; row < chunk.rowCount; row += 1) {
+      const value = vector.getItem(row);
+      if (value === null) target.appendNull();
+      else append(value);
+    }
+  }
+  for (let row = 0; row < chunk.rowCount; row += 1) builder.endRow();
+};
+
+/** Streams a result as batches without positions; one without rows when the result is empty. */
+export async function* readResult(result: DuckDBResult, columns: readonly Column[], signal: AbortSignal): AsyncGenerator<Batch> {
+  const builder = new BatchBuilder({ columns });
+  let isEmpty = true;
+  for (;;) {
+    signal.throwIfAborted();
+    const chunk = await result.fetchChunk();
+    if (chunk === null || chunk.rowCount === 0) break;
+    appendChunk(chunk, builder);
+    if (!builder.isFull) continue;
+    isEmpty = false;
+    yield builder.take(null);
+  }
+  if (builder.rows > 0 || isEmpty) yield builder.take(null);
+}
