@@ -67,7 +67,9 @@ export const runCommand = (program: string, args: readonly string[], options: Co
       if (child.pid !== undefined) process.kill(-child.pid, "SIGKILL");
     }, options.timeoutMs);
     const progress = setInterval(() => {
-      options.say?.(`${options.label ?? name}: ${Math.round((Date.now() - began) / 1_000)} s, ${(lines().at(-1) ?? "working").trim().slice(0, 120)}`);
+      options.say?.(
+        `${options.label ?? name}: ${Math.round((Date.now() - began) / 1_000)} s, ${(lines().at(-1) ?? "working").trim().slice(0, 120)}`,
+      );
     }, 10_000);
     const done = (): void => {
       clearTimeout(limit);

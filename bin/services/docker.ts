@@ -33,6 +33,8 @@ export interface Container {
   readonly port: number;
   readonly innerPort: number;
   readonly args: readonly string[];
+  /** Folders inside it that are to be there, empty, at its start. */
+  readonly volumes?: readonly string[];
   readonly env: Env;
   readonly folder: string;
   readonly probe: () => Promise<void>;
@@ -53,7 +55,9 @@ export const runContainer = async (container: Container): Promise<ServiceControl
   };
   try {
     const publish = `127.0.0.1:${container.port}:${container.innerPort}`;
-    await call(["run", "--detach", "--name", name, "--env-file", settingsFile, "--publish", publish, container.image, ...container.args]);
+    const volumes = (container.volumes ?? []).flatMap((volume) => ["--volume", volume]);
+    const own = ["--detach", "--name", name, "--env-file", settingsFile, "--publish", publish, ...volumes];
+    await call(["run", ...own, container.image, ...container.args]);
     await ready();
   } catch (error) {
     await remove().catch(() => undefined);

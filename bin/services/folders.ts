@@ -28,7 +28,9 @@ export const dataFolder = async (dir: string, name: string, user: SystemUser | u
   await chmod(given, (await stat(given)).mode | 0o111);
   for (let above = path.dirname(given); above !== path.dirname(above); above = path.dirname(above)) {
     if (((await stat(above)).mode & 0o001) === 0) {
-      throw new Error(`system user ${user.uid} cannot pass through ${above} to ${folder}: choose a folder that others can pass, e.g. under /tmp`);
+      throw new Error(
+        `system user ${user.uid} cannot pass through ${above} to ${folder}: choose a folder that others can pass, e.g. under /tmp`,
+      );
     }
   }
   return folder;

@@ -67,7 +67,8 @@ export const aptInstall = (packages: readonly string[], context: InstallContext)
       try {
         await run(install);
       } catch (error) {
-        if (!(error instanceof Error) || !/unable to locate|no installation candidate|404|unable to fetch/i.test(error.message)) throw error;
+        if (!(error instanceof Error) || !/unable to locate|no installation candidate|404|unable to fetch/i.test(error.message))
+          throw error;
         say("apt-get does not find the packages → apt-get update, then again");
         await run(["update", "-q"]);
         await run(install);

@@ -1,15 +1,16 @@
 // MySQL protocol: an address given by the user, MySQL as a container, or MariaDB as a process.
-import { chown, rm, writeFile } from "node:fs/promises";
+import { existsSync } from "node:fs";
+import { chown, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { createConnection } from "mysql2/promise";
 import { findProgram, runCommand } from "./command.ts";
 import { dockerImage, runContainer } from "./docker.ts";
-import { dataFolder, folderSecret, type SystemUser, systemUser } from "./folders.ts";
+import { dataFolder, folderSecret, systemUser } from "./folders.ts";
 import { aptInstall } from "./install.ts";
-import { type FilledOptions, fillOptions, notOurs, type ServiceOptions, SYSTEM_FOLDERS } from "./options.ts";
+import { type FilledOptions, fillOptions, notOurs, refused, type ServiceOptions, SYSTEM_FOLDERS, withAddress } from "./options.ts";
 import { freePort, waitUntil } from "./ports.ts";
 import { firstWay } from "./provision.ts";
-import { runServer, type ServiceControl } from "./server-process.ts";
+import { runServer, type Service, type ServiceControl } from "./server-process.ts";
 
 export interface MysqlAddress {
   readonly url: string;
@@ -17,10 +18,6 @@ export interface MysqlAddress {
   readonly port: number;
   readonly user: string;
   readonly password: string;
-}
-
-export interface MysqlService extends ServiceControl {
-  readonly address: MysqlAddress;
 }
 
 export interface MysqlOptions extends ServiceOptions {
@@ -31,7 +28,6 @@ export interface MysqlOptions extends ServiceOptions {
 }
 
 const IMAGE = "mysql:8.4";
-const USER = "downbeat";
 
 const mysqlAddress = (host: string, port: number, user: string, password: string): MysqlAddress => ({
   url: `mysql://${encodeURIComponent(user)}:${encodeURIComponent(password)}@${host}:${port}`,
@@ -82,33 +78,81 @@ const quoted = (text: string): string => `'${text.replaceAll("\\", "\\\\").repla
 
 const startNative = async (programs: Programs, options: MysqlOptions, address: MysqlAddress): Promise<ServiceControl> => {
   const { dir, env } = fillOptions(options);
-  const user: SystemUser | undefined = await systemUser("mysql");
+  const user = await systemUser("mysql");
   const data = await dataFolder(dir, "data", user);
-  const ids = user ?? {};
-  const fresh = findProgram("mysqld_safe", {}, [data]) === undefined && !(await hasSystemTables(data));
-  if (fresh) {
+  if (!existsSync(path.join(data, "mysql"))) {
     const args = ["--no-defaults", `--datadir=${data}`, "--auth-root-authentication-method=socket", "--skip-test-db"];
-    await runCommand(programs.installer, args, { env, timeoutMs: 120_000, ...ids });
+    await runCommand(programs.installer, args, { env, cwd: data, timeoutMs: 120_000, ...(user ?? {}) });
   }
   // Users come from a file that only the server's user can read: a password on the command line is everybody's.
   const initFile = path.join(data, "init.sql");
   const name = `${quoted(address.user)}@'%'`;
-  const statements = [
-    `CREATE USER IF NOT EXISTS ${name} IDENTIFIED BY ${quoted(address.password)};`,
-    `GRANT ALL ON *.* TO ${name} WITH GRANT OPTION;`,
-  ];
-  await writeFile(initFile, `${statements.join("\n")}\n`, { mode: 0o600 });
+  const create = `CREATE USER IF NOT EXISTS ${name} IDENTIFIED BY ${quoted(address.password)};`;
+  await writeFile(initFile, `${create}\nGRANT ALL ON *.* TO ${name} WITH GRANT OPTION;\n`, { mode: 0o600 });
   if (user !== undefined) await chown(initFile, user.uid, user.gid);
   // A socket's path may have 107 bytes at most; a relative one is taken from the data folder.
-  const fixed = [`--datadir=${data}`, "--bind-address=127.0.0.1", `--port=${address.port}`, "--socket=server.sock", `--init-file=${initFile}`];
-  const service = await runServer({
+  const fixed = [
+    `--datadir=${data}`,
+    "--bind-address=127.0.0.1",
+    `--port=${address.port}`,
+    "--socket=server.sock",
+    `--init-file=${initFile}`,
+  ];
+  return runServer({
     name: "mysql",
     program: programs.server,
     args: ["--no-defaults", ...fixed, ...flags(options)],
     env,
     folder: dir,
     probe: () => probe(address),
-    ...ids,
+    ...(user ?? {}),
   });
-  return { ...service, get pid() { return service.pid; }, stop: async () => { await service.stop(); await rm(initFile, { force: true }); } };
+};
+
+const givenAddress = (text: string): MysqlAddress => {
+  const url = new URL(text);
+  const port = Number(url.port === "" ? 3306 : url.port);
+  return mysqlAddress(url.hostname, port, decodeURIComponent(url.username), decodeURIComponent(url.password));
+};
+
+/** Starts a MySQL-compatible server, or takes the one at DOWNBEAT_TEST_MYSQL_URL (mysql://user:password@host:port). */
+export const startMysql = async (options: MysqlOptions): Promise<Service<MysqlAddress>> => {
+  const filled = fillOptions(options);
+  const { dir, say, env } = filled;
+  const given = env["DOWNBEAT_TEST_MYSQL_URL"];
+  if (given !== undefined && given !== "") {
+    const address = givenAddress(given);
+    await waitUntil(() => probe(address), { timeoutMs: 15_000 }).catch(refused("DOWNBEAT_TEST_MYSQL_URL"));
+    return withAddress(address, notOurs("MySQL"));
+  }
+  const found = await firstWay<Programs | string>(
+    "MySQL",
+    [
+      { name: `Docker image ${IMAGE}`, attempt: () => dockerImage(IMAGE, env, say) },
+      { name: "installed MariaDB", attempt: async () => installed(filled) },
+      { name: "apt-get install mariadb-server", attempt: () => aptInstall(["mariadb-server"], filled).then(() => installed(filled)) },
+    ],
+    say,
+    "Install MariaDB or Docker, or set DOWNBEAT_TEST_MYSQL_URL to a server's address.",
+  );
+  const port = await freePort(filled.port);
+  const password = await folderSecret(dir, "mysql");
+  if (typeof found === "string") {
+    const address = mysqlAddress("127.0.0.1", port, "root", password);
+    const settings = { MYSQL_ROOT_PASSWORD: password, MYSQL_ROOT_HOST: "%" };
+    const container = {
+      docker: found,
+      image: IMAGE,
+      name: "mysql",
+      settings,
+      port,
+      innerPort: 3306,
+      args: flags(options),
+      env,
+      folder: dir,
+    };
+    return withAddress(address, await runContainer({ ...container, probe: () => probe(address) }));
+  }
+  const address = mysqlAddress("127.0.0.1", port, "downbeat", password);
+  return withAddress(address, await startNative(found, options, address));
 };

@@ -1,6 +1,8 @@
 // What every service takes, with the defaults filled in.
 import type { Env, Say } from "./command.ts";
+import { DownbeatError } from "../../core/errors.ts";
 import { cacheFolder } from "./provision.ts";
+import type { Service, ServiceControl } from "./server-process.ts";
 
 export interface ServiceOptions {
   /** Folder of its data, log and credentials; a later start on the same folder finds its data again. */
@@ -29,9 +31,25 @@ export const fillOptions = (options: ServiceOptions): FilledOptions => {
 export const SYSTEM_FOLDERS = ["/usr/sbin", "/usr/local/sbin", "/usr/local/bin", "/opt/homebrew/bin"];
 
 /** A service at an address of the user's is left alone. */
-export const notOurs = (name: string): { pid: undefined; halt(): Promise<void>; resume(): Promise<void>; stop(): Promise<void> } => {
+export const notOurs = (name: string): ServiceControl => {
   const refuse = async (): Promise<void> => {
     throw new Error(`${name} was given by its address: it is not this process's to halt or resume`);
   };
   return { pid: undefined, halt: refuse, resume: refuse, stop: async () => undefined };
 };
+
+/** Makes of a wait's failure an error that names the variable; the address itself may hold a password. */
+export const refused =
+  (variable: string) =>
+  (error: unknown): never => {
+    const why = error instanceof Error ? error.message : String(error);
+    throw new DownbeatError(
+      "SERVICE_MISSING",
+      `The server that ${variable} names cannot be used: ${why}. Check the address, or unset it.`,
+      { cause: error },
+    );
+  };
+
+/** Adds the address; the control's own getters stay live. */
+export const withAddress = <Address>(address: Address, control: ServiceControl): Service<Address> =>
+  Object.defineProperties({ address }, Object.getOwnPropertyDescriptors(control)) as Service<Address>;

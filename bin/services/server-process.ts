@@ -18,6 +18,11 @@ export interface ServiceControl {
   stop(): Promise<void>;
 }
 
+/** A running service and where it is. */
+export interface Service<Address> extends ServiceControl {
+  readonly address: Address;
+}
+
 export interface ServerProcess {
   readonly name: string;
   readonly program: string;

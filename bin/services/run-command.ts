@@ -1,0 +1,63 @@
+// Runs an installer with progress: elapsed time and its last line, so that minutes of silence do not look like a hang.
+
+import { spawn } from "node:child_process";
+import type { Say } from "./say.ts";
+
+export interface CommandOptions {
+  readonly env?: NodeJS.ProcessEnv;
+  readonly cwd?: string;
+  readonly timeoutMs: number;
+  readonly say?: Say;
+  /** What the progress lines call it. */
+  readonly title?: string;
+}
+
+const PROGRESS_EVERY_MS = 15_000;
+const TAIL_LINES = 15;
+
+/** Resolves with the output; rejects with its last lines when it fails or takes too long. */
+export const runCommand = (command: string, args: readonly string[], options: CommandOptions): Promise<string> =>
+  new Promise((resolve, reject) => {
+    const { env, cwd, timeoutMs, say, title = command } = options;
+    const started = Date.now();
+    const child = spawn(command, [...args], {
+      stdio: ["ignore", "pipe", "pipe"],
+      env: env ?? process.env,
+      ...(cwd === undefined ? {} : { cwd }),
+    });
+    const lines: string[] = [];
+    let output = "";
+    const collect = (chunk: Buffer): void => {
+      output += chunk.toString("utf8");
+      lines.push(
+        ...chunk
+          .toString("utf8")
+          .split("\n")
+          .filter((line) => line.trim() !== ""),
+      );
+      lines.splice(0, lines.length - TAIL_LINES);
+    };
+    child.stdout.on("data", collect);
+    child.stderr.on("data", collect);
+    const progress = setInterval(
+      () => say?.(`  ${title}: ${Math.round((Date.now() - started) / 1_000)} s … ${(lines.at(-1) ?? "").slice(0, 100)}`),
+      PROGRESS_EVERY_MS,
+    );
+    const timeout = setTimeout(() => child.kill("SIGKILL"), timeoutMs);
+    const end = (): void => {
+      clearInterval(progress);
+      clearTimeout(timeout);
+    };
+    child.on("error", (error) => {
+      end();
+      reject(error);
+    });
+    child.on("close", (code, signal) => {
+      end();
+      if (code === 0) resolve(output);
+      else
+        reject(
+          new Error(`${title} ${signal === null ? `ended with code ${code}` : `was stopped (${signal})`}: ${lines.slice(-3).join(" | ")}`),
+        );
+    });
+  });
