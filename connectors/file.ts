@@ -1,0 +1,87 @@
+// Local files: CSV, JSON Lines and Parquet by path or glob. Source only.
+
+import path from "node:path";
+import { z } from "zod";
+import { DownbeatError } from "../core/errors.ts";
+import { defineConnector } from "./lib/define.ts";
+import { fileOptions } from "./lib/formats/read-file.ts";
+import { createObjectSource, type ListedObject, type ObjectStore } from "./lib/object-source.ts";
+
+const MAX_PATTERNS = 50;
+
+export const file = defineConnector({
+  kind: "file",
+  title: "Local files",
+  description: "CSV, JSON Lines and Parquet files that the worker can read",
+  roles: ["source"],
+  config: z.strictObject({
+    root: z
+      .string()
+      .min(1)
+      .default(".")
+      .describe("Folder that streams are looked up in, and that nothing is read outside of; relative to the data folder"),
+  }),
+  sourceOptions: z.strictObject({
+    ...fileOptions,
+    new_only: z.boolean().default(false).describe("Take each file once; a file whose content changed counts as new"),
+  }),
+  capabilities: { incremental: "never", resumable: true },
+  notes: "A stream is a path or a glob under `root`: `orders.csv`, `2026/**/*.jsonl.gz`. Links that lead out of `root` are refused.",
+  async open({ root }, context) {
+    const { glob, realpath, stat } = await import("node:fs/promises");
+    const base = path.resolve(context.baseDir, root);
+
+    const inside = async (name: string): Promise<string> => {
+      const full = await realpath(path.resolve(base, name));
+      const realBase = await realpath(base);
+      if (full !== realBase && !full.startsWith(`${realBase}${path.sep}`)) {
+        throw new DownbeatError("SOURCE_OPTIONS_INVALID", `"${name}" lies outside of the connection's root`);
+      }
+      return full;
+    };
+
+    const describeFile = async (name: string): Promise<ListedObject | undefined> => {
+      const facts = await stat(await inside(name));
+      return facts.isFile() ? { key: name.replaceAll(path.sep, "/"), tag: `${facts.size}-${Math.trunc(facts.mtimeMs)}` } : undefined;
+    };
+
+    const list = async (pattern: string): Promise<readonly ListedObject[]> => {
+      if (path.isAbsolute(pattern) || pattern.split("/").includes("..")) {
+        throw new DownbeatError("SOURCE_OPTIONS_INVALID", `"${pattern}" must be a path or glob under the connection's root`);
+      }
+      const found: ListedObject[] = [];
+      for await (const name of glob(pattern, { cwd: base })) {
+        const object = await describeFile(name);
+        if (object !== undefined) found.push(object);
+      }
+      return found.toSorted((left, right) => (left.key < right.key ? -1 : 1));
+    };
+
+    const store: ObjectStore = {
+      list,
+      async fetch(object) {
+        const full = await inside(object.key);
+        const now = await describeFile(object.key);
+        if (now?.tag !== object.tag) throw new DownbeatError("SOURCE_CHANGED", `${object.key} changed while it was being read`);
+        return { path: full, [Symbol.asyncDispose]: () => Promise.resolve() };
+      },
+      async patterns() {
+        const byPattern = new Map<string, ListedObject>();
+        for (const object of await list("**/*")) {
+          const pattern = object.key.replace(/[^/]*?((\.[A-Za-z]+)+)$/, "*$1");
+          if (!byPattern.has(pattern) && byPattern.size < MAX_PATTERNS) byPattern.set(pattern, object);
+        }
+        return [...byPattern].map(([pattern, example]) => ({ pattern, example }));
+      },
+    };
+    return {
+      async check() {
+        const facts = await stat(base).catch(() => undefined);
+        if (facts?.isDirectory() !== true)
+          throw new DownbeatError("CONNECTION_INVALID", `root ${base} is not a folder that the worker can read`);
+      },
+      source: createObjectSource(store, context),
+      [Symbol.asyncDispose]: () => Promise.resolve(),
+    };
+  },
+});
