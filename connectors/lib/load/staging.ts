@@ -73,7 +73,7 @@ export class Staging {
       await this.#session.run(
         `insert into ${relation} (${names}) select ${values} from ${this.#relation} as s order by ${this.#rowNumber}`,
       );
-    await this.#session.run(`delete from ${this.#relation}`);
+    await this.#session.run(`truncate table ${this.#relation}`);
     this.#waiting = false;
   }
 

@@ -1,0 +1,20 @@
+// Opens PostgreSQL: every role connects when it is used, and no sooner.
+
+import type { Connector, ConnectorContext } from "../connector.ts";
+import { openSqlLoad } from "../lib/load/sql-load.ts";
+import { connectPostgres, type PostgresConfig } from "./client.ts";
+import { PostgresLoadSession } from "./load-session.ts";
+
+export const openPostgres = (config: PostgresConfig, context: ConnectorContext): Promise<Connector> => {
+  const server = `PostgreSQL ${config.database} at ${config.host}:${config.port}`;
+  return Promise.resolve({
+    async check() {
+      await using client = await connectPostgres(config, context, "destination", server);
+      await client.driver.query("select 1");
+    },
+    destination: {
+      openLoad: async (target) => openSqlLoad(await PostgresLoadSession.open(config, context, `${server}, table ${target.table}`), target),
+    },
+    [Symbol.asyncDispose]: () => Promise.resolve(),
+  });
+};

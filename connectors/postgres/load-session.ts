@@ -1,0 +1,185 @@
+// PostgreSQL as a destination: batches go by binary COPY into the open transaction, beside the reading of the next batch.
+
+import { from as copyFrom } from "pg-copy-streams";
+import type { Batch } from "../batch.ts";
+import type { ConnectorContext } from "../connector.ts";
+import { quoteIdentifier, quoteTable, BOOKKEEPING_SCHEMA } from "../lib/load/names.ts";
+import type { Dialect, InsertColumn, LoadSession, SqlParam, SqlResult, TableColumn, TableName } from "../lib/load/session.ts";
+import { encodeCopy } from "../lib/pg-copy-encoder.ts";
+import { DownbeatError } from "../../core/errors.ts";
+import { connectPostgres, type PostgresClient, type PostgresConfig } from "./client.ts";
+import { postgresError } from "./errors.ts";
+import { heldType, isCopyable, toSqlType } from "./types.ts";
+
+/** NAMEDATALEN - 1: the server would cut longer names without a word. */
+const NAME_BYTES = 63;
+
+export const postgresDialect: Dialect = {
+  title: "PostgreSQL",
+  defaultSchema: "public",
+  stagingSchema: () => BOOKKEEPING_SCHEMA,
+  checkName: (name) => {
+    const bytes = Buffer.byteLength(name);
+    if (bytes > 0 && bytes <= NAME_BYTES && !name.includes("\0")) return;
+    throw new DownbeatError(
+      "DESTINATION_TABLE_INVALID",
+      `${JSON.stringify(name)} cannot be a name in PostgreSQL: names have 1 to ${NAME_BYTES} bytes, this one has ${bytes}; rename it in the source's query`,
+      { details: { name, bytes } },
+    );
+  },
+  fold: (name) => name,
+  sqlType: toSqlType,
+  temporary: (name) => `pg_temp.${quoteIdentifier(name)}`,
+  rowNumber: { column: "_downbeat_row", definition: "_downbeat_row bigint generated always as identity" },
+  indexMergeKeys: true,
+  alterType: (relation, column, sqlType) => `alter table ${relation} alter column ${column} type ${sqlType} using ${column}::${sqlType}`,
+};
+
+export class PostgresLoadSession implements LoadSession {
+  readonly dialect = postgresDialect;
+  inTransaction = false;
+  readonly #client: PostgresClient;
+  readonly #context: ConnectorContext;
+  readonly #what: string;
+  #pending: Promise<void> | undefined;
+
+  static async open(config: PostgresConfig, context: ConnectorContext, what: string): Promise<PostgresLoadSession> {
+    return new PostgresLoadSession(await connectPostgres(config, context, "destination", what), context, what);
+  }
+
+  private constructor(client: PostgresClient, context: ConnectorContext, what: string) {
+    this.#client = client;
+    this.#context = context;
+    this.#what = what;
+  }
+
+  async begin(): Promise<void> {
+    await this.run("begin");
+    this.inTransaction = true;
+  }
+
+  async commit(): Promise<void> {
+    await this.run("commit");
+    this.inTransaction = false;
+  }
+
+  async rollback(): Promise<void> {
+    this.inTransaction = false;
+    await this.#client.driver.query("rollback");
+  }
+
+  async run(sql: string, params: readonly SqlParam[] = []): Promise<SqlResult> {
+    await this.settle();
+    this.#context.signal.throwIfAborted();
+    try {
+      const result = await this.#client.driver.query<Record<string, unknown>>(sql, [...params]);
+      return { rows: result.rows, changed: result.rowCount ?? 0 };
+    } catch (error) {
+      throw this.#failure(error);
+    }
+  }
+
+  #failure(error: unknown): unknown {
+    return postgresError(error, "destination", this.#what, this.#context.signal);
+  }
+
+  async describe({ schema, name }: TableName): Promise<readonly TableColumn[] | undefined> {
+    const { rows } = await this.run(
+      `select a.attname as name, format_type(a.atttypid, a.atttypmod) as type,
+         a.attnotnull and not a.atthasdef and a.attidentity = '' as required
+       from pg_attribute a join pg_class c on c.oid = a.attrelid join pg_namespace n on n.oid = c.relnamespace
+       where n.nspname = $1 and c.relname = $2 and a.attnum > 0 and not a.attisdropped order by a.attnum`,
+      [schema, name],
+    );
+    if (rows.length === 0) return undefined;
+    return rows.map((row) => {
+      const sqlType = String(row["type"]);
+      return { name: String(row["name"]), sqlType, type: heldType(sqlType), required: row["required"] === true };
+    });
+  }
+
+  /** Looked up first: CREATE … IF NOT EXISTS asks for the right to create even where nothing is to be created. */
+  async ensureSchema(name: string): Promise<void> {
+    await this.#lock(`schema ${name}`);
+    const { rows } = await this.run("select 1 as one from pg_namespace where nspname = $1", [name]);
+    if (rows.length === 0) await this.run(`create schema ${quoteIdentifier(name)}`);
+  }
+
+  async defining(table: string, run: () => Promise<void>): Promise<void> {
+    const isOwn = !this.inTransaction;
+    if (isOwn) await this.begin();
+    try {
+      await this.#lock(table);
+      await run();
+      if (isOwn) await this.commit();
+    } catch (error) {
+      if (isOwn) await this.rollback().catch(() => undefined);
+      throw error;
+    }
+  }
+
+  /** Held until the transaction ends: whoever comes second sees what the first one made. */
+  async #lock(what: string): Promise<void> {
+    await this.run("select pg_advisory_xact_lock(hashtextextended($1, 0))", [`downbeat ${what}`]);
+  }
+
+  canInsert(columns: readonly InsertColumn[]): boolean {
+    return columns.every(({ type, sqlType }) => isCopyable(type, sqlType));
+  }
+
+  async insert(relation: string, columns: readonly InsertColumn[], batch: Batch): Promise<void> {
+    const parts = encodeCopy(
+      batch,
+      columns.map(({ index, name, type, sqlType }) => ({ index, name, type, isJsonb: sqlType === "jsonb" })),
+    );
+    await this.settle();
+    this.#context.signal.throwIfAborted();
+    const names = columns.map(({ name }) => quoteIdentifier(name)).join(", ");
+    const stream = this.#client.driver.query(copyFrom(`copy ${relation} (${names}) from stdin (format binary)`));
+    this.#pending = new Promise((resolve, reject) => {
+      stream.once("finish", resolve);
+      stream.once("error", (error) => reject(this.#failure(error) as Error));
+    });
+    // Its failure is thrown by the next call that settles.
+    this.#pending.catch(() => undefined);
+    for (const part of parts) stream.write(part);
+    stream.end();
+  }
+
+  async settle(): Promise<void> {
+    const pending = this.#pending;
+    if (pending === undefined) return;
+    try {
+      await pending;
+    } finally {
+      if (this.#pending === pending) this.#pending = undefined;
+    }
+  }
+
+  async swap(staging: TableName, target: TableName, columns: readonly InsertColumn[] | null): Promise<void> {
+    if (columns === null) {
+      const moved = { schema: target.schema, name: staging.name };
+      await this.run(`alter table ${quoteTable(staging)} set schema ${quoteIdentifier(target.schema)}`);
+      await this.run(`alter table ${quoteTable(moved)} rename to ${quoteIdentifier(target.name)}`);
+      return;
+    }
+    const names = columns.map(({ name }) => quoteIdentifier(name)).join(", ");
+    const values = columns.map(({ name, sqlType }) => `cast(${quoteIdentifier(name)} as ${sqlType})`).join(", ");
+    await this.run((await this.#isReferenced(target)) ? `delete from ${quoteTable(target)}` : `truncate table ${quoteTable(target)}`);
+    await this.run(`insert into ${quoteTable(target)} (${names}) select ${values} from ${quoteTable(staging)}`);
+    await this.run(`drop table ${quoteTable(staging)}`);
+  }
+
+  /** A table that foreign keys point to cannot be truncated. */
+  async #isReferenced(table: TableName): Promise<boolean> {
+    const { rows } = await this.run("select 1 as one from pg_constraint where contype = 'f' and confrelid = to_regclass($1) limit 1", [
+      quoteTable(table),
+    ]);
+    return rows.length > 0;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.settle().catch(() => undefined);
+    await this.#client[Symbol.asyncDispose]();
+  }
+}
