@@ -6,6 +6,8 @@ import { shareDuckdb, type SharedDuckdb } from "../lib/duckdb-instance.ts";
 import { openSqlLoad } from "../lib/load/sql-load.ts";
 import { duckdbError, type Side } from "./errors.ts";
 import { DuckdbLoadSession } from "./load-session.ts";
+import { createDuckdbSource } from "./source.ts";
+import { createDuckdbWarehouse } from "./warehouse.ts";
 
 interface Config {
   readonly path: string;
@@ -36,6 +38,8 @@ export const openDuckdb = async (config: Config, context: ConnectorContext): Pro
       openLoad: async (target) =>
         openSqlLoad(await DuckdbLoadSession.open(await share("destination"), context, `DuckDB table ${target.table}`), target),
     },
+    source: createDuckdbSource(() => share("source"), what, context),
+    sql: createDuckdbWarehouse(() => share("sql"), what, context),
     async [Symbol.asyncDispose]() {
       await (await shared?.catch(() => undefined))?.[Symbol.asyncDispose]();
     },
