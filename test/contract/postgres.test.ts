@@ -1,0 +1,75 @@
+// PostgreSQL against the contract of destinations.
+
+import pg from "pg";
+import { destinationCases } from "../../connectors/contract/destination.ts";
+import { quoteName, splitName } from "../../connectors/lib/load/names.ts";
+import { postgres } from "../../connectors/postgres/spec.ts";
+import type { Json } from "../../core/json.ts";
+import { openConnector, runCases, testContext, testFolder } from "./kit.ts";
+import { sampleTable } from "./types.ts";
+
+const folder = testFolder("postgres");
+const address = { host: "127.0.0.1", port: 55439, user: "downbeat", password: "x", database: "postgres" };
+const make = (): ReturnType<typeof openConnector> => openConnector(postgres, address, testContext(folder));
+
+/** Reads through the driver alone, values as the server writes them. */
+const rowsOf = async (sql: string, params: readonly string[] = []): Promise<readonly Record<string, unknown>[]> => {
+  const client = new pg.Client({ ...address, types: { getTypeParser: () => (text: unknown) => text } });
+  await client.connect();
+  try {
+    await client.query("set timezone = 'UTC'");
+    return (await client.query<Record<string, unknown>>(sql, [...params])).rows;
+  } finally {
+    await client.end();
+  }
+};
+
+const AS_CONTRACT: Readonly<Record<string, (column: string) => string>> = {
+  bigint: (column) => `case when abs(${column}::numeric) <= 9007199254740991 then to_json(${column}) else to_json(${column}::text) end`,
+  "numeric(20,0)": (column) => `case when ${column} <= 9007199254740991 then to_json(${column}::bigint) else to_json(${column}::text) end`,
+  bytea: (column) => `to_json(replace(encode(${column}, 'base64'), E'\\n', ''))`,
+  date: (column) =>
+    `to_json(case when extract(year from ${column}) > 9999 then '+' || lpad(extract(year from ${column})::text, 6, '0') || to_char(${column}, '-MM-DD') else ${column}::text end)`,
+  "timestamp without time zone": (column) => `to_json(replace(${column}::text, ' ', 'T'))`,
+  "timestamp with time zone": (column) => `to_json(replace((${column} at time zone 'UTC')::text, ' ', 'T') || 'Z')`,
+  real: (column) =>
+    `case when ${column} = 'NaN' or abs(${column}) = 'Infinity' then to_json(${column}::text) else to_json(${column}::float8) end`,
+  "double precision": (column) =>
+    `case when ${column} = 'NaN' or abs(${column}) = 'Infinity' then to_json(${column}::text) else to_json(${column}) end`,
+  json: (column) => column,
+};
+
+const readTable = async (table: string): Promise<readonly Record<string, Json>[] | undefined> => {
+  const name = splitName(table)?.at(-1) ?? table;
+  const columns = await rowsOf(
+    `select a.attname as name, format_type(a.atttypid, a.atttypmod) as type from pg_attribute a join pg_class c on c.oid = a.attrelid
+     where c.relname = $1 and a.attnum > 0 and not a.attisdropped order by a.attnum`,
+    [name],
+  );
+  if (columns.length === 0) return undefined;
+  const values = columns.map(({ name: column, type }) => {
+    const quoted = `"${String(column).replaceAll('"', '""')}"`;
+    const convert =
+      AS_CONTRACT[String(type)] ??
+      (String(type).startsWith("numeric") ? (text: string) => `to_json(${text}::text)` : (text: string) => `to_json(${text})`);
+    return `(${convert(quoted)})::text as ${quoted}`;
+  });
+  const rows = await rowsOf(`select ${values.join(", ")} from ${quoteName(table)}`);
+  return rows.map((row) =>
+    Object.fromEntries(Object.entries(row).map(([key, text]) => [key, typeof text === "string" ? (JSON.parse(text) as Json) : null])),
+  );
+};
+
+runCases(
+  "postgres destination",
+  destinationCases({
+    make,
+    readTable,
+    modes: ["append", "merge", "replace"],
+    types: sampleTable(),
+    refusedTypes: [{ kind: "decimal", precision: 1_001, scale: 0 }],
+    hasSchema: true,
+    readDeadLetters: async (key) =>
+      (await rowsOf(`select reason from _downbeat.dead_letters where "key" = $1`, [key])).map((row) => String(row["reason"])),
+  }),
+);
