@@ -53,9 +53,11 @@ export class PostgresLoadSession implements LoadSession {
     this.#what = what;
   }
 
-  async begin(): Promise<void> {
+  /** Commits of chunks do not wait for the disk: after a crash of the server a load goes on from what is there, and its end waits for all of it. */
+  async begin(kind: "chunk" | "end"): Promise<void> {
     await this.run("begin");
     this.inTransaction = true;
+    if (kind === "chunk") await this.run("set local synchronous_commit = off");
   }
 
   async commit(): Promise<void> {
@@ -107,7 +109,7 @@ export class PostgresLoadSession implements LoadSession {
 
   async defining(table: string, run: () => Promise<void>): Promise<void> {
     const isOwn = !this.inTransaction;
-    if (isOwn) await this.begin();
+    if (isOwn) await this.begin("end");
     try {
       await this.#lock(table);
       await run();

@@ -60,7 +60,8 @@ export interface SqlResult {
 export interface LoadSession extends AsyncDisposable {
   readonly dialect: Dialect;
   readonly inTransaction: boolean;
-  begin(): Promise<void>;
+  /** `end`: what this transaction commits, and all before it, must outlive a crash of the server; chunks only must not be torn. */
+  begin(kind: "chunk" | "end"): Promise<void>;
   commit(): Promise<void>;
   rollback(): Promise<void>;
   /** One statement with parameters $1, $2, … */

@@ -186,7 +186,7 @@ class SqlLoad implements Load {
   }
 
   async #startTransaction(): Promise<void> {
-    if (!this.#session.inTransaction) await this.#session.begin();
+    if (!this.#session.inTransaction) await this.#session.begin("chunk");
   }
 
   async #writeLetters(): Promise<void> {
@@ -223,7 +223,7 @@ class SqlLoad implements Load {
       throw new DownbeatError("INTERNAL", `load ${this.#target.key}: finish with an open chunk; commit it first`);
     const staged = this.#target.mode === "replace" ? await this.#session.describe(this.#replaceInto) : undefined;
     if (staged !== undefined) await this.#target.failpoint("between-staging-and-swap");
-    await this.#startTransaction();
+    await this.#session.begin("end");
     if (staged !== undefined) await this.#swap(staged);
     await this.#books.end(this.#seq);
     await this.#session.commit();
