@@ -5,7 +5,7 @@ import { DownbeatError } from "../core/errors.ts";
 import { LIMITS } from "../core/limits.ts";
 import { requireApiKey } from "./auth.ts";
 import type { ApiDeps } from "./deps.ts";
-import { openApiDocument } from "./openapi.ts";
+import { methodsAt, openApiDocument } from "./openapi.ts";
 import { problemHandler } from "./problem.ts";
 import { referencePage } from "./reference-page.ts";
 import { connectionRoutes } from "./routes/connections.ts";
@@ -18,13 +18,13 @@ const securityHeaders: RequestHandler = (_request, response, next) => {
   response.set({
     "x-content-type-options": "nosniff",
     "x-frame-options": "DENY",
+    // The pages that need more say so themselves.
+    "content-security-policy": "default-src 'none'; style-src 'self'; frame-ancestors 'none'",
     "referrer-policy": "no-referrer",
     "cache-control": "no-store",
   });
   next();
 };
-
-const METHODS = ["GET", "POST", "PUT", "DELETE"] as const;
 
 export const createApp = (deps: ApiDeps): Express => {
   const app = express();
@@ -47,11 +47,10 @@ export const createApp = (deps: ApiDeps): Express => {
   app.get("/", (_request, response) => {
     response.redirect("/reference");
   });
-  app.use((request) => {
-    const known = openApiDocument().paths;
-    const template = Object.keys(known).find((path) => new RegExp(`^${path.replaceAll(/\{[^}]+\}/g, "[^/]+")}/?$`).test(request.path));
-    const allowed = template === undefined ? [] : METHODS.filter((method) => method.toLowerCase() in (known[template] ?? {}));
-    if (allowed.length > 0 && !allowed.some((method) => method === request.method)) {
+  app.use((request, response) => {
+    const allowed = methodsAt(request.path);
+    if (allowed.length > 0 && !allowed.includes(request.method)) {
+      response.set("allow", allowed.join(", "));
       throw new DownbeatError("METHOD_NOT_ALLOWED", `${request.path} takes ${allowed.join(", ")}, not ${request.method}`);
     }
     throw new DownbeatError("NOT_FOUND", `there is nothing at ${request.method} ${request.path}; the API is described at /reference`);

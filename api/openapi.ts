@@ -3,6 +3,7 @@
 import { z } from "zod";
 import { definitionJsonSchema } from "../core/definition.ts";
 import { ERRORS } from "../core/errors.ts";
+import { cancelBody, connectionBody, connectionPatch, newConnectionBody, pageQuery, runListQuery, triggerBody } from "./schemas.ts";
 
 type Json = Record<string, unknown>;
 
@@ -15,13 +16,27 @@ interface Operation {
 }
 
 const path = (name: string): Json => ({ name, in: "path", required: true, schema: { type: "string" } });
-const query = (name: string, description: string, schema: Json = { type: "string" }): Json => ({ name, in: "query", description, schema });
 const header = (name: string, description: string): Json => ({ name, in: "header", description, schema: { type: "string" } });
 
-const PAGE = [query("limit", "1 to 500", { type: "integer", default: 50 }), query("cursor", "`next` of the page before")];
-const WAIT = query("wait", 'How long to wait for the end of the run, such as "60s"; at most 10m');
+const schemaOf = (schema: z.ZodType): Json => {
+  const { $schema: _, ...rest } = z.toJSONSchema(schema, { io: "input", unrepresentable: "any" });
+  return rest;
+};
 
-const json = (schema: Json): Json => ({ required: true, content: { "application/json": { schema } } });
+const queryOf = (schema: z.ZodObject): readonly Json[] => {
+  const { properties = {} } = schemaOf(schema) as { readonly properties?: Readonly<Record<string, Json>> };
+  return Object.entries(properties).map(([name, { description, ...rest }]) => ({ name, in: "query", description, schema: rest }));
+};
+
+const PAGE = queryOf(pageQuery);
+const WAIT: Json = {
+  name: "wait",
+  in: "query",
+  description: 'How long to wait for the end of the run, such as "60s"; at most 10m',
+  schema: { type: "string" },
+};
+
+const body = (schema: z.ZodType, required = true): Json => ({ required, content: { "application/json": { schema: schemaOf(schema) } } });
 const DEFINITION: Json = {
   required: true,
   content: {
@@ -49,6 +64,12 @@ const OPERATIONS: Readonly<Record<string, Operation>> = {
     parameters: PAGE,
     answers: { 200: "A page; secrets are not shown" },
   },
+  "POST /v1/connections": {
+    tag: "connections",
+    summary: "Create a connection",
+    body: body(newConnectionBody),
+    answers: { 201: "Created", 409: "The name is taken", 422: "Every fault" },
+  },
   "GET /v1/connections/{name}": {
     tag: "connections",
     summary: "Show a connection",
@@ -59,15 +80,15 @@ const OPERATIONS: Readonly<Record<string, Operation>> = {
     tag: "connections",
     summary: "Create or replace a connection",
     parameters: [path("name")],
-    body: json({
-      type: "object",
-      required: ["kind", "config"],
-      properties: {
-        kind: { type: "string" },
-        config: { type: "object", description: 'Secrets as text, or {"env": NAME} or {"file": PATH}' },
-      },
-    }),
+    body: body(connectionBody),
     answers: { 200: "Replaced", 201: "Created", 422: "Every fault" },
+  },
+  "PATCH /v1/connections/{name}": {
+    tag: "connections",
+    summary: "Change some keys of a connection",
+    parameters: [path("name")],
+    body: body(connectionPatch),
+    answers: { 200: "Changed", 404: "None", 422: "Every fault" },
   },
   "DELETE /v1/connections/{name}": {
     tag: "connections",
@@ -123,19 +144,13 @@ const OPERATIONS: Readonly<Record<string, Operation>> = {
     tag: "runs",
     summary: "Trigger a run",
     parameters: [path("name"), WAIT, header("idempotency-key", "The same key gives the same run")],
-    body: { ...json({ type: "object", properties: { params: { type: "object" }, version: { type: "integer" } } }), required: false },
+    body: body(triggerBody, false),
     answers: { 200: "The run has ended", 202: "The run goes on", 409: "The key belongs to another request", 422: "Params do not fit" },
   },
   "GET /v1/runs": {
     tag: "runs",
     summary: "List runs, newest first",
-    parameters: [
-      ...PAGE,
-      query("pipeline", "Only of this pipeline"),
-      query("status", "One or more, with commas"),
-      query("trigger", "Only by this trigger"),
-      query("since", "Created at or after, ISO 8601"),
-    ],
+    parameters: queryOf(runListQuery),
     answers: { 200: "A page" },
   },
   "GET /v1/runs/{id}": {
@@ -148,9 +163,35 @@ const OPERATIONS: Readonly<Record<string, Operation>> = {
     tag: "runs",
     summary: "Cancel a run; running tasks are told to stop",
     parameters: [path("id")],
+    body: body(cancelBody, false),
     answers: { 202: "It is being cancelled", 409: "It has ended" },
   },
 };
+
+const ROUTES = Map.groupBy(
+  Object.keys(OPERATIONS).map((key) => key.split(" ") as [string, string]),
+  ([, template]) => template,
+);
+const PATTERNS = [...ROUTES.keys()].map((template) => ({
+  template,
+  // A path without parameters is the better match: /v1/pipelines/validate is no pipeline.
+  literal: !template.includes("{"),
+  pattern: new RegExp(`^${template.replaceAll(".", "\\.").replaceAll(/\{[^}]+\}/g, "[^/]+")}/?$`),
+}));
+PATTERNS.sort((left, right) => Number(right.literal) - Number(left.literal));
+
+/** The documented path that a request's path fits, such as `/v1/runs/{id}`. */
+export const pathTemplate = (requestPath: string): string | undefined =>
+  PATTERNS.find(({ pattern }) => pattern.test(requestPath))?.template;
+
+/** Methods that any documented path which fits takes. */
+export const methodsAt = (requestPath: string): readonly string[] => [
+  ...new Set(
+    PATTERNS.filter(({ pattern }) => pattern.test(requestPath)).flatMap(({ template }) =>
+      (ROUTES.get(template) ?? []).map(([method]) => method),
+    ),
+  ),
+];
 
 const problemSchema = z.strictObject({
   type: z.string(),
@@ -171,11 +212,11 @@ export interface OpenApiDocument {
   readonly [key: string]: unknown;
 }
 
-const operationObject = ({ summary, tag, parameters, body, answers }: Operation): Json => ({
+const operationObject = ({ summary, tag, parameters, body: requestBody, answers }: Operation): Json => ({
   summary,
   tags: [tag],
   ...(parameters === undefined ? {} : { parameters }),
-  ...(body === undefined ? {} : { requestBody: body }),
+  ...(requestBody === undefined ? {} : { requestBody }),
   responses: {
     ...Object.fromEntries(
       Object.entries(answers).map(([status, description]) => [
@@ -202,7 +243,6 @@ const buildDocument = (): OpenApiDocument => {
     const [method = "", template = ""] = key.split(" ");
     paths[template] = { ...paths[template], [method.toLowerCase()]: operationObject(operation) };
   }
-  const { $schema: _problem, ...problem } = z.toJSONSchema(problemSchema);
   const { $schema: _definition, ...definition } = definitionJsonSchema();
   return {
     openapi: "3.1.0",
@@ -213,7 +253,7 @@ const buildDocument = (): OpenApiDocument => {
     },
     paths,
     components: {
-      schemas: { Problem: problem, Definition: definition },
+      schemas: { Problem: schemaOf(problemSchema), Definition: definition },
       securitySchemes: { bearer: { type: "http", scheme: "bearer" }, apiKey: { type: "apiKey", in: "header", name: "x-api-key" } },
     },
     security: [{ bearer: [] }, { apiKey: [] }, {}],

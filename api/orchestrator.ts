@@ -2,7 +2,9 @@
 
 import {
   Client,
+  isGrpcDeadlineError,
   isGrpcServiceError,
+  NamespaceNotFoundError,
   WorkflowExecutionAlreadyStartedError,
   WorkflowFailedError,
   WorkflowNotFoundError,
@@ -27,7 +29,8 @@ export interface Orchestrator {
   startRun(input: RunInput): Promise<void>;
   /** Waits until the run has ended or the time is over; answers which. */
   waitForRun(run: RunReference, milliseconds: number): Promise<"ended" | "open">;
-  cancelRun(run: RunReference): Promise<void>;
+  /** Asks a run to stop; answers false when Temporal knows no such run that is still open. */
+  cancelRun(run: RunReference, reason: string): Promise<boolean>;
   /** Temporal's own view: undefined when it knows no such run. */
   statusOf(run: RunReference): Promise<RunStatus | undefined>;
   inspect(input: InspectInput): Promise<InspectResult>;
@@ -44,6 +47,9 @@ export interface OrchestratorOptions {
 /** Longer than any inspection that still works. */
 const INSPECT_TIMEOUT_MS = 120_000;
 
+/** gRPC status NOT_FOUND. */
+const NOT_FOUND = 5;
+
 const temporalCall = async <Value>(call: () => Promise<Value>): Promise<Value> => {
   try {
     return await call();
@@ -57,6 +63,11 @@ const temporalCall = async <Value>(call: () => Promise<Value>): Promise<Value> =
         `Temporal does not take the call: ${cause instanceof Error ? cause.message : String(cause)}`,
         { cause: error },
       );
+    }
+    if (error instanceof NamespaceNotFoundError) {
+      throw new DownbeatError("TEMPORAL_UNAVAILABLE", `Temporal has no namespace "${error.namespace}"; check TEMPORAL_NAMESPACE`, {
+        cause: error,
+      });
     }
     throw error;
   }
@@ -97,19 +108,35 @@ export const createOrchestrator = ({ connection, namespace, interceptors = [] }:
     },
 
     async waitForRun(run, milliseconds) {
-      const deadline = AbortSignal.timeout(milliseconds);
+      // A deadline, since native connections take no abort signal and would wait until the run ends.
+      const until = Date.now() + milliseconds;
       try {
-        await client.withAbortSignal(deadline, () => handleOf(run).result());
+        await client.withDeadline(until, () => handleOf(run).result());
         return "ended";
       } catch (error) {
         if (error instanceof WorkflowFailedError) return "ended";
-        if (deadline.aborted) return "open";
+        if (error instanceof WorkflowNotFoundError || isGrpcDeadlineError(error) || Date.now() >= until) return "open";
         return temporalCall(() => Promise.reject(error as Error));
       }
     },
 
-    async cancelRun(run) {
-      await temporalCall(() => handleOf(run).cancel());
+    async cancelRun({ pipeline, id }, reason) {
+      try {
+        // The handle's own cancel() carries no reason, which people look for in the history.
+        await temporalCall(() =>
+          client.workflowService.requestCancelWorkflowExecution({
+            namespace,
+            workflowExecution: { workflowId: runWorkflowId(pipeline, id) },
+            requestId: randomUUID(),
+            identity: client.options.identity,
+            reason,
+          }),
+        );
+        return true;
+      } catch (error) {
+        if (error instanceof DownbeatError && isGrpcServiceError(error.cause) && error.cause.code === NOT_FOUND) return false;
+        throw error;
+      }
     },
 
     async statusOf(run) {
@@ -133,16 +160,26 @@ export const createOrchestrator = ({ connection, namespace, interceptors = [] }:
       }
     },
 
-    inspect: (input) =>
-      temporalCall(() =>
-        client.workflow.execute<(input: InspectInput) => Promise<InspectResult>>(INSPECT_WORKFLOW, {
-          workflowId: inspectWorkflowId(input.kind, input.connection, randomUUID()),
-          taskQueue: DEFAULT_QUEUE,
-          args: [input],
-          workflowExecutionTimeout: INSPECT_TIMEOUT_MS,
-          staticSummary: `${input.kind} ${input.connection}`,
-        }),
-      ),
+    async inspect(input) {
+      try {
+        return await temporalCall(() =>
+          client.workflow.execute<(input: InspectInput) => Promise<InspectResult>>(INSPECT_WORKFLOW, {
+            workflowId: inspectWorkflowId(input.kind, input.connection, randomUUID()),
+            taskQueue: DEFAULT_QUEUE,
+            args: [input],
+            workflowExecutionTimeout: INSPECT_TIMEOUT_MS,
+            staticSummary: `${input.kind} ${input.connection}`,
+          }),
+        );
+      } catch (error) {
+        if (!(error instanceof WorkflowFailedError)) throw error;
+        throw new DownbeatError(
+          "WORKER_LOST",
+          `no worker finished the ${input.kind} of connection "${input.connection}" within ${INSPECT_TIMEOUT_MS / 1_000} s; check that a worker runs (GET /health/ready counts them)`,
+          { cause: error },
+        );
+      }
+    },
 
     async check() {
       await temporalCall(() => client.workflowService.getSystemInfo({}));

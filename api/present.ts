@@ -1,9 +1,8 @@
 // How records look to clients: snake_case keys, ISO 8601 moments, no secrets.
 
-import type { Json, JsonObject } from "../core/json.ts";
 import { runWorkflowId } from "../core/ids.ts";
 import { isRunEnded } from "../core/run-changes.ts";
-import type { ConnectionRecord } from "../store/connections.ts";
+import { isSealed, type ConnectionRecord } from "../store/connections.ts";
 import type { AttemptRecord, RunRecord, TaskRecord } from "../store/runs.ts";
 
 export const moment = (value: string): string => new Date(value).toISOString();
@@ -20,8 +19,6 @@ export const presentConnection = ({ name, kind, config, createdAt, updatedAt }: 
   created_at: moment(createdAt),
   updated_at: moment(updatedAt),
 });
-
-const isSealed = (value: Json | undefined): boolean => typeof value === "object" && value !== null && "sealed" in (value as JsonObject);
 
 export interface RunLinks {
   readonly temporalUiUrl?: string | undefined;
@@ -40,6 +37,7 @@ export const presentRun = (run: RunRecord, { temporalUiUrl, namespace }: RunLink
   finished_at: optionalMoment(run.finishedAt),
   seconds: secondsBetween(run.startedAt ?? run.createdAt, run.finishedAt),
   error: run.error,
+  cancel_reason: run.cancelReason,
   links: {
     self: `/v1/runs/${run.id}`,
     pipeline: `/v1/pipelines/${run.pipeline}/versions/${run.version}`,

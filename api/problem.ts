@@ -4,6 +4,7 @@ import { randomUUID } from "node:crypto";
 import type { ErrorRequestHandler } from "express";
 import { DownbeatError, ERRORS, type ErrorCode } from "../core/errors.ts";
 import type { Issue } from "../core/issues.ts";
+import { LIMITS } from "../core/limits.ts";
 import type { Logger } from "./deps.ts";
 
 /** A fault list as an error: the problem answer carries all of it. */
@@ -28,7 +29,8 @@ interface HttpError {
 const asDownbeatError = (error: unknown): DownbeatError | undefined => {
   if (error instanceof DownbeatError) return error;
   const { type, status, message } = error as HttpError;
-  if (type === "entity.too.large") return new DownbeatError("BODY_TOO_LARGE", "the request body is over the limit of 4 MB");
+  if (type === "entity.too.large")
+    return new DownbeatError("BODY_TOO_LARGE", `the request body is over the limit of ${LIMITS.bodyBytes} bytes`);
   if (type === "entity.parse.failed") return new DownbeatError("REQUEST_INVALID", `the body is not valid JSON: ${message}`);
   if (type === "encoding.unsupported" || type === "charset.unsupported") return new DownbeatError("MEDIA_TYPE_UNSUPPORTED", message);
   if (status !== undefined && status >= 400 && status < 500) return new DownbeatError("REQUEST_INVALID", message);
@@ -54,7 +56,7 @@ export const problemHandler = (log: Logger): ErrorRequestHandler => {
       .type("application/problem+json")
       .send(
         JSON.stringify({
-          type: `/reference/errors#${code.toLowerCase()}`,
+          type: `/reference/errors#${code}`,
           title: rule.title,
           status: rule.http,
           code,

@@ -1,5 +1,6 @@
 // Repairs what lies between store and Temporal: runs that were written down but never started, ends that were never reported.
 
+import { DownbeatError } from "../core/errors.ts";
 import type { RunRecord } from "../store/runs.ts";
 import { isRunEnded } from "../core/run-changes.ts";
 import type { ApiDeps } from "./deps.ts";
@@ -7,23 +8,41 @@ import { runInput } from "./run-input.ts";
 
 /** Younger runs are still on their way. */
 const GRACE_MS = 15_000;
-const PER_ROUND = 200;
+const PAGE = 200;
 
-/** One round; answers how many runs it repaired. Any number of processes may do this at once. */
-export const reconcile = async (deps: Pick<ApiDeps, "store" | "orchestrator" | "log">): Promise<number> => {
-  const before = new Date(Date.now() - GRACE_MS).toISOString();
+type Deps = Pick<ApiDeps, "store" | "orchestrator" | "log">;
+
+/** One round over all open runs; answers how many it repaired. Any number of processes may do this at once. */
+export const reconcile = async (deps: Deps, graceMs = GRACE_MS): Promise<number> => {
+  const before = new Date(Date.now() - graceMs).toISOString();
   let repaired = 0;
-  for (const run of await deps.store.runs.listOpen(before, PER_ROUND)) {
-    if (await repair(deps, run)) repaired += 1;
-  }
+  let after: RunRecord | undefined;
+  do {
+    const page = await deps.store.runs.listOpen(before, { limit: PAGE, ...(after === undefined ? {} : { after }) });
+    for (const run of page) {
+      if (await repairSafely(deps, run)) repaired += 1;
+    }
+    after = page.length < PAGE ? undefined : page.at(-1);
+  } while (after !== undefined);
   return repaired;
 };
 
-const repair = async ({ store, orchestrator, log }: Pick<ApiDeps, "store" | "orchestrator" | "log">, run: RunRecord): Promise<boolean> => {
+/** One run that cannot be repaired must not keep the others waiting; a service that is away ends the round. */
+const repairSafely = async (deps: Deps, run: RunRecord): Promise<boolean> => {
+  try {
+    return await repair(deps, run);
+  } catch (error) {
+    if (error instanceof DownbeatError && error.rule.fault === "system") throw error;
+    deps.log.error({ err: error, runId: run.id }, "a run could not be repaired");
+    return false;
+  }
+};
+
+const repair = async ({ store, orchestrator, log }: Deps, run: RunRecord): Promise<boolean> => {
   const status = await orchestrator.statusOf(run);
   if (status === undefined && run.status === "queued") {
     const plan = await store.definitions.findPlan(run.planHash);
-    if (plan === undefined) return false;
+    if (plan === undefined) throw new DownbeatError("INTERNAL", `the store has no plan ${run.planHash} of run ${run.id}`);
     await orchestrator.startRun(runInput(run, plan.plan));
     log.warn({ runId: run.id }, "started a run that had only been written down");
     return true;

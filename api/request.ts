@@ -1,7 +1,7 @@
 // Reads requests: bodies and queries by schema, all faults at once; pages with opaque cursors.
 
 import type { Request } from "express";
-import { z } from "zod";
+import type { z } from "zod";
 import { DownbeatError } from "../core/errors.ts";
 import { formatPath, type PathPart } from "../core/issues.ts";
 import { IssuesError } from "./problem.ts";
@@ -22,7 +22,7 @@ export const parseInput = <Schema extends z.ZodType>(schema: Schema, value: unkn
 /** A JSON body; absent is an empty object. Another content type is refused rather than ignored. */
 export const jsonBody = (request: Request): unknown => {
   if (request.body === undefined || request.body === "") {
-    if (Number(request.headers["content-length"] ?? 0) > 0) {
+    if (Number(request.headers["content-length"] ?? 0) > 0 || request.headers["transfer-encoding"] !== undefined) {
       throw new DownbeatError(
         "MEDIA_TYPE_UNSUPPORTED",
         `content-type "${request.headers["content-type"] ?? "(none)"}" is not read here; send application/json`,
@@ -33,13 +33,6 @@ export const jsonBody = (request: Request): unknown => {
   if (typeof request.body === "string") throw new DownbeatError("MEDIA_TYPE_UNSUPPORTED", "this endpoint reads application/json");
   return request.body as unknown;
 };
-
-const MAX_PAGE = 500;
-
-export const pageQuery = z.strictObject({
-  limit: z.coerce.number().int().min(1).max(MAX_PAGE).default(50),
-  cursor: z.string().optional(),
-});
 
 /** Cursors are opaque to clients: JSON in base64url. */
 export const encodeCursor = (value: unknown): string => Buffer.from(JSON.stringify(value)).toString("base64url");

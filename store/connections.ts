@@ -22,6 +22,8 @@ export interface SaveConnection {
   readonly config: JsonObject;
   /** Top-level keys of the configuration that are secrets. */
   readonly secretKeys: readonly string[];
+  /** Leave one that exists already as it is; the answer then says `created: false`. */
+  readonly onlyNew?: boolean;
 }
 
 export interface Connections {
@@ -36,7 +38,8 @@ export interface Connections {
   remove(name: string): Promise<boolean>;
 }
 
-const isSealed = (value: unknown): value is { readonly sealed: string } =>
+/** How a stored configuration holds a secret. */
+export const isSealed = (value: unknown): value is { readonly sealed: string } =>
   typeof value === "object" && value !== null && "sealed" in value && typeof value.sealed === "string";
 
 export const createConnections = (db: Database, box: SecretBox): Connections => {
@@ -46,7 +49,7 @@ export const createConnections = (db: Database, box: SecretBox): Connections => 
     storeCall(async () => (await db.select().from(connections).where(eq(connections.name, name)))[0]);
 
   return {
-    save: ({ name, kind, config, secretKeys }) =>
+    save: ({ name, kind, config, secretKeys, onlyNew = false }) =>
       storeCall(async () => {
         const entries = Object.entries(config).map(([key, value]): [string, Json] => [
           key,
@@ -56,7 +59,11 @@ export const createConnections = (db: Database, box: SecretBox): Connections => 
         const [row] = await db
           .insert(connections)
           .values({ name, kind, config: sealed })
-          .onConflictDoUpdate({ target: connections.name, set: { kind, config: sealed, updatedAt: sql`now()` } })
+          .onConflictDoUpdate({
+            target: connections.name,
+            set: { kind, config: sealed, updatedAt: sql`now()` },
+            setWhere: sql`not ${onlyNew}::boolean`,
+          })
           // xmax is 0 on a row that was inserted rather than updated.
           .returning({ created: sql<boolean>`xmax = 0` });
         return { created: row?.created ?? false };

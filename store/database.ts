@@ -16,6 +16,9 @@ export interface OpenedDatabase {
 
 const migrationsFolder = path.join(import.meta.dirname, "migrations");
 
+/** A server that took a query and then fell silent must not hold a request for ever; longer than any migration waits for its turn. */
+const QUERY_TIMEOUT_MS = 60_000;
+
 /** Serialises migrations of processes that start at the same time. Any number that nobody else uses. */
 const MIGRATION_LOCK = 7_272_741;
 
@@ -28,10 +31,15 @@ export const openDatabase = (url: string): Promise<OpenedDatabase> => {
 /** Two processes on one PGlite folder lose data without an error, so one takes a lock. It goes stale when its holder dies. */
 const openLockedPglite = async (folder: string): Promise<OpenedDatabase> => {
   const { default: lockfile } = await import("proper-lockfile");
-  mkdirSync(folder, { recursive: true });
+  try {
+    mkdirSync(folder, { recursive: true });
+  } catch (error) {
+    throw unusable(folder, error);
+  }
   const release = await lockfile
     .lock(folder, { stale: 10_000, update: 2_000, retries: { retries: 12, minTimeout: 1_000, maxTimeout: 1_000 } })
     .catch((error: unknown) => {
+      if ((error as { readonly code?: unknown }).code !== "ELOCKED") throw unusable(folder, error);
       throw new DownbeatError(
         "STORE_LOCKED",
         `another process uses the data folder ${folder}; stop it, or set DOWNBEAT_DATA_DIR to another folder`,
@@ -49,9 +57,16 @@ const openLockedPglite = async (folder: string): Promise<OpenedDatabase> => {
     };
   } catch (error) {
     await release();
-    throw error;
+    throw unusable(folder, error);
   }
 };
+
+const unusable = (folder: string, error: unknown): DownbeatError =>
+  new DownbeatError(
+    "STORE_UNAVAILABLE",
+    `the data folder ${folder} cannot be used: ${error instanceof Error ? error.message : String(error)}; check its rights and its disk`,
+    { cause: error },
+  );
 
 const openPglite = async (folder: string | undefined): Promise<OpenedDatabase> => {
   const [{ PGlite }, { drizzle }, { migrate }] = await Promise.all([
@@ -71,7 +86,13 @@ const openPostgres = async (url: string): Promise<OpenedDatabase> => {
     import("drizzle-orm/node-postgres"),
     import("drizzle-orm/node-postgres/migrator"),
   ]);
-  const pool = new pg.Pool({ connectionString: url, max: 10, connectionTimeoutMillis: 10_000, application_name: "downbeat" });
+  const pool = new pg.Pool({
+    connectionString: url,
+    max: 10,
+    connectionTimeoutMillis: 10_000,
+    query_timeout: QUERY_TIMEOUT_MS,
+    application_name: "downbeat",
+  });
   // An idle connection that breaks is replaced by the pool; without a listener it would end the process.
   pool.on("error", () => undefined);
   try {

@@ -5,7 +5,7 @@ import type { JsonObject } from "../core/json.ts";
 import type { CompiledPlan } from "../core/plan.ts";
 import type { Database } from "./database.ts";
 import { storeCall } from "./failure.ts";
-import { pipelines, versions } from "./schema.ts";
+import { pipelines, versions, type SourceFormat } from "./schema.ts";
 
 export interface VersionRecord {
   readonly pipeline: string;
@@ -13,6 +13,7 @@ export interface VersionRecord {
   readonly hash: string;
   readonly definition: JsonObject;
   readonly source: string;
+  readonly format: SourceFormat;
   readonly plan: CompiledPlan;
   readonly createdAt: string;
 }
@@ -117,7 +118,7 @@ export const createDefinitions = (db: Database): Definitions => ({
         .select({ name: pipelines.name })
         .from(pipelines)
         .innerJoin(versions, and(eq(versions.pipeline, pipelines.name), eq(versions.version, pipelines.latestVersion)))
-        .where(sql`${versions.plan} -> 'connections' ? ${connection}`)
+        .where(sql`(${versions.plan} -> 'connections')::jsonb ? ${connection}`)
         .orderBy(asc(pipelines.name));
       return rows.map((row) => row.name);
     }),

@@ -2,9 +2,17 @@
 
 import { DownbeatError } from "../core/errors.ts";
 
-/** SQLSTATE classes of a server that is away or full, and the driver's own codes. */
+/** Server answers carry an SQLSTATE. Only these classes mean that it is going away or full. */
+const SQLSTATE = /^[0-9A-Z]{5}$/;
 const AWAY = /^(08|57P|53)/;
+/** What happens before there is an answer carries Node's codes */
 const AWAY_NODE = new Set(["ECONNREFUSED", "ECONNRESET", "EPIPE", "ETIMEDOUT", "ENOTFOUND", "EHOSTUNREACH"]);
+
+/** or, from the pool and PGlite, a text alone. Never asked of a server's answer, which may quote what users wrote. */
+const AWAY_TEXT = /timeout|terminated|closed/i;
+
+const isAway = (code: string, message: string): boolean =>
+  AWAY_NODE.has(code) || (SQLSTATE.test(code) ? AWAY.test(code) : AWAY_TEXT.test(message));
 
 const codeOf = (error: unknown): string => {
   for (let current = error; typeof current === "object" && current !== null; current = (current as { cause?: unknown }).cause) {
@@ -24,9 +32,8 @@ export const storeCall = async <Value>(call: () => Promise<Value>): Promise<Valu
     return await call();
   } catch (error) {
     if (error instanceof DownbeatError) throw error;
-    const code = codeOf(error);
     const message = messageOf(error);
-    if (AWAY.test(code) || AWAY_NODE.has(code) || /timeout|terminated|closed/i.test(message)) {
+    if (isAway(codeOf(error), message)) {
       throw new DownbeatError("STORE_UNAVAILABLE", `the store does not answer: ${message}`, { cause: error });
     }
     throw error;

@@ -3,6 +3,7 @@
 import { createConnections, type Connections } from "./connections.ts";
 import { openDatabase } from "./database.ts";
 import { createDefinitions, type Definitions } from "./definitions.ts";
+import { createLoads, type Loads } from "./loads.ts";
 import { createRuns, type Runs } from "./runs.ts";
 import { createSecretBox } from "./secret-box.ts";
 import { createCatalogues, type Catalogues } from "./catalogues.ts";
@@ -11,6 +12,7 @@ export interface Store {
   readonly definitions: Definitions;
   readonly connections: Connections;
   readonly runs: Runs;
+  readonly loads: Loads;
   readonly catalogues: Catalogues;
   /** One cheap round trip; throws STORE_UNAVAILABLE. */
   readonly check: () => Promise<void>;
@@ -31,6 +33,7 @@ export const openStore = async ({ url, secretKey }: StoreOptions): Promise<Store
     definitions: createDefinitions(db),
     connections: createConnections(db, createSecretBox(secretKey)),
     runs,
+    loads: createLoads(db),
     catalogues: createCatalogues(db),
     check: () => runs.check(),
     close,

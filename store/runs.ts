@@ -1,6 +1,6 @@
 // Runs with their tasks and attempts: created by a trigger, then a read model fed by the run's own reports.
 
-import { and, asc, desc, eq, inArray, lt, or, sql, type SQL } from "drizzle-orm";
+import { and, asc, desc, eq, inArray, sql, type SQL } from "drizzle-orm";
 import { DownbeatError } from "../core/errors.ts";
 import type { JsonObject } from "../core/json.ts";
 import type { RunChanges, RunStatus, TaskError } from "../core/run-changes.ts";
@@ -47,8 +47,10 @@ export interface Runs {
   list(filter: RunFilter, page: { readonly limit: number; readonly after?: RunCursor }): Promise<readonly RunRecord[]>;
   /** Applies a report; one that is not newer than the last changes nothing. */
   apply(changes: RunChanges): Promise<void>;
-  /** Runs that have not ended and were created before the moment: what a reconciler looks at. */
-  listOpen(before: string, limit: number): Promise<readonly RunRecord[]>;
+  /** Runs that have not ended and were created before the moment, oldest first: what a reconciler looks at. */
+  listOpen(before: string, page: { readonly limit: number; readonly after?: RunCursor }): Promise<readonly RunRecord[]>;
+  /** Keeps why somebody asked for the end of a run that has not ended; the first reason stays. */
+  noteCancel(id: string, reason: string): Promise<void>;
   /** Repairs the status of a run whose last report never came. */
   repair(id: string, status: RunStatus, error?: TaskError): Promise<void>;
   check(): Promise<void>;
@@ -91,12 +93,7 @@ export const createRuns = (db: Database): Runs => ({
         status === undefined ? undefined : inArray(runs.status, [...status]),
         trigger === undefined ? undefined : eq(runs.trigger, trigger),
         since === undefined ? undefined : sql`${runs.createdAt} >= ${since}::timestamptz`,
-        after === undefined
-          ? undefined
-          : or(
-              sql`${runs.createdAt} < ${after.createdAt}::timestamptz`,
-              and(sql`${runs.createdAt} = ${after.createdAt}::timestamptz`, lt(runs.id, after.id)),
-            ),
+        after === undefined ? undefined : sql`(${runs.createdAt}, ${runs.id}) < (${after.createdAt}::timestamptz, ${after.id})`,
       ];
       return db
         .select()
@@ -106,54 +103,56 @@ export const createRuns = (db: Database): Runs => ({
         .limit(limit);
     }),
 
-  apply: (changes) =>
+  apply: ({ runId, seq, status, startedAt, finishedAt, error, ...changes }) =>
     storeCall(async () => {
-      const { runId, seq, status, startedAt, finishedAt, error } = changes;
-      await db.transaction(async (tx) => {
-        const [run] = await tx
-          .update(runs)
-          .set({
-            seq,
-            status,
-            ...(startedAt === undefined ? {} : { startedAt }),
-            ...(finishedAt === undefined ? {} : { finishedAt }),
-            ...(error === undefined ? {} : { error }),
-          })
-          .where(and(eq(runs.id, runId), lt(runs.seq, seq)))
-          .returning({ id: runs.id });
-        if (run === undefined) return;
-        // One statement a table, whatever the number of tasks: the rows travel as one JSON document.
-        if (changes.tasks.length > 0) {
-          await tx.execute(sql`
-            insert into ${tasks} (run_id, task_id, status, attempts, output, metrics, error, started_at, finished_at)
-            select ${runId}, t ->> 'taskId', t ->> 'status', (t ->> 'attempts')::int, t -> 'output', t -> 'metrics', t -> 'error',
-              (t ->> 'startedAt')::timestamptz, (t ->> 'finishedAt')::timestamptz
-            from jsonb_array_elements(${JSON.stringify(changes.tasks)}::jsonb) t
-            on conflict (run_id, task_id) do update set status = excluded.status, attempts = excluded.attempts, output = excluded.output,
-              metrics = excluded.metrics, error = excluded.error, started_at = excluded.started_at, finished_at = excluded.finished_at`);
-        }
-        if (changes.attempts.length > 0) {
-          await tx.execute(sql`
-            insert into ${attempts} (run_id, task_id, attempt, status, worker, lost_attempts, error, started_at, finished_at)
-            select ${runId}, a ->> 'taskId', (a ->> 'attempt')::int, a ->> 'status', a ->> 'worker', coalesce((a ->> 'lostAttempts')::int, 0), a -> 'error',
-              (a ->> 'startedAt')::timestamptz, (a ->> 'finishedAt')::timestamptz
-            from (select distinct on (e ->> 'taskId', e ->> 'attempt') e as a
-              from jsonb_array_elements(${JSON.stringify(changes.attempts)}::jsonb) with ordinality as x(e, n) order by e ->> 'taskId', e ->> 'attempt', n desc) latest
-            on conflict (run_id, task_id, attempt) do update set status = excluded.status, worker = excluded.worker,
-              lost_attempts = attempts.lost_attempts + excluded.lost_attempts, error = excluded.error, finished_at = excluded.finished_at`);
-        }
-      });
+      const json = (value: unknown): string | null => (value === undefined ? null : JSON.stringify(value));
+      // One statement, and so one round trip and one transaction, whatever the number of tasks: the rows travel as JSON documents.
+      // A report that is not newer updates no run, and then inserts nothing. Everything it sets is absolute, so a repetition changes nothing.
+      await db.execute(sql`
+        with run as (
+          update ${runs} set seq = ${seq}, status = ${status}, started_at = coalesce(${startedAt ?? null}::timestamptz, started_at),
+            finished_at = coalesce(${finishedAt ?? null}::timestamptz, finished_at), error = coalesce(${json(error)}::jsonb, error)
+          where id = ${runId} and seq < ${seq} returning id
+        ), reported_tasks as (
+          insert into ${tasks} (run_id, task_id, status, attempts, output, metrics, error, started_at, finished_at)
+          select run.id, t ->> 'taskId', t ->> 'status', (t ->> 'attempts')::int, t -> 'output', t -> 'metrics', t -> 'error',
+            (t ->> 'startedAt')::timestamptz, (t ->> 'finishedAt')::timestamptz
+          from run, jsonb_array_elements(${json(changes.tasks)}::jsonb) t
+          on conflict (run_id, task_id) do update set status = excluded.status, attempts = excluded.attempts, output = excluded.output,
+            metrics = excluded.metrics, error = excluded.error, started_at = excluded.started_at, finished_at = excluded.finished_at
+        )
+        insert into ${attempts} (run_id, task_id, attempt, status, worker, lost_attempts, error, started_at, finished_at)
+        select run.id, a ->> 'taskId', (a ->> 'attempt')::int, a ->> 'status', a ->> 'worker', coalesce((a ->> 'lostAttempts')::int, 0), a -> 'error',
+          (a ->> 'startedAt')::timestamptz, (a ->> 'finishedAt')::timestamptz
+        from run, (select distinct on (e ->> 'taskId', e ->> 'attempt') e as a
+          from jsonb_array_elements(${json(changes.attempts)}::jsonb) with ordinality as x(e, n) order by e ->> 'taskId', e ->> 'attempt', n desc) latest
+        on conflict (run_id, task_id, attempt) do update set status = excluded.status, worker = excluded.worker,
+          lost_attempts = greatest(attempts.lost_attempts, excluded.lost_attempts), error = excluded.error, finished_at = excluded.finished_at`);
     }),
 
-  listOpen: (before, limit) =>
+  listOpen: (before, { limit, after }) =>
     storeCall(() =>
       db
         .select()
         .from(runs)
-        .where(and(inArray(runs.status, ["queued", "running"]), sql`${runs.createdAt} < ${before}::timestamptz`))
-        .orderBy(asc(runs.createdAt))
+        .where(
+          and(
+            inArray(runs.status, ["queued", "running"]),
+            sql`${runs.createdAt} < ${before}::timestamptz`,
+            after === undefined ? undefined : sql`(${runs.createdAt}, ${runs.id}) > (${after.createdAt}::timestamptz, ${after.id})`,
+          ),
+        )
+        .orderBy(asc(runs.createdAt), asc(runs.id))
         .limit(limit),
     ),
+
+  noteCancel: (id, reason) =>
+    storeCall(async () => {
+      await db
+        .update(runs)
+        .set({ cancelReason: sql`coalesce(${runs.cancelReason}, ${reason})` })
+        .where(and(eq(runs.id, id), inArray(runs.status, ["queued", "running"])));
+    }),
 
   repair: (id, status, error) =>
     storeCall(async () => {

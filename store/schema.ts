@@ -1,10 +1,13 @@
 // The store's tables: definitions with immutable versions, connections, runs, tasks, attempts. One schema for PGlite and PostgreSQL.
 
 import { sql } from "drizzle-orm";
-import { bigint, foreignKey, index, integer, jsonb, pgTable, primaryKey, text, timestamp, uniqueIndex } from "drizzle-orm/pg-core";
+import { bigint, foreignKey, index, integer, json, jsonb, pgTable, primaryKey, text, timestamp, uniqueIndex } from "drizzle-orm/pg-core";
 import type { Json, JsonObject } from "../core/json.ts";
 import type { CompiledPlan } from "../core/plan.ts";
 import type { AttemptStatus, RunStatus, TaskError, TaskMetrics, TaskStatus } from "../core/run-changes.ts";
+
+/** The language that a definition was sent in. */
+export type SourceFormat = "yaml" | "json";
 
 const moment = () => timestamp({ withTimezone: true, mode: "string" });
 
@@ -22,10 +25,12 @@ export const versions = pgTable(
     version: integer().notNull(),
     /** SHA-256 of the definition, key order aside. */
     hash: text().notNull(),
-    definition: jsonb().$type<JsonObject>().notNull(),
+    // json, not jsonb: the order of keys is the author's, and columns may depend on it.
+    definition: json().$type<JsonObject>().notNull(),
     /** As it was sent, comments and all. */
     source: text().notNull(),
-    plan: jsonb().$type<CompiledPlan>().notNull(),
+    format: text().$type<SourceFormat>().notNull().default("yaml"),
+    plan: json().$type<CompiledPlan>().notNull(),
     createdAt: moment().notNull().defaultNow(),
   },
   (table) => [
@@ -60,6 +65,8 @@ export const runs = pgTable(
     requestHash: text(),
     seq: integer().notNull().default(0),
     error: jsonb().$type<TaskError>(),
+    /** Why somebody asked for it to be cancelled. */
+    cancelReason: text(),
     createdAt: moment().notNull().defaultNow(),
     startedAt: moment(),
     finishedAt: moment(),
@@ -110,7 +117,9 @@ export const attempts = pgTable(
 /** Copies of what the destinations' own bookkeeping says, for lists; the destination is the truth. */
 export const loads = pgTable("loads", {
   key: text().primaryKey(),
+  /** The run, or first run of a chain of reruns, that moved it last. */
   runId: text().notNull(),
+  position: jsonb().$type<Json>(),
   rows: bigint({ mode: "number" }).notNull(),
   bytes: bigint({ mode: "number" }).notNull(),
   deadLetters: bigint({ mode: "number" }).notNull(),

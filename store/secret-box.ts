@@ -31,9 +31,15 @@ export const createSecretBox = (key: Uint8Array): SecretBox => {
         );
       }
       const bytes = Buffer.from(body, "base64");
-      const decipher = createDecipheriv("aes-256-gcm", key, bytes.subarray(0, IV_BYTES)).setAAD(Buffer.from(place));
-      decipher.setAuthTag(bytes.subarray(IV_BYTES, IV_BYTES + TAG_BYTES));
-      return Buffer.concat([decipher.update(bytes.subarray(IV_BYTES + TAG_BYTES)), decipher.final()]).toString("utf8");
+      try {
+        const decipher = createDecipheriv("aes-256-gcm", key, bytes.subarray(0, IV_BYTES)).setAAD(Buffer.from(place));
+        decipher.setAuthTag(bytes.subarray(IV_BYTES, IV_BYTES + TAG_BYTES));
+        return Buffer.concat([decipher.update(bytes.subarray(IV_BYTES + TAG_BYTES)), decipher.final()]).toString("utf8");
+      } catch (error) {
+        throw new DownbeatError("SECRET_UNRESOLVED", `a secret of ${place} was changed or moved in the store; save the secret again`, {
+          cause: error,
+        });
+      }
     },
   };
 };

@@ -1,20 +1,18 @@
 // /v1/connections: configured systems; secrets are write-only.
 
-import { Router } from "express";
+import { Router, type Response } from "express";
 import { z } from "zod";
 import { secretKeys, SECRET_PLACEHOLDER } from "../../connectors/lib/config.ts";
 import type { ConnectorSpec } from "../../connectors/connector.ts";
 import { DownbeatError } from "../../core/errors.ts";
 import { didYouMean, formatPath, type Issue, type PathPart } from "../../core/issues.ts";
-import type { JsonObject } from "../../core/json.ts";
+import type { Json, JsonObject } from "../../core/json.ts";
+import { isSealed, type ConnectionRecord } from "../../store/connections.ts";
 import type { ApiDeps } from "../deps.ts";
 import { presentConnection } from "../present.ts";
 import { IssuesError } from "../problem.ts";
-import { decodeCursor, jsonBody, notFound, page, pageQuery, parseInput, pathParam } from "../request.ts";
-
-const NAME = /^[a-z][a-z0-9_-]{0,62}$/;
-
-const saveBody = z.strictObject({ kind: z.string().min(1), config: z.record(z.string(), z.json()) });
+import { decodeCursor, jsonBody, notFound, page, parseInput, pathParam } from "../request.ts";
+import { connectionBody, connectionPatch, connectionPath, newConnectionBody, pageQuery } from "../schemas.ts";
 
 const reference = z.union([z.strictObject({ env: z.string().min(1) }), z.strictObject({ file: z.string().min(1) })]);
 
@@ -26,10 +24,10 @@ const specOf = (deps: ApiDeps, kind: string): ConnectorSpec => {
   });
 };
 
-/** Checks the configuration as the worker will see it: references stand for any text. */
-const checkConfig = (spec: ConnectorSpec, config: JsonObject): void => {
+/** Checks the configuration as the worker will see it: references and kept secrets stand for any text. */
+const checkConfig = (spec: ConnectorSpec, config: JsonObject, kept: ReadonlySet<string>): void => {
   const resolved = Object.fromEntries(
-    Object.entries(config).map(([key, value]) => [key, reference.safeParse(value).success ? SECRET_PLACEHOLDER : value]),
+    Object.entries(config).map(([key, value]) => [key, kept.has(key) || reference.safeParse(value).success ? SECRET_PLACEHOLDER : value]),
   );
   const parsed = spec.config.safeParse(resolved);
   if (parsed.success) return;
@@ -67,29 +65,57 @@ export const connectionRoutes = (deps: ApiDeps): Router => {
     response.json({ items: items.map(presentConnection), next });
   });
 
-  /** Creates or replaces. A secret that is sent back as `{ secret: true }` keeps its value. */
-  router.put("/:name", async (request, response) => {
-    const name = pathParam(request, "name");
-    if (!NAME.test(name))
-      throw new DownbeatError("REQUEST_INVALID", `"${name}" is no connection name: 1 to 63 of a-z, 0-9, _ and -, beginning with a letter`);
-    const { kind, config: sent } = parseInput(saveBody, jsonBody(request));
+  const save = async (name: string, kind: string, sent: JsonObject, stored: ConnectionRecord | undefined, onlyNew: boolean) => {
     const spec = specOf(deps, kind);
-    const opened = Object.values(sent).some(isKeptSecret) ? await connections.findOpened(name) : undefined;
+    const kept = new Set(Object.keys(sent).filter((key) => isKeptSecret(sent[key])));
+    const missing = [...kept].filter((key) => stored?.kind !== kind || stored.config[key] === undefined);
+    if (missing.length > 0) {
+      throw new IssuesError(
+        "CONNECTION_INVALID",
+        missing.map((key) => ({
+          code: "INVALID_VALUE",
+          path: `config.${key}`,
+          message: "there is no stored secret to keep; send its value",
+        })),
+      );
+    }
+    // Kept secrets stay sealed: the API has no need to open them.
     const config: JsonObject = Object.fromEntries(
-      Object.entries(sent).flatMap(([key, value]) => {
-        if (!isKeptSecret(value)) return [[key, value]];
-        const kept = opened?.kind === kind ? opened.config[key] : undefined;
-        if (kept === undefined)
-          throw new DownbeatError("CONNECTION_INVALID", `config.${key}: there is no earlier secret to keep; send its value`);
-        return [[key, kept]];
-      }),
+      Object.entries(sent).map(([key, value]) => [key, kept.has(key) ? (stored?.config[key] as Json) : value]),
     );
-    checkConfig(spec, config);
-    const { created } = await connections.save({ name, kind, config, secretKeys: secretKeys(spec.config) });
+    checkConfig(spec, config, kept);
+    return connections.save({ name, kind, config, secretKeys: secretKeys(spec.config), onlyNew });
+  };
+
+  const answer = async (response: Response, status: number, name: string): Promise<void> => {
     response
-      .status(created ? 201 : 200)
+      .status(status)
       .location(`/v1/connections/${name}`)
       .json(presentConnection(await existing(name)));
+  };
+
+  router.post("/", async (request, response) => {
+    const { name, kind, config } = parseInput(newConnectionBody, jsonBody(request));
+    const { created } = await save(name, kind, config as JsonObject, undefined, true);
+    if (!created) throw new DownbeatError("CONFLICT", `connection "${name}" exists already; change it with PUT or PATCH`);
+    await answer(response, 201, name);
+  });
+
+  router.put("/:name", async (request, response) => {
+    const { name } = parseInput(connectionPath, request.params);
+    const { kind, config } = parseInput(connectionBody, jsonBody(request));
+    const stored = Object.values(config).some(isKeptSecret) ? await connections.find(name) : undefined;
+    const { created } = await save(name, kind, config as JsonObject, stored, false);
+    await answer(response, created ? 201 : 200, name);
+  });
+
+  router.patch("/:name", async (request, response) => {
+    const stored = await existing(pathParam(request, "name"));
+    const { config: changes } = parseInput(connectionPatch, jsonBody(request));
+    const unchanged = Object.entries(stored.config).map(([key, value]) => [key, isSealed(value) ? { secret: true } : value]);
+    const merged = Object.entries({ ...Object.fromEntries(unchanged), ...changes }).filter(([, value]) => value !== null);
+    await save(stored.name, stored.kind, Object.fromEntries(merged) as JsonObject, stored, false);
+    await answer(response, 200, stored.name);
   });
 
   router.get("/:name", async (request, response) => {

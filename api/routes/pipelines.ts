@@ -8,6 +8,7 @@ import type { Issue } from "../../core/issues.ts";
 import type { JsonObject } from "../../core/json.ts";
 import { LIMITS } from "../../core/limits.ts";
 import type { VersionRecord } from "../../store/definitions.ts";
+import type { SourceFormat } from "../../store/schema.ts";
 import { changedPaths } from "../changed-paths.ts";
 import type { ApiDeps } from "../deps.ts";
 import { contentHash } from "../hash.ts";
@@ -15,7 +16,8 @@ import { schemaFault } from "../params.ts";
 import { moment } from "../present.ts";
 import { IssuesError } from "../problem.ts";
 import { DownbeatError } from "../../core/errors.ts";
-import { decodeCursor, notFound, page, pageQuery, parseInput, pathParam } from "../request.ts";
+import { decodeCursor, notFound, page, parseInput, pathParam } from "../request.ts";
+import { pageQuery } from "../schemas.ts";
 
 const YAML_TYPES = ["application/yaml", "application/x-yaml", "text/yaml", "text/x-yaml", "text/plain"];
 
@@ -23,13 +25,14 @@ interface Compiled {
   readonly definition: Definition;
   readonly compiled: Extract<CompileResult, { ok: true }>["compiled"];
   readonly source: string;
+  readonly format: SourceFormat;
 }
 
 /** The text as it came, for positions and for keeping; a JSON body has been parsed already. */
-const readDefinition = (request: Request): { readonly parsed: ParsedDefinition; readonly source: string } => {
+const readDefinition = (request: Request): Pick<Compiled, "source" | "format"> & { readonly parsed: ParsedDefinition } => {
   const body: unknown = request.body;
-  if (typeof body === "string" && body !== "") return { parsed: parseDefinition(body), source: body };
-  if (request.is("application/json")) return { parsed: checkDefinition(body), source: JSON.stringify(body, null, 2) };
+  if (typeof body === "string" && body !== "") return { parsed: parseDefinition(body), source: body, format: "yaml" };
+  if (request.is("application/json")) return { parsed: checkDefinition(body), source: JSON.stringify(body, null, 2), format: "json" };
   throw new DownbeatError(
     "MEDIA_TYPE_UNSUPPORTED",
     `send the definition as ${YAML_TYPES[0]} or application/json, not ${request.headers["content-type"] ?? "without a content-type"}`,
@@ -37,7 +40,7 @@ const readDefinition = (request: Request): { readonly parsed: ParsedDefinition; 
 };
 
 const compile = async (request: Request, deps: ApiDeps): Promise<Compiled> => {
-  const { parsed, source } = readDefinition(request);
+  const { parsed, source, format } = readDefinition(request);
   if (!parsed.ok) throw refused(parsed.issues);
   const { definition, locate } = parsed;
   const { connectors, activities } = deps.catalogue;
@@ -47,19 +50,20 @@ const compile = async (request: Request, deps: ApiDeps): Promise<Compiled> => {
   if (fault !== undefined)
     issues.push({ code: "INVALID_VALUE", path: "params", message: `is not a JSON Schema: ${fault}`, ...locate(["params"]) });
   if (!result.ok || issues.length > 0) throw refused(issues);
-  return { definition, compiled: result.compiled, source };
+  return { definition, compiled: result.compiled, source, format };
 };
 
 const refused = (issues: readonly Issue[]): IssuesError =>
   new IssuesError(issues.every((issue) => issue.code === "DEFINITION_MALFORMED") ? "DEFINITION_MALFORMED" : "DEFINITION_INVALID", issues);
 
-const presentVersion = ({ pipeline, version, hash, definition, source, createdAt }: VersionRecord) => ({
+const presentVersion = ({ pipeline, version, hash, definition, source, format, createdAt }: VersionRecord) => ({
   name: pipeline,
   version,
   hash,
   created_at: moment(createdAt),
   definition,
   source,
+  format,
 });
 
 export const pipelineRoutes = (deps: ApiDeps): Router => {
@@ -81,7 +85,7 @@ export const pipelineRoutes = (deps: ApiDeps): Router => {
   });
 
   router.put("/:name", async (request, response) => {
-    const { definition, compiled, source } = await compile(request, deps);
+    const { definition, compiled, source, format } = await compile(request, deps);
     const name = pathParam(request, "name");
     if (definition.name !== name) {
       throw refused([
@@ -93,7 +97,14 @@ export const pipelineRoutes = (deps: ApiDeps): Router => {
       ]);
     }
     const hash = contentHash(definition);
-    const saved = await definitions.save({ pipeline: name, hash, definition: definition as unknown as JsonObject, source, plan: compiled });
+    const saved = await definitions.save({
+      pipeline: name,
+      hash,
+      definition: definition as unknown as JsonObject,
+      source,
+      format,
+      plan: compiled,
+    });
     const changed = saved.created && saved.previous !== undefined ? changedPaths(saved.previous, definition) : [];
     response
       .status(saved.created ? 201 : 200)

@@ -6,32 +6,15 @@ import { z } from "zod";
 import { parseDuration } from "../../core/duration.ts";
 import { DownbeatError } from "../../core/errors.ts";
 import type { JsonObject } from "../../core/json.ts";
-import { isRunEnded, type RunStatus } from "../../core/run-changes.ts";
+import { isRunEnded } from "../../core/run-changes.ts";
 import type { RunFilter, RunRecord } from "../../store/runs.ts";
 import type { ApiDeps } from "../deps.ts";
 import { contentHash } from "../hash.ts";
 import { checkParams } from "../params.ts";
 import { moment, presentRun, presentTasks } from "../present.ts";
 import { runInput } from "../run-input.ts";
-import { decodeCursor, jsonBody, notFound, page, pageQuery, parseInput, pathParam } from "../request.ts";
-
-const triggerBody = z.strictObject({
-  params: z.record(z.string(), z.json()).default({}),
-  version: z.int().min(1).optional(),
-});
-
-const RUN_STATUSES = ["queued", "running", "succeeded", "failed", "cancelled"] as const satisfies readonly RunStatus[];
-
-const listQuery = pageQuery.extend({
-  pipeline: z.string().optional(),
-  status: z
-    .string()
-    .transform((text) => text.split(","))
-    .pipe(z.array(z.enum(RUN_STATUSES)))
-    .optional(),
-  trigger: z.string().optional(),
-  since: z.iso.datetime({ offset: true }).optional(),
-});
+import { decodeCursor, jsonBody, notFound, page, parseInput, pathParam } from "../request.ts";
+import { cancelBody, runListQuery, triggerBody } from "../schemas.ts";
 
 const MAX_WAIT_MS = 10 * 60_000;
 const IDEMPOTENCY_KEY_LENGTH = 255;
@@ -94,7 +77,8 @@ export const triggerRoutes = (deps: ApiDeps): Router => {
         : { idempotencyKey, requestHash: contentHash({ params: body.params, version: body.version ?? null }) }),
     });
     // A repetition may have to start what an earlier request could only write down.
-    if (created || run.status === "queued") await orchestrator.startRun(runInput(run, version.plan.plan));
+    if (created) await orchestrator.startRun(runInput(run, version.plan.plan));
+    else if (run.status === "queued") await startAgain(deps, run);
     const ended = isRunEnded(run.status) || (wait > 0 && (await orchestrator.waitForRun(run, wait)) === "ended");
     response
       .status(ended ? 200 : 202)
@@ -103,6 +87,13 @@ export const triggerRoutes = (deps: ApiDeps): Router => {
   });
 
   return router;
+};
+
+/** A run keeps the version that it was triggered with, whatever has been deployed since. */
+const startAgain = async ({ store, orchestrator }: ApiDeps, run: RunRecord): Promise<void> => {
+  const plan = await store.definitions.findPlan(run.planHash);
+  if (plan === undefined) throw new DownbeatError("INTERNAL", `the store has no plan ${run.planHash} of run ${run.id}`);
+  await orchestrator.startRun(runInput(run, plan.plan));
 };
 
 /** `reported`: whether anything can have been reported yet; a run that was just created has no tasks to read. */
@@ -124,7 +115,7 @@ export const runRoutes = (deps: ApiDeps): Router => {
   const { store, orchestrator, temporalUiUrl } = deps;
 
   router.get("/", async (request, response) => {
-    const { limit, cursor, pipeline, status, trigger, since } = parseInput(listQuery, request.query);
+    const { limit, cursor, pipeline, status, trigger, since } = parseInput(runListQuery, request.query);
     const after = decodeCursor(z.strictObject({ createdAt: z.string(), id: z.string() }), cursor);
     const filter: RunFilter = {
       ...(pipeline === undefined ? {} : { pipeline }),
@@ -154,17 +145,24 @@ export const runRoutes = (deps: ApiDeps): Router => {
   });
 
   router.post("/:id/cancel", async (request, response) => {
-    parseInput(z.strictObject({}), jsonBody(request));
+    const { reason = "cancelled over the API" } = parseInput(cancelBody, jsonBody(request));
     const run = await existing(pathParam(request, "id"));
-    if (isRunEnded(run.status)) {
-      throw new DownbeatError(
-        "RUN_NOT_ACTIVE",
-        `run ${run.id} ended ${run.status}${run.finishedAt === null ? "" : ` at ${moment(run.finishedAt)}`}; there is nothing to cancel`,
-      );
+    if (isRunEnded(run.status)) throw alreadyEnded(run);
+    await store.runs.noteCancel(run.id, reason);
+    if (!(await orchestrator.cancelRun(run, reason))) {
+      // Either it was written down but never started, or it ended and its last report never came.
+      const status = (await orchestrator.statusOf(run)) ?? "cancelled";
+      if (isRunEnded(status)) await store.runs.repair(run.id, status);
+      if (status !== "cancelled") throw alreadyEnded(await existing(run.id));
     }
-    await orchestrator.cancelRun(run);
     response.status(202).json({ id: run.id, cancelling: true, links: { self: `/v1/runs/${run.id}` } });
   });
 
   return router;
 };
+
+const alreadyEnded = ({ id, status, finishedAt }: RunRecord): DownbeatError =>
+  new DownbeatError(
+    "RUN_NOT_ACTIVE",
+    `run ${id} ended ${status}${finishedAt === null ? "" : ` at ${moment(finishedAt)}`}; there is nothing to cancel`,
+  );

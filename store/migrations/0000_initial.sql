@@ -29,6 +29,7 @@ CREATE TABLE "connections" (
 CREATE TABLE "loads" (
 	"key" text PRIMARY KEY NOT NULL,
 	"run_id" text NOT NULL,
+	"position" jsonb,
 	"rows" bigint NOT NULL,
 	"bytes" bigint NOT NULL,
 	"dead_letters" bigint NOT NULL,
@@ -55,6 +56,7 @@ CREATE TABLE "runs" (
 	"request_hash" text,
 	"seq" integer DEFAULT 0 NOT NULL,
 	"error" jsonb,
+	"cancel_reason" text,
 	"created_at" timestamp with time zone DEFAULT now() NOT NULL,
 	"started_at" timestamp with time zone,
 	"finished_at" timestamp with time zone
@@ -77,9 +79,10 @@ CREATE TABLE "versions" (
 	"pipeline" text NOT NULL,
 	"version" integer NOT NULL,
 	"hash" text NOT NULL,
-	"definition" jsonb NOT NULL,
+	"definition" json NOT NULL,
 	"source" text NOT NULL,
-	"plan" jsonb NOT NULL,
+	"format" text DEFAULT 'yaml' NOT NULL,
+	"plan" json NOT NULL,
 	"created_at" timestamp with time zone DEFAULT now() NOT NULL,
 	CONSTRAINT "versions_pipeline_version_pk" PRIMARY KEY("pipeline","version")
 );

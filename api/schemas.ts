@@ -1,0 +1,44 @@
+// What requests may carry: read by the routes, described by the OpenAPI document.
+
+import { z } from "zod";
+import type { RunStatus } from "../core/run-changes.ts";
+
+const RUN_STATUSES = ["queued", "running", "succeeded", "failed", "cancelled"] as const satisfies readonly RunStatus[];
+
+const MAX_PAGE = 500;
+
+export const pageQuery = z.strictObject({
+  limit: z.coerce.number().int().min(1).max(MAX_PAGE).default(50).describe(`1 to ${MAX_PAGE}`),
+  cursor: z.string().optional().describe("`next` of the page before"),
+});
+
+export const runListQuery = pageQuery.extend({
+  pipeline: z.string().optional().describe("Only of this pipeline"),
+  status: z
+    .string()
+    .transform((text) => text.split(","))
+    .pipe(z.array(z.enum(RUN_STATUSES)))
+    .optional()
+    .describe(`One or more of ${RUN_STATUSES.join(", ")}, with commas`),
+  trigger: z.string().optional().describe("Only by this trigger"),
+  since: z.iso.datetime({ offset: true }).optional().describe("Created at or after, ISO 8601"),
+});
+
+export const triggerBody = z.strictObject({
+  params: z.record(z.string(), z.json()).default({}).describe("Fit the JSON Schema of the pipeline's params; defaults are filled in"),
+  version: z.int().min(1).optional().describe("A version other than the latest"),
+});
+
+export const cancelBody = z.strictObject({
+  reason: z.string().min(1).max(500).optional().describe("Shown with the run and in Temporal's history"),
+});
+
+const connectionName = z.string().regex(/^[a-z][a-z0-9_-]{0,62}$/, "must be 1 to 63 of a-z, 0-9, _ and -, beginning with a letter");
+const kind = z.string().min(1).describe("A connector of GET /v1/connectors");
+const config = z.record(z.string(), z.json());
+const SECRETS = 'A secret is a text, or {"env": NAME} or {"file": PATH} of the worker; {"secret": true} keeps the one that is stored';
+
+export const connectionPath = z.strictObject({ name: connectionName });
+export const connectionBody = z.strictObject({ kind, config: config.describe(SECRETS) });
+export const newConnectionBody = z.strictObject({ name: connectionName, kind, config: config.describe(SECRETS) });
+export const connectionPatch = z.strictObject({ config: config.describe(`Keys to change; null removes one. ${SECRETS}`) });

@@ -1,0 +1,318 @@
+// What the store promises, on whichever database it stands: called by the PGlite and by the PostgreSQL tests.
+
+import { randomUUID } from "node:crypto";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import type { CompiledPlan } from "../../core/plan.ts";
+import type { RunChanges, TaskChange } from "../../core/run-changes.ts";
+import type { RunRecord } from "../../store/runs.ts";
+import type { Store } from "../../store/open-store.ts";
+
+export const SECRET_KEY = new Uint8Array(32).fill(7);
+
+const unique = (prefix: string): string => `${prefix}-${randomUUID().slice(0, 8)}`;
+
+const planOf = (...connections: readonly string[]): CompiledPlan => ({
+  plan: { failurePolicy: "continue", policies: [], tasks: [] },
+  configs: { a: { z: 1, b: 2 } },
+  connections,
+});
+
+const version = (pipeline: string, hash: string, plan = planOf()) => ({
+  pipeline,
+  hash: `${pipeline}/${hash}`,
+  definition: { name: pipeline, owner: "us", description: `content ${hash}` },
+  source: `name: ${pipeline} # ${hash}`,
+  format: "yaml" as const,
+  plan,
+});
+
+export const describeStore = (title: string, open: () => Promise<Store>): void => {
+  let store: Store;
+  const caseOf = (name: string, run: () => Promise<void>): void => {
+    it(`${title}: ${name}`, run);
+  };
+  const newRun = async (pipeline = unique("p"), extra: { idempotencyKey?: string; requestHash?: string } = {}): Promise<RunRecord> => {
+    const id = randomUUID();
+    const { run } = await store.runs.create({
+      id,
+      pipeline,
+      version: 1,
+      planHash: "h",
+      origin: id,
+      trigger: "http",
+      params: { a: 1 },
+      ...extra,
+    });
+    return run;
+  };
+  const report = (runId: string, seq: number, rest: Partial<RunChanges> = {}): RunChanges => ({
+    runId,
+    seq,
+    status: "running",
+    startedAt: "2026-01-02T03:04:05.678Z",
+    tasks: [],
+    attempts: [],
+    ...rest,
+  });
+
+  beforeAll(async () => {
+    store = await open();
+  });
+  afterAll(() => store.close());
+
+  describe(title, () => {
+    caseOf("a definition saved twice is one version; other content is the next one, and tells what it followed", async () => {
+      const name = unique("p");
+      expect(await store.definitions.save(version(name, "one"))).toEqual({ version: 1, created: true, previous: undefined });
+      expect(await store.definitions.save(version(name, "one"))).toMatchObject({ version: 1, created: false });
+      expect(await store.definitions.save(version(name, "two"))).toMatchObject({
+        version: 2,
+        created: true,
+        previous: { description: "content one" },
+      });
+      // Back to the first content is a new version: history is never rewritten.
+      expect(await store.definitions.save(version(name, "one"))).toMatchObject({ version: 3, created: true });
+      expect(await store.definitions.find(name)).toMatchObject({ version: 3, source: `name: ${name} # one`, format: "yaml" });
+      expect(await store.definitions.find(name, 2)).toMatchObject({ version: 2, hash: `${name}/two` });
+      expect(await store.definitions.find(name, 4)).toBeUndefined();
+      expect((await store.definitions.listVersions(name, { limit: 2 })).map((entry) => entry.version)).toEqual([3, 2]);
+      expect((await store.definitions.listVersions(name, { limit: 2, before: 2 })).map((entry) => entry.version)).toEqual([1]);
+    });
+
+    caseOf("a definition's keys keep the order of their author", async () => {
+      const name = unique("p");
+      await store.definitions.save(version(name, "one"));
+      expect(Object.keys((await store.definitions.find(name))?.definition ?? {})).toEqual(["name", "owner", "description"]);
+      expect(JSON.stringify((await store.definitions.findPlan(`${name}/one`))?.configs)).toBe('{"a":{"z":1,"b":2}}');
+    });
+
+    caseOf("saves of one pipeline at once get versions of their own", async () => {
+      const name = unique("p");
+      const saved = await Promise.all(["a", "b", "c", "d", "e"].map((hash) => store.definitions.save(version(name, hash))));
+      expect(saved.map((result) => result.version).toSorted()).toEqual([1, 2, 3, 4, 5]);
+    });
+
+    caseOf("pipelines are listed by name, page by page", async () => {
+      const prefix = unique("list");
+      for (const suffix of ["c", "a", "b"]) await store.definitions.save(version(`${prefix}-${suffix}`, "x"));
+      const names = async (after: string) => (await store.definitions.list({ limit: 2, after })).map((entry) => entry.name);
+      expect(await names(prefix)).toEqual([`${prefix}-a`, `${prefix}-b`]);
+      expect((await names(`${prefix}-b`))[0]).toBe(`${prefix}-c`);
+      expect((await store.definitions.list({ limit: 1, after: prefix }))[0]).toMatchObject({ owner: "us", description: "content x" });
+    });
+
+    caseOf("only the latest version says which connections a pipeline uses", async () => {
+      const name = unique("p");
+      const [before, now] = [unique("c"), unique("c")];
+      await store.definitions.save(version(name, "one", planOf(before)));
+      await store.definitions.save(version(name, "two", planOf(now)));
+      expect(await store.definitions.usersOf(now)).toEqual([name]);
+      expect(await store.definitions.usersOf(before)).toEqual([]);
+    });
+
+    caseOf("secrets of a connection are sealed in the store and opened for workers", async () => {
+      const name = unique("c");
+      const config = { host: "h", password: "hunter2", token: { env: "TOKEN" } };
+      const save = { name, kind: "k", config, secretKeys: ["password", "token"] };
+      expect(await store.connections.save(save)).toEqual({ created: true });
+      const stored = await store.connections.find(name);
+      expect(JSON.stringify(stored)).not.toContain("hunter2");
+      expect(stored?.config).toMatchObject({
+        host: "h",
+        password: { sealed: expect.stringMatching(/^v1:/) as string },
+        token: { env: "TOKEN" },
+      });
+      expect(await store.connections.findOpened(name)).toEqual({ name, kind: "k", config });
+      expect(await store.connections.save({ ...save, config: { host: "other" } })).toEqual({ created: false });
+      expect(await store.connections.findOpened(name)).toMatchObject({ config: { host: "other" } });
+      expect(await store.connections.save({ ...save, onlyNew: true })).toEqual({ created: false });
+      expect(await store.connections.findOpened(name)).toMatchObject({ config: { host: "other" } });
+      expect((await store.connections.kinds())[name]).toBe("k");
+      expect(await store.connections.remove(name)).toBe(true);
+      expect(await store.connections.remove(name)).toBe(false);
+      expect(await store.connections.find(name)).toBeUndefined();
+    });
+
+    caseOf("a secret that was sealed for another connection does not open", async () => {
+      const [mine, other] = [unique("c"), unique("c")];
+      await store.connections.save({ name: mine, kind: "k", config: { password: "p" }, secretKeys: ["password"] });
+      const sealed = (await store.connections.find(mine))?.config["password"];
+      await store.connections.save({ name: other, kind: "k", config: { password: sealed ?? null }, secretKeys: ["password"] });
+      await expect(store.connections.findOpened(other)).rejects.toMatchObject({ code: "SECRET_UNRESOLVED" });
+    });
+
+    caseOf("an idempotency key gives one run, also to requests that race, and refuses another request", async () => {
+      const pipeline = unique("p");
+      const key = { idempotencyKey: "k1", requestHash: "r1" };
+      const raced = await Promise.all(Array.from({ length: 8 }, () => newRun(pipeline, key)));
+      expect(new Set(raced.map((run) => run.id)).size).toBe(1);
+      expect(raced[0]?.status).toBe("queued");
+      await expect(newRun(pipeline, { idempotencyKey: "k1", requestHash: "r2" })).rejects.toMatchObject({ code: "IDEMPOTENCY_KEY_REUSED" });
+      // The key belongs to its pipeline alone, and runs without one are all their own.
+      expect((await newRun(unique("p"), key)).id).not.toBe(raced[0]?.id);
+      expect((await newRun(pipeline)).id).not.toBe((await newRun(pipeline)).id);
+    });
+
+    caseOf("a report is applied once, and an older one changes nothing", async () => {
+      const { id } = await newRun();
+      const task = (status: TaskChange["status"]): TaskChange => ({
+        taskId: "t",
+        status,
+        attempts: 1,
+        output: { rows: 3 },
+        metrics: { rows: 3 },
+        startedAt: "2026-01-02T03:04:06.000Z",
+      });
+      const attempt = { taskId: "t", attempt: 1, startedAt: "2026-01-02T03:04:06.000Z" } as const;
+      const second = report(id, 2, {
+        status: "failed",
+        finishedAt: "2026-01-02T03:05:05.000Z",
+        error: { code: "SQL_FAILED", message: "no" },
+        tasks: [task("failed")],
+        attempts: [
+          { ...attempt, status: "lost" },
+          {
+            ...attempt,
+            status: "failed",
+            worker: "w",
+            lostAttempts: 2,
+            finishedAt: "2026-01-02T03:05:00.000Z",
+            error: { code: "SQL_FAILED", message: "no" },
+          },
+        ],
+      });
+      await store.runs.apply(report(id, 1, { tasks: [task("running")], attempts: [{ ...attempt, status: "running" }] }));
+      expect((await store.runs.find(id))?.status).toBe("running");
+      await store.runs.apply(second);
+      const seen = async () => [await store.runs.find(id), await store.runs.tasksOf(id), await store.runs.attemptsOf(id)];
+      const once = await seen();
+      expect(once).toMatchObject([
+        { status: "failed", seq: 2, error: { code: "SQL_FAILED" } },
+        [{ taskId: "t", status: "failed", output: { rows: 3 }, metrics: { rows: 3 }, error: null }],
+        [{ attempt: 1, status: "failed", worker: "w", lostAttempts: 2 }],
+      ]);
+      await store.runs.apply(second);
+      await store.runs.apply(report(id, 1, { tasks: [task("running")] }));
+      expect(await seen()).toEqual(once);
+      // A report whose answer was lost is sent again under the next number: nothing may count twice.
+      await store.runs.apply({ ...second, seq: 3 });
+      expect(await store.runs.attemptsOf(id)).toEqual(once[2]);
+    });
+
+    caseOf("a report without times and errors keeps those that are known", async () => {
+      const { id } = await newRun();
+      await store.runs.apply(report(id, 1, { error: { code: "SQL_FAILED", message: "no" } }));
+      const { startedAt: _, ...later } = report(id, 2);
+      await store.runs.apply(later);
+      const run = await store.runs.find(id);
+      expect(run?.error).toEqual({ code: "SQL_FAILED", message: "no" });
+      expect(new Date(run?.startedAt ?? 0).toISOString()).toBe("2026-01-02T03:04:05.678Z");
+    });
+
+    caseOf("a report of a run that is not in the store is dropped", async () => {
+      const id = randomUUID();
+      await store.runs.apply(report(id, 1, { tasks: [{ taskId: "t", status: "running", attempts: 1 }] }));
+      expect(await store.runs.find(id)).toBeUndefined();
+      expect(await store.runs.tasksOf(id)).toEqual([]);
+    });
+
+    caseOf("a thousand tasks travel in one report", async () => {
+      const { id } = await newRun();
+      const names = Array.from({ length: 1_002 }, (_, index) => `t${index}`);
+      await store.runs.apply(
+        report(id, 1, {
+          tasks: names.map((taskId) => ({ taskId, status: "succeeded", attempts: 1, output: { text: "quote ' and \\ and \u00e9" } })),
+          attempts: names.map((taskId) => ({ taskId, attempt: 1, status: "succeeded", startedAt: "2026-01-02T03:04:06.000Z" })),
+        }),
+      );
+      const tasks = await store.runs.tasksOf(id);
+      expect(tasks).toHaveLength(1_002);
+      expect(tasks[0]?.output).toEqual({ text: "quote ' and \\ and \u00e9" });
+      expect(await store.runs.attemptsOf(id)).toHaveLength(1_002);
+    });
+
+    caseOf("runs are listed newest first, filtered, and paged without gaps", async () => {
+      const pipeline = unique("p");
+      const created: RunRecord[] = [];
+      for (let index = 0; index < 5; index += 1) created.push(await newRun(pipeline));
+      // Clocks may be coarse: runs of the same moment stand in the order of their ids.
+      const rank = ({ createdAt, id }: RunRecord): string => `${new Date(createdAt).toISOString()}${createdAt}${id}`;
+      const made = created.toSorted((left, right) => (rank(left) < rank(right) ? 1 : -1)).map((run) => run.id);
+      await store.runs.apply(report(made[0] as string, 1, { status: "succeeded" }));
+      const paged: string[] = [];
+      let after: RunRecord | undefined;
+      do {
+        const page = await store.runs.list({ pipeline }, { limit: 2, ...(after === undefined ? {} : { after }) });
+        paged.push(...page.map((run) => run.id));
+        after = page.at(-1);
+      } while (after !== undefined);
+      expect(paged).toEqual(made);
+      const ids = async (filter: Parameters<Store["runs"]["list"]>[0]) =>
+        (await store.runs.list({ pipeline, ...filter }, { limit: 10 })).map((run) => run.id);
+      expect(await ids({ status: ["succeeded", "failed"] })).toEqual([made[0]]);
+      expect(await ids({ trigger: "schedule" })).toEqual([]);
+      const third = (await store.runs.find(made[2] as string)) as RunRecord;
+      const notBefore = created.filter((run) => rank(run).slice(0, -36) >= rank(third).slice(0, -36)).map((run) => run.id);
+      expect(await ids({ since: third.createdAt })).toEqual(made.filter((id) => notBefore.includes(id)));
+    });
+
+    caseOf("open runs come oldest first, page by page; a repair closes only what is open", async () => {
+      const pipeline = unique("p");
+      const made: RunRecord[] = [];
+      for (let index = 0; index < 3; index += 1) made.push(await newRun(pipeline));
+      const [first, second, third] = made as [RunRecord, RunRecord, RunRecord];
+      const later = new Date(Date.now() + 3_600_000).toISOString();
+      const openIds = async (): Promise<string[]> => {
+        const found: string[] = [];
+        let after: RunRecord | undefined;
+        do {
+          const page = await store.runs.listOpen(later, { limit: 1, ...(after === undefined ? {} : { after }) });
+          found.push(...page.filter((run) => run.pipeline === pipeline).map((run) => run.id));
+          after = page.at(-1);
+        } while (after !== undefined);
+        return found;
+      };
+      expect(await openIds()).toEqual([first.id, second.id, third.id]);
+      expect((await store.runs.listOpen("2000-01-01T00:00:00Z", { limit: 10 })).length).toBe(0);
+      await store.runs.noteCancel(first.id, "why");
+      await store.runs.noteCancel(first.id, "another why");
+      await store.runs.repair(first.id, "cancelled");
+      await store.runs.repair(first.id, "failed", { code: "INTERNAL", message: "too late" });
+      await store.runs.noteCancel(second.id, "x");
+      expect(await store.runs.find(first.id)).toMatchObject({ status: "cancelled", cancelReason: "why", error: null });
+      expect((await store.runs.find(first.id))?.finishedAt).not.toBeNull();
+      expect(await openIds()).toEqual([second.id, third.id]);
+    });
+
+    caseOf("a load's copy is replaced, and listed with its pipeline alone", async () => {
+      const pipeline = unique("p_%");
+      const load = {
+        key: `${pipeline}/t/s`,
+        runId: "r1",
+        position: { offset: "9007199254740993" },
+        rows: 9_007_199_254,
+        bytes: 2,
+        deadLetters: 0,
+      };
+      await store.loads.record(load);
+      await store.loads.record({ ...load, runId: "r2", position: null, rows: 5 });
+      await store.loads.record({ ...load, key: `${pipeline}x/t/s` });
+      expect(await store.loads.find(load.key)).toMatchObject({ runId: "r2", rows: 5, position: null });
+      expect((await store.loads.list(pipeline, { limit: 10 })).map((entry) => entry.key)).toEqual([load.key]);
+      expect(await store.loads.list(pipeline, { limit: 10, after: load.key })).toEqual([]);
+    });
+
+    caseOf("processes that live say what they know", async () => {
+      const process = unique("process");
+      await store.catalogues.publish({ process, role: "worker", hash: "one" });
+      await store.catalogues.publish({ process, role: "worker", hash: "two" });
+      expect((await store.catalogues.live()).filter((entry) => entry.process === process)).toEqual([
+        { process, role: "worker", hash: "two" },
+      ]);
+    });
+
+    caseOf("it answers a check", async () => {
+      await expect(store.check()).resolves.toBeUndefined();
+    });
+  });
+};
