@@ -7,6 +7,7 @@ export interface TaskView {
   readonly output: unknown;
   readonly metrics: { readonly rows?: number; readonly bytes?: number; readonly seconds?: number; readonly deadLetters?: number } | null;
   readonly error: { readonly code: string; readonly message: string } | null;
+  readonly attempt_log: readonly { readonly attempt: number; readonly lost_attempts: number }[];
 }
 
 export interface RunView {

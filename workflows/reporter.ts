@@ -26,7 +26,7 @@ export class Reporter {
   #seq: number;
   #tasks = new Set<number>();
   #attempts: AttemptChange[] = [];
-  #flushing: Promise<void> | undefined;
+  #isScheduled = false;
   #closed = false;
 
   constructor(runId: string, startedAt: number, seq: number, taskChange: (index: number) => TaskChange) {
@@ -42,7 +42,9 @@ export class Reporter {
 
   task(index: number): void {
     this.#tasks.add(index);
-    if (!this.#closed) this.#flushing ??= this.#flushLater();
+    if (this.#closed || this.#isScheduled) return;
+    this.#isScheduled = true;
+    void this.#flushLater();
   }
 
   attempt(change: AttemptChange): void {
@@ -58,7 +60,7 @@ export class Reporter {
         await sleep(PAUSE_MS);
       }
     });
-    this.#flushing = undefined;
+    this.#isScheduled = false;
   }
 
   /** Sends what is pending; keeps it for the next time when the store does not take it. */
