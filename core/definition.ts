@@ -1,11 +1,14 @@
 // The pipeline definition: its schema, and text → definition with every fault at once and its place in the text.
 
-import { isAlias, isMap, isScalar, isSeq, LineCounter, parseDocument, type Document, type Node } from "yaml";
+import { LineCounter, parseDocument } from "yaml";
 import { z } from "zod";
+import { readZodIssues } from "./definition-issues.ts";
+import { findDuplicateKey, locateIn } from "./definition-positions.ts";
 import { ERRORS } from "./errors.ts";
-import { didYouMean, formatPath, type Issue, type IssueCode, type PathPart } from "./issues.ts";
+import { readGraph, type GraphTask } from "./graph.ts";
+import { collectIssues, type Issue, type Locate } from "./issues.ts";
 import { LIMITS } from "./limits.ts";
-import { LATER_OPERATORS, OPERATOR_SCHEMAS, durationSchema } from "./operators.ts";
+import { OPERATOR_SCHEMAS, durationSchema } from "./operators.ts";
 
 const NAME = /^[a-z][a-z0-9_-]{0,62}$/;
 const nameSchema = z.string().regex(NAME, "must be 1 to 63 of a-z, 0-9, _ and -, beginning with a letter");
@@ -21,11 +24,13 @@ const triggerRule = z.enum([
   "always",
 ]);
 
+const pause = durationSchema("0s", "24d");
+
 const retrySchema = z
   .strictObject({
     attempts: z.int().min(1).max(100).optional().describe("Tries in all, the first included; default 3"),
-    backoff: durationSchema.optional().describe("Pause before the second try, doubled each time; default 2s"),
-    max_backoff: durationSchema.optional().describe("Default 5m"),
+    backoff: pause.optional().describe("Pause before the second try, doubled each time; default 2s"),
+    max_backoff: pause.optional().describe("The longest pause; default 5m"),
     never_on: z
       .array(z.enum(Object.keys(ERRORS) as [string, ...string[]]))
       .optional()
@@ -35,9 +40,9 @@ const retrySchema = z
 
 const timeoutSchema = z
   .strictObject({
-    attempt: durationSchema.optional().describe("One attempt; default 30m"),
-    total: durationSchema.optional().describe("All attempts and pauses; default 4h"),
-    heartbeat: durationSchema.optional().describe("A worker silent for longer is given up; default 10s"),
+    attempt: durationSchema("100ms", "24d").optional().describe("One attempt; default 30m"),
+    total: durationSchema("100ms", "365d").optional().describe("All attempts and pauses; default 4h"),
+    heartbeat: durationSchema("100ms", "1h").optional().describe("A worker silent for longer is given up; default 10s"),
   })
   .describe("Every wait is bounded");
 
@@ -83,177 +88,87 @@ export const definitionSchema = z.strictObject({
 export type Definition = z.output<typeof definitionSchema>;
 export type TaskDefinition = Definition["tasks"][number];
 
-/** Finds line and column of a path in the text it was parsed from. */
-export type Locate = (path: readonly PathPart[]) => { readonly line: number; readonly column: number } | undefined;
-
 export type ParsedDefinition =
   | { readonly ok: true; readonly definition: Definition; readonly locate: Locate }
   | { readonly ok: false; readonly issues: readonly Issue[] };
 
-/** Keys of later versions, so that their refusal says so. */
-const LATER_KEYS: readonly string[] = [
-  "for_each",
-  "schedules",
-  "concurrency",
-  "triggers",
-  "pool",
-  "priority",
-  "deadline",
-  "on_exhausted",
-  "finally",
-];
-
 /** YAML contains JSON, so that one parser finds places in both. */
 export const parseDefinition = (text: string): ParsedDefinition => {
   const lines = new LineCounter();
-  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false, uniqueKeys: true });
-  const at = (offset: number): { line: number; column: number } => {
-    const { line, col } = lines.linePos(offset);
-    return { line, column: col };
+  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false, uniqueKeys: false });
+  const malformed = (message: string, offset: number): ParsedDefinition => {
+    const { line, col: column } = lines.linePos(offset);
+    return { ok: false, issues: [{ code: "DEFINITION_MALFORMED", path: "", message: readable(message), line, column }] };
   };
-  if (document.errors.length > 0) {
-    const issues = document.errors.map((error) => ({
-      code: "DEFINITION_MALFORMED" as const,
-      path: "",
-      message: error.message,
-      ...at(error.pos[0]),
-    }));
-    return { ok: false, issues };
-  }
-  const locate: Locate = (path) => {
-    const offset = offsetOf(document, path);
-    return offset === undefined ? undefined : at(offset);
-  };
-  let value: unknown;
+  // What a parser says after its first error is mostly about that one.
+  const [error] = document.errors;
+  if (error !== undefined) return malformed(error.message, error.pos[0]);
+  const duplicate = findDuplicateKey(document);
+  if (duplicate !== undefined) return malformed(`key "${duplicate.key}" stands twice in one map`, duplicate.offset);
   try {
-    value = document.toJS({ maxAliasCount: 100 });
-  } catch (error) {
-    return {
-      ok: false,
-      issues: [
-        { code: "DEFINITION_MALFORMED", path: "", message: error instanceof Error ? error.message : String(error), line: 1, column: 1 },
-      ],
-    };
+    return checkDefinition(document.toJS({ maxAliasCount: 100 }), locateIn(document, lines));
+  } catch (fault) {
+    return malformed(fault instanceof Error ? fault.message : String(fault), 0);
   }
-  return checkDefinition(value, locate);
+};
+
+const readable = (message: string): string => {
+  if (message.includes("call stack")) return "it is nested too deeply";
+  if (message.includes("multiple documents")) return 'there is more than one document; remove the "---" in between';
+  if (message.includes("alias count")) return "its aliases (*name) multiply to far too much";
+  return message;
 };
 
 /** A definition that is a value already, as a JSON request brings it. */
 export const checkDefinition = (value: unknown, locate: Locate = () => undefined): ParsedDefinition => {
-  const tasks = (value as { readonly tasks?: unknown } | null)?.tasks;
+  const { issues, fault } = collectIssues(locate);
+  const excess = excessOf(value);
+  if (excess !== undefined) {
+    fault("TOO_LARGE", [], excess);
+    return { ok: false, issues };
+  }
+  const { tasks } = (value ?? {}) as { readonly tasks?: unknown };
   if (Array.isArray(tasks) && tasks.length > LIMITS.tasks) {
-    const message = `${tasks.length} tasks are written in one definition; the limit is ${LIMITS.tasks}`;
-    return { ok: false, issues: [{ code: "TOO_MANY_TASKS", path: "tasks", message, ...locate(["tasks"]) }] };
+    fault("TOO_MANY_TASKS", ["tasks"], `${tasks.length} tasks are written in one definition; the limit is ${LIMITS.tasks}`);
+    return { ok: false, issues };
   }
   const parsed = definitionSchema.safeParse(value);
   if (parsed.success) return { ok: true, definition: parsed.data, locate };
-  return { ok: false, issues: parsed.error.issues.flatMap((issue) => readIssue(issue, value, locate)) };
+  readZodIssues(parsed.error.issues, value, definitionSchema, fault);
+  // The graph is checked beside, so that one answer has all that is wrong.
+  if (Array.isArray(tasks)) readGraph(tasks.map(asGraphTask), fault);
+  return { ok: false, issues };
 };
 
-type ZodIssue = z.core.$ZodIssue;
+/** What can be told of a task's place in the graph, although other things are wrong with it. */
+const asGraphTask = (task: unknown): GraphTask => {
+  const { id, needs } = (task ?? {}) as { readonly id?: unknown; readonly needs?: unknown };
+  return {
+    id: typeof id === "string" ? id : undefined,
+    needs: Array.isArray(needs) ? needs.filter((need) => typeof need === "string") : [],
+  };
+};
 
-const readIssue = (issue: ZodIssue, root: unknown, locate: Locate): readonly Issue[] => {
-  const path = issue.path.filter((part): part is PathPart => typeof part !== "symbol");
-  const make = (code: IssueCode, parts: readonly PathPart[], message: string, known?: readonly string[]): Issue => ({
-    code,
-    path: formatPath(parts),
-    message,
-    ...(known === undefined ? {} : { known }),
-    ...locate(parts),
-  });
-  switch (issue.code) {
-    case "unrecognized_keys": {
-      const known = knownKeysAt(path);
-      return issue.keys.map((key) => {
-        const isTask = path.length === 2 && path[0] === "tasks";
-        const later = (LATER_KEYS.includes(key) && path.length <= 2) || (isTask && (LATER_OPERATORS as readonly string[]).includes(key));
-        const reason = later ? "is not in this version yet; remove it" : `is not a key here${didYouMean(key, known)}`;
-        const looksLikeOperator = isTask && isPlainObject(valueAt(root, [...path, key])) && !hasOperator(valueAt(root, path));
-        return make(
-          looksLikeOperator || (isTask && later && !LATER_KEYS.includes(key)) ? "UNKNOWN_OPERATOR" : "UNKNOWN_KEY",
-          [...path, key],
-          `"${key}" ${reason}`,
-          known,
-        );
-      });
-    }
-    case "invalid_union": {
-      const message = "is none of the allowed forms";
-      return [make("INVALID_VALUE", path, issue.errors.length > 0 ? `${message}: ${describeUnion(issue.errors)}` : message)];
-    }
-    case "custom": {
-      const code = (issue.params as { readonly code?: IssueCode } | undefined)?.code ?? "INVALID_VALUE";
-      return [make(code, path, `"${String(valueAt(root, path))}" ${issue.message}`)];
-    }
-    default: {
-      if (valueAt(root, path) === undefined) return [make("MISSING_KEY", path, `"${formatPath(path.slice(-1))}" is missing`)];
-      const known = issue.code === "invalid_value" ? issue.values.map(String) : undefined;
-      const given = known === undefined ? "" : didYouMean(String(valueAt(root, path)), known);
-      return [make("INVALID_VALUE", path, `${issue.message}${given}`, known)];
+/** Refuses, without recursion, what would overwhelm the checks that follow: aliases make much of little text. */
+const excessOf = (value: unknown): string | undefined => {
+  const open: (readonly [unknown, number])[] = [[value, 0]];
+  let size = 0;
+  for (let entry = open.pop(); entry !== undefined; entry = open.pop()) {
+    const [current, depth] = entry;
+    size += typeof current === "string" ? current.length : 1;
+    if (size > LIMITS.bodyBytes) return `with its aliases written out it is over ${LIMITS.bodyBytes} characters`;
+    if (typeof current !== "object" || current === null) continue;
+    if (depth >= LIMITS.nesting) return `it is nested more than ${LIMITS.nesting} levels deep`;
+    for (const [key, inner] of Object.entries(current)) {
+      size += Array.isArray(current) ? 0 : key.length;
+      open.push([inner, depth + 1]);
     }
   }
-};
-
-const describeUnion = (alternatives: readonly (readonly ZodIssue[])[]): string =>
-  [
-    ...new Set(
-      alternatives.map((issues) => issues.map((issue) => `${formatPath(issue.path as PathPart[])} ${issue.message}`.trim()).join(" and ")),
-    ),
-  ]
-    .slice(0, 4)
-    .join("; or ");
-
-const isPlainObject = (value: unknown): boolean => typeof value === "object" && value !== null && !Array.isArray(value);
-
-const hasOperator = (task: unknown): boolean =>
-  isPlainObject(task) && Object.keys(OPERATOR_SCHEMAS).some((operator) => operator in (task as object));
-
-const valueAt = (root: unknown, path: readonly PathPart[]): unknown =>
-  path.reduce<unknown>(
-    (value, part) => (typeof value === "object" && value !== null ? (value as Record<PathPart, unknown>)[part] : undefined),
-    root,
-  );
-
-/** The keys that the schema has at a path, for hints. */
-const knownKeysAt = (path: readonly PathPart[]): readonly string[] => {
-  let schema: unknown = definitionSchema;
-  for (const part of path) schema = typeof part === "number" ? unwrap(schema)?.["element"] : unwrap(schema)?.shape?.[part];
-  return Object.keys(unwrap(schema)?.shape ?? {});
-};
-
-interface SchemaView {
-  readonly shape?: Readonly<Record<string, unknown>>;
-  readonly element?: unknown;
-}
-
-const unwrap = (schema: unknown): SchemaView | undefined => {
-  let current = schema;
-  while (current instanceof z.ZodOptional || current instanceof z.ZodDefault) current = current.unwrap();
-  return current as SchemaView | undefined;
-};
-
-/** Offset of the key (or item) that a path names; of its nearest ancestor where the key is missing. */
-const offsetOf = (document: Document, path: readonly PathPart[]): number | undefined => {
-  let node: unknown = document.contents;
-  let offset = (node as Node | null)?.range?.[0];
-  for (const part of path) {
-    if (isAlias(node)) node = node.resolve(document);
-    if (isMap(node)) {
-      const pair = node.items.find((item) => (isScalar(item.key) ? item.key.value : item.key) === part);
-      if (pair === undefined) break;
-      offset = (pair.key as Node | null)?.range?.[0] ?? offset;
-      node = pair.value;
-    } else if (isSeq(node)) {
-      node = node.items[Number(part)];
-      offset = (node as Node | null)?.range?.[0] ?? offset;
-    } else break;
-  }
-  return offset;
+  return undefined;
 };
 
 /** The JSON Schema that editors use for completion. */
 export const definitionJsonSchema = (): Record<string, unknown> => ({
   ...z.toJSONSchema(definitionSchema, { io: "input", target: "draft-7", unrepresentable: "any" }),
-  $id: "https://downbeat.dev/schemas/v1/pipeline.json",
   title: "Downbeat pipeline",
 });

@@ -4,11 +4,18 @@ const SHORT_UNITS: Readonly<Record<string, number>> = { ms: 1, s: 1_000, m: 60_0
 const SHORT = /^(?:\d+(?:\.\d+)?(?:ms|s|m|h|d))+$/;
 const SHORT_PART = /(\d+(?:\.\d+)?)(ms|s|m|h|d)/g;
 /** Years and months have no fixed length, so they are not durations here. */
-const ISO = /^P(?:(\d+(?:\.\d+)?)W)?(?:(\d+(?:\.\d+)?)D)?(?:T(?:(\d+(?:\.\d+)?)H)?(?:(\d+(?:\.\d+)?)M)?(?:(\d+(?:\.\d+)?)S)?)?$/;
+const ISO = /^P(?:(\d+(?:\.\d+)?)W)?(?:(\d+(?:\.\d+)?)D)?(?:T(?=\d)(?:(\d+(?:\.\d+)?)H)?(?:(\d+(?:\.\d+)?)M)?(?:(\d+(?:\.\d+)?)S)?)?$/;
 const ISO_UNITS = [7 * 86_400_000, 86_400_000, 3_600_000, 60_000, 1_000] as const;
 
 /** Whole milliseconds, or undefined when the text is not a duration. */
 export const parseDuration = (text: string): number | undefined => {
+  const milliseconds = text.length > MOST_LENGTH ? undefined : read(text);
+  return Number.isSafeInteger(milliseconds) ? milliseconds : undefined;
+};
+
+const MOST_LENGTH = 100;
+
+const read = (text: string): number | undefined => {
   if (SHORT.test(text)) {
     let sum = 0;
     for (const [, amount, unit] of text.matchAll(SHORT_PART)) sum += Number(amount) * (SHORT_UNITS[unit ?? ""] ?? 0);

@@ -2,8 +2,10 @@
 
 import { Environment } from "@marcbachmann/cel-js";
 import { DownbeatError } from "./errors.ts";
+import { readReferences, type AstNode, type References } from "./expression-references.ts";
 import type { Json, JsonObject } from "./json.ts";
 import { LIMITS } from "./limits.ts";
+import { isTemplate, parseTemplate, wholeTemplate } from "./templates.ts";
 
 /** What expressions can read. */
 export interface Scope {
@@ -12,19 +14,9 @@ export interface Scope {
   readonly tasks: Readonly<Record<string, { readonly status: string; readonly output: Json }>>;
 }
 
-export interface References {
-  readonly tasks: readonly string[];
-  readonly params: readonly string[];
-}
-
 export type ExpressionCheck = ({ readonly ok: true } & References) | { readonly ok: false; readonly message: string };
 
 const ROOTS = ["params", "run", "tasks"] as const;
-
-interface AstNode {
-  readonly op: string;
-  readonly args: unknown;
-}
 
 type Evaluate = (context: Record<string, unknown>) => unknown;
 
@@ -49,15 +41,26 @@ const createEnvironment = (): Environment => {
   return environment;
 };
 
+interface Parsed {
+  readonly evaluate: Evaluate;
+  readonly references: References;
+  /** What is wrong with its names and types, found without evaluating it. */
+  readonly fault: string | undefined;
+}
+
 const environment = createEnvironment();
-const cache = new Map<string, { readonly evaluate: Evaluate; readonly ast: AstNode }>();
+const cache = new Map<string, Parsed>();
 const CACHE_SIZE = 1_000;
 
-const parse = (source: string): { readonly evaluate: Evaluate; readonly ast: AstNode } => {
+const parse = (source: string): Parsed => {
   const known = cache.get(source);
   if (known !== undefined) return known;
+  if (source.length > LIMITS.expressionLength) throw new Error(`it is longer than ${LIMITS.expressionLength} characters`);
   const evaluate = environment.parse(source);
-  const parsed = { evaluate: (context: Record<string, unknown>) => evaluate(context), ast: evaluate.ast as unknown as AstNode };
+  const { valid, error } = evaluate.check();
+  const { refused, ...references } = readReferences(evaluate.ast as unknown as AstNode);
+  const fault = refused ?? (valid ? undefined : withHint(firstLine(error), source));
+  const parsed: Parsed = { evaluate: (context) => evaluate(context), references, fault };
   if (cache.size >= CACHE_SIZE) cache.clear();
   cache.set(source, parsed);
   return parsed;
@@ -65,46 +68,17 @@ const parse = (source: string): { readonly evaluate: Evaluate; readonly ast: Ast
 
 const firstLine = (error: unknown): string => (error instanceof Error ? error.message : String(error)).split("\n")[0] ?? "";
 
-const isNode = (value: unknown): value is AstNode => typeof value === "object" && value !== null && "op" in value && "args" in value;
-
-/** Walks the tree for what it reads: `tasks.x`, `tasks["a-b"]`, `params.y`; and for what is not offered. */
-const walk = (node: unknown, found: { tasks: Set<string>; params: Set<string>; refused: string | undefined }): void => {
-  if (Array.isArray(node)) {
-    for (const entry of node) walk(entry, found);
-    return;
-  }
-  if (!isNode(node)) return;
-  const args: readonly unknown[] = Array.isArray(node.args) ? node.args : [node.args];
-  // A regular expression can be made to run for ever, and nothing can interrupt it.
-  if ((node.op === "call" || node.op === "rcall") && args[0] === "matches")
-    found.refused = "matches() is not offered; use contains(), startsWith() or endsWith()";
-  if (node.op === "." || node.op === "[]") {
-    const [object, member] = args;
-    const name =
-      typeof member === "string"
-        ? member
-        : isNode(member) && member.op === "value" && typeof member.args === "string"
-          ? member.args
-          : undefined;
-    if (isNode(object) && object.op === "id" && name !== undefined) {
-      if (object.args === "tasks") found.tasks.add(name);
-      if (object.args === "params") found.params.add(name);
-    }
-  }
-  walk(args, found);
+/** `tasks.a-b` is a subtraction to CEL; nobody means that. */
+const withHint = (message: string, source: string): string => {
+  const id = /\btasks\.(\w+(?:-\w+)+)/.exec(source)?.[1];
+  return id !== undefined && message.startsWith("Unknown variable") ? `${message}; write tasks["${id}"] for an id with "-" in it` : message;
 };
 
 /** Parses without evaluating; says what the expression reads, or in one line what is wrong with it. */
 export const checkExpression = (source: string): ExpressionCheck => {
-  if (source.length > LIMITS.expressionLength) return { ok: false, message: `is longer than ${LIMITS.expressionLength} characters` };
   try {
-    const { ast } = parse(source);
-    const types = environment.check(source);
-    if (!types.valid) return { ok: false, message: firstLine(types.error) };
-    const found = { tasks: new Set<string>(), params: new Set<string>(), refused: undefined as string | undefined };
-    walk(ast, found);
-    if (found.refused !== undefined) return { ok: false, message: found.refused };
-    return { ok: true, tasks: [...found.tasks], params: [...found.params] };
+    const { references, fault } = parse(source);
+    return fault === undefined ? { ok: true, ...references } : { ok: false, message: fault };
   } catch (error) {
     return { ok: false, message: firstLine(error) };
   }
@@ -118,10 +92,41 @@ const toCel = (value: unknown): unknown => {
   return Object.fromEntries(Object.entries(value).map(([key, entry]) => [key, toCel(entry)]));
 };
 
+/** Params are the same object in every evaluation of a run, and can be large. */
+const converted = new WeakMap<JsonObject, unknown>();
+
+const paramsToCel = (params: JsonObject): unknown => {
+  const known = converted.get(params) ?? toCel(params);
+  converted.set(params, known);
+  return known;
+};
+
+/** Two lists of this length, one walked inside the other, stay far below the 5 s that a workflow may think. */
+const NESTED_LIST_LENGTH = 500;
+
+const longestList = (value: Json): number => {
+  if (typeof value !== "object" || value === null) return 0;
+  const inner: readonly Json[] = Array.isArray(value) ? value : Object.values(value);
+  return inner.reduce<number>((longest, entry) => Math.max(longest, longestList(entry)), Array.isArray(value) ? value.length : 0);
+};
+
+const refuseLongLists = ({ params, tasks }: Scope): void => {
+  const longest = Math.max(longestList(params), ...Object.values(tasks).map((task) => longestList(task.output)));
+  if (longest <= NESTED_LIST_LENGTH) return;
+  throw new Error(`it walks a list inside a list, and one of them has ${longest} entries; the limit is ${NESTED_LIST_LENGTH}`);
+};
+
 const fromCel = (value: unknown, source: string): Json => {
   if (typeof value === "bigint") return Number.isSafeInteger(Number(value)) ? Number(value) : value.toString();
   if (value === null || value === undefined) return null;
-  if (typeof value === "string" || typeof value === "boolean" || typeof value === "number") return value;
+  if (typeof value === "string" || typeof value === "boolean") return value;
+  if (typeof value === "number") {
+    if (Number.isFinite(value)) return value;
+    throw new DownbeatError(
+      "EXPRESSION_FAILED",
+      `expression "${source}" gives ${value}, which JSON has no word for; is it a division by 0?`,
+    );
+  }
   if (Array.isArray(value)) return value.map((entry) => fromCel(entry, source));
   if (value instanceof Map) return Object.fromEntries([...value].map(([key, entry]) => [String(key), fromCel(entry, source)]));
   if (value instanceof Date) return value.toISOString();
@@ -135,41 +140,39 @@ const fromCel = (value: unknown, source: string): Json => {
 export const evaluateExpression = (source: string, scope: Scope): Json => {
   let value: unknown;
   try {
-    value = parse(source).evaluate({ params: toCel(scope.params), run: toCel(scope.run), tasks: toCel(scope.tasks) });
+    const { evaluate, references, fault } = parse(source);
+    if (fault !== undefined) throw new Error(fault);
+    if (references.nested) refuseLongLists(scope);
+    value = evaluate({ params: paramsToCel(scope.params), run: toCel(scope.run), tasks: toCel(scope.tasks) });
   } catch (error) {
-    throw new DownbeatError("EXPRESSION_FAILED", `expression "${source}" failed: ${firstLine(error)}`, { cause: error });
+    throw new DownbeatError("EXPRESSION_FAILED", `expression "${source.slice(0, 500)}" failed: ${firstLine(error)}`, { cause: error });
   }
   return fromCel(value, source);
 };
 
+/** The CEL source of a `when`, which may be written bare or inside one `${{ … }}`. */
+export const conditionSource = (when: string): string => wholeTemplate(when) ?? when.trim();
+
 /** A `when`: anything but a boolean is an error. */
-export const evaluateCondition = (source: string, scope: Scope): boolean => {
-  const value = evaluateExpression(unwrapTemplate(source), scope);
+export const evaluateCondition = (when: string, scope: Scope): boolean => {
+  const value = evaluateExpression(conditionSource(when), scope);
   if (typeof value === "boolean") return value;
-  throw new DownbeatError("EXPRESSION_FAILED", `condition "${source}" gives ${JSON.stringify(value)}, not true or false`);
+  throw new DownbeatError("EXPRESSION_FAILED", `condition "${when}" gives ${JSON.stringify(value)}, not true or false`);
 };
-
-const TEMPLATE = /\$\{\{(.*?)\}\}/gs;
-const WHOLE_TEMPLATE = /^\s*\$\{\{((?:(?!\}\}).)*)\}\}\s*$/s;
-
-/** The expression inside a text that is exactly one `${{ … }}`, else the text itself. */
-export const unwrapTemplate = (source: string): string => (WHOLE_TEMPLATE.exec(source)?.[1] ?? source).trim();
-
-/** The expressions inside the `${{ … }}` of a text. */
-export const templatesIn = (text: string): readonly string[] => [...text.matchAll(TEMPLATE)].map((match) => (match[1] ?? "").trim());
 
 /** Replaces every `${{ … }}` in a JSON value. A string that is exactly one template takes the value's own type. */
 export const renderTemplates = (value: Json, scope: Scope): Json => {
   if (typeof value === "string") {
-    if (!value.includes("${{")) return value;
-    const whole = WHOLE_TEMPLATE.exec(value)?.[1];
-    if (whole !== undefined) return evaluateExpression(whole.trim(), scope);
-    return value.replaceAll(TEMPLATE, (_match, source: string) => {
-      const part = evaluateExpression(source.trim(), scope);
-      return typeof part === "string" ? part : JSON.stringify(part);
-    });
+    if (!isTemplate(value)) return value;
+    const whole = wholeTemplate(value);
+    if (whole !== undefined) return evaluateExpression(whole, scope);
+    const { parts, closed } = parseTemplate(value);
+    if (!closed) throw new DownbeatError("EXPRESSION_FAILED", `a "\${{" without its "}}" in: ${value.slice(0, 200)}`);
+    return parts.map((part) => ("text" in part ? part.text : asText(evaluateExpression(part.source, scope)))).join("");
   }
   if (Array.isArray(value)) return value.map((entry: Json) => renderTemplates(entry, scope));
   if (typeof value !== "object" || value === null) return value;
   return Object.fromEntries(Object.entries(value).map(([key, entry]) => [key, renderTemplates(entry as Json, scope)]));
 };
+
+const asText = (value: Json): string => (typeof value === "string" ? value : JSON.stringify(value));

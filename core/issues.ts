@@ -39,6 +39,24 @@ export interface Issue {
   readonly column?: number;
 }
 
+/** Finds line and column of a path in the text it was parsed from. */
+export type Locate = (path: readonly PathPart[]) => { readonly line: number; readonly column: number } | undefined;
+
+/** Notes one fault. */
+export type Fault = (code: IssueCode, path: readonly PathPart[], message: string, known?: readonly string[]) => void;
+
+/** Collects faults into issues with their places. */
+export const collectIssues = (locate: Locate): { readonly issues: readonly Issue[]; readonly fault: Fault } => {
+  const issues: Issue[] = [];
+  const fault: Fault = (code, path, message, known) => {
+    const shortened = known === undefined ? {} : { known: known.slice(0, MOST_KNOWN) };
+    issues.push({ code, path: formatPath(path), message, ...shortened, ...locate(path) });
+  };
+  return { issues, fault };
+};
+
+const MOST_KNOWN = 50;
+
 export const formatPath = (parts: readonly PathPart[]): string =>
   parts.reduce<string>((text, part) => (typeof part === "number" ? `${text}[${part}]` : text === "" ? part : `${text}.${part}`), "");
 
@@ -46,9 +64,10 @@ export const formatPath = (parts: readonly PathPart[]): string =>
 export const nearest = (word: string, known: readonly string[]): string | undefined => {
   let best: { readonly candidate: string; readonly distance: number } | undefined;
   for (const candidate of known) {
+    const allowed = Math.max(1, Math.floor(candidate.length / 3));
+    if (Math.abs(candidate.length - word.length) > allowed) continue;
     const distance = editDistance(word.toLowerCase(), candidate.toLowerCase());
-    if (distance <= Math.max(1, Math.floor(candidate.length / 3)) && distance < (best?.distance ?? Number.POSITIVE_INFINITY))
-      best = { candidate, distance };
+    if (distance <= allowed && distance < (best?.distance ?? Number.POSITIVE_INFINITY)) best = { candidate, distance };
   }
   return best?.candidate;
 };
@@ -59,14 +78,19 @@ export const didYouMean = (word: string, known: readonly string[]): string => {
   return known.length > 0 && known.length <= 12 ? `; known: ${known.join(", ")}` : "";
 };
 
+/** Insertions, deletions, substitutions and swaps of neighbours. */
 const editDistance = (left: string, right: string): number => {
-  let previous = Array.from({ length: right.length + 1 }, (_, index) => index);
+  let beforePrevious: readonly number[] = [];
+  let previous: readonly number[] = Array.from({ length: right.length + 1 }, (_, index) => index);
   for (let row = 1; row <= left.length; row += 1) {
     const current = [row];
     for (let column = 1; column <= right.length; column += 1) {
       const substitution = (previous[column - 1] ?? 0) + (left[row - 1] === right[column - 1] ? 0 : 1);
-      current.push(Math.min((previous[column] ?? 0) + 1, (current[column - 1] ?? 0) + 1, substitution));
+      const swap =
+        left[row - 1] === right[column - 2] && left[row - 2] === right[column - 1] ? (beforePrevious[column - 2] ?? 0) + 1 : Infinity;
+      current.push(Math.min((previous[column] ?? 0) + 1, (current[column - 1] ?? 0) + 1, substitution, swap));
     }
+    beforePrevious = previous;
     previous = current;
   }
   return previous[right.length] ?? 0;

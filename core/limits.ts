@@ -21,4 +21,6 @@ export const LIMITS = {
   activitiesInFlight: 200,
   idLength: 128,
   expressionLength: 4_096,
+  /** Levels of lists and maps in a definition: what walks it may recurse. */
+  nesting: 100,
 } as const;

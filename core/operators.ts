@@ -2,22 +2,29 @@
 
 import { z } from "zod";
 import { DURATION_HINT, parseDuration } from "./duration.ts";
+import { isTemplate } from "./templates.ts";
 
-/** A string with `${{ … }}` in it is checked again after its expressions were evaluated. */
-const isTemplate = (text: string): boolean => text.includes("${{");
+/** What readers of a fault get to see; also tells a wrong type of a duration from others. */
+export const DURATION_FAULT = `is not a duration; ${DURATION_HINT}`;
 
-export const durationSchema = z
-  .string()
-  .refine((text) => parseDuration(text) !== undefined, {
-    error: `is not a duration; ${DURATION_HINT}`,
-    params: { code: "INVALID_DURATION" },
-  })
-  .describe('"30s", "5m", "2h", "1d" or ISO 8601 such as "PT5M"');
+const durationText = (isRight: (text: string) => boolean) =>
+  z.string({ error: DURATION_FAULT }).refine(isRight, { error: DURATION_FAULT, params: { code: "INVALID_DURATION" } });
 
-const templatedDuration = z.string().refine((text) => isTemplate(text) || parseDuration(text) !== undefined, {
-  error: `is not a duration; ${DURATION_HINT}`,
-  params: { code: "INVALID_DURATION" },
-});
+/** A duration within bounds, given as people write them. */
+export const durationSchema = (least: string, most: string) => {
+  const [from, to] = [parseDuration(least) ?? 0, parseDuration(most) ?? 0];
+  return durationText((text) => parseDuration(text) !== undefined)
+    .refine((text) => isBetween(parseDuration(text) ?? from, from, to), {
+      error: `is out of bounds; give ${least} to ${most}`,
+      params: { code: "INVALID_DURATION" },
+    })
+    .describe(`"30s", "5m", "2h", "1d" or ISO 8601 such as "PT5M"; from ${least} to ${most}`);
+};
+
+const isBetween = (value: number, least: number, most: number): boolean => value >= least && value <= most;
+
+/** A text with `${{ … }}` in it is checked again after its expressions were evaluated. */
+const templatedDuration = durationText((text) => isTemplate(text) || parseDuration(text) !== undefined);
 
 const connection = z.string().min(1).describe("Name of a connection");
 const sqlParams = z.record(z.string(), z.json()).describe("Values bound to :name in the SQL, never spliced into it");

@@ -1,0 +1,151 @@
+// What an operator's configuration asks of connections and activities, checked against the catalogue.
+
+import type { Catalogue, ConnectorFacts, OptionsSchema } from "./compile-plan.ts";
+import type { TaskDefinition } from "./definition.ts";
+import { parseDuration } from "./duration.ts";
+import { didYouMean, type Fault, type PathPart } from "./issues.ts";
+import type { JsonObject } from "./json.ts";
+import { OPERATOR_SCHEMAS, type CheckConfig, type PublishConfig, type TransferConfig } from "./operators.ts";
+import type { Operator } from "./plan.ts";
+import { isTemplate } from "./templates.ts";
+
+type Path = readonly PathPart[];
+
+const FROM_KEYS = Object.keys(OPERATOR_SCHEMAS.transfer.shape.from.shape);
+const TO_KEYS = Object.keys(OPERATOR_SCHEMAS.transfer.shape.to.shape);
+const PUBLISH_TO_KEYS = Object.keys(OPERATOR_SCHEMAS.publish.shape.to.shape);
+
+export class OperatorCheck {
+  readonly #catalogue: Catalogue;
+  readonly #fault: Fault;
+  readonly #connections = new Set<string>();
+
+  constructor(catalogue: Catalogue, fault: Fault) {
+    this.#catalogue = catalogue;
+    this.#fault = fault;
+  }
+
+  /** Names of all connections met so far. */
+  get connections(): readonly string[] {
+    return [...this.#connections];
+  }
+
+  /** Checks one task's configuration and gives it as the verb will read it. A user's own activity has none: its input travels in the plan. */
+  check(task: TaskDefinition, operator: Operator, path: Path): JsonObject {
+    if (task.transfer !== undefined) this.#transfer(task.transfer, path);
+    if (task.sql !== undefined) this.#connector(task.sql.connection, ["sql"], path);
+    if (task.http !== undefined) this.#connector(task.http.connection, ["http"], path);
+    if (task.check !== undefined) this.#check(task.check, path);
+    if (task.publish !== undefined) this.#publish(task.publish, path);
+    if (task.activity !== undefined) this.#activity(task.activity.name, path);
+    return operator === "activity" ? {} : (task[operator] as unknown as JsonObject);
+  }
+
+  #transfer({ from, to }: TransferConfig, path: Path): void {
+    const source = this.#connector(from.connection, ["source"], [...path, "from"]);
+    const target = this.#connector(to.connection, ["destination"], [...path, "to"]);
+    this.#exactlyOne(from, ["stream", "query"], [...path, "from"]);
+    if (to.mode === "merge" && to.key.length === 0)
+      this.#fault("MISSING_KEY", [...path, "to"], 'mode merge needs "key": the columns that make a row unique');
+    if (from.lookback !== undefined && to.mode !== "merge" && !isZero(from.lookback)) {
+      const message = `lookback reads rows again, which only mode merge takes without doubling them; the mode is ${to.mode}`;
+      this.#fault("MODE_UNSUPPORTED", [...path, "from", "lookback"], message);
+    }
+    if (from.cursor !== undefined && source?.incremental === "never")
+      this.#fault("MODE_UNSUPPORTED", [...path, "from", "cursor"], `connection "${from.connection}" cannot be read by a cursor`);
+    this.#mode(to.mode, target, to.connection, [...path, "to", "mode"]);
+    this.#options(source, source?.sourceOptions, from, FROM_KEYS, [...path, "from"]);
+    this.#options(target, target?.targetOptions, to, TO_KEYS, [...path, "to"]);
+  }
+
+  #check(check: CheckConfig, path: Path): void {
+    this.#connector(check.connection, ["sql"], path);
+    this.#exactlyOne(check, ["table", "query"], path);
+  }
+
+  #publish({ from, to }: PublishConfig, path: Path): void {
+    this.#connector(from.connection, ["sql"], [...path, "from"]);
+    const target = this.#connector(to.connection, ["publish", "destination"], [...path, "to"]);
+    if (target === undefined) return;
+    if (target.roles.includes("publish")) {
+      this.#options(target, target.publishOptions, to, ["connection"], [...path, "to"]);
+      return;
+    }
+    this.#mode(to.mode ?? "replace", target, to.connection, [...path, "to", "mode"]);
+    this.#options(target, target.targetOptions, to, PUBLISH_TO_KEYS, [...path, "to"]);
+  }
+
+  #activity(name: string, path: Path): void {
+    const known = Object.keys(this.#catalogue.activities);
+    if (known.includes(name)) return;
+    const message = `activity "${name}" is not declared in downbeat.config.ts${didYouMean(name, known)}`;
+    this.#fault("UNKNOWN_ACTIVITY", [...path, "name"], message, known);
+  }
+
+  #exactlyOne(value: Readonly<Record<string, unknown>>, keys: readonly [string, string], path: Path): void {
+    const given = keys.filter((key) => value[key] !== undefined);
+    if (given.length === 0) this.#fault("MISSING_KEY", path, `give ${keys.join(" or ")}`, keys);
+    if (given.length > 1) this.#fault("INVALID_VALUE", path, `give ${keys.join(" or ")}, not both`);
+  }
+
+  #connector(name: string, roles: readonly string[], path: Path): ConnectorFacts | undefined {
+    const { connections, connectors } = this.#catalogue;
+    const at = [...path, "connection"];
+    if (!Object.hasOwn(connections, name)) {
+      const known = Object.keys(connections);
+      const message = `connection "${name}" does not exist${didYouMean(name, known)}; create it with PUT /v1/connections/${name}`;
+      this.#fault("UNKNOWN_CONNECTION", at, message, known);
+      return undefined;
+    }
+    this.#connections.add(name);
+    const kind = connections[name] ?? "";
+    const connector = Object.hasOwn(connectors, kind) ? connectors[kind] : undefined;
+    if (connector === undefined) {
+      const known = Object.keys(connectors);
+      const message = `connection "${name}" is of kind "${kind}", which is no known connector${didYouMean(kind, known)}`;
+      this.#fault("UNKNOWN_CONNECTOR", at, message, known);
+      return undefined;
+    }
+    if (!roles.some((role) => connector.roles.includes(role))) {
+      const message = `connection "${name}" (${kind}) cannot be used as ${roles.join(" or ")}; it can be: ${connector.roles.join(", ")}`;
+      this.#fault("ROLE_MISMATCH", at, message, connector.roles);
+      return undefined;
+    }
+    return connector;
+  }
+
+  #mode(mode: string, target: ConnectorFacts | undefined, connection: string, path: Path): void {
+    if (target?.modes === undefined || target.modes.includes(mode)) return;
+    const message = `connection "${connection}" cannot write in mode ${mode}; it can: ${target.modes.join(", ")}`;
+    this.#fault("MODE_UNSUPPORTED", path, message, target.modes);
+  }
+
+  /** Keys beyond the operator's own belong to the connector. Values with expressions inside are checked when they have been evaluated. */
+  #options(
+    connector: ConnectorFacts | undefined,
+    schema: OptionsSchema | undefined,
+    value: Readonly<Record<string, unknown>>,
+    ownKeys: readonly string[],
+    path: Path,
+  ): void {
+    if (connector === undefined) return;
+    const optionKeys = Object.keys(schema?.shape ?? {});
+    const known = [...ownKeys, ...optionKeys];
+    const options: Record<string, unknown> = {};
+    for (const [key, option] of Object.entries(value)) {
+      if (optionKeys.includes(key)) options[key] = option;
+      else if (!ownKeys.includes(key))
+        this.#fault("UNKNOWN_KEY", [...path, key], `"${key}" is not a key here${didYouMean(key, known)}`, known);
+    }
+    const parsed = schema?.safeParse(options);
+    if (parsed === undefined || parsed.success) return;
+    for (const issue of parsed.error.issues) {
+      const at = issue.path.filter((part): part is PathPart => typeof part !== "symbol");
+      const found = at.reduce<unknown>((inner, part) => (inner as Readonly<Record<PathPart, unknown>> | undefined)?.[part], options);
+      if (found !== undefined && isTemplate(JSON.stringify(found))) continue;
+      this.#fault("INVALID_OPTIONS", [...path, ...at], issue.message);
+    }
+  }
+}
+
+const isZero = (duration: string): boolean => isTemplate(duration) || parseDuration(duration) === 0;

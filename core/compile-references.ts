@@ -1,0 +1,67 @@
+// What a task's expressions read: checked against the graph, the params and the facts of a run.
+
+import type { Definition, TaskDefinition } from "./definition.ts";
+import { checkExpression, conditionSource } from "./expression.ts";
+import type { Graph } from "./graph.ts";
+import { didYouMean, type Fault, type PathPart } from "./issues.ts";
+import type { Operator } from "./plan.ts";
+import { parseTemplate } from "./templates.ts";
+
+/** Facts of a run that expressions can read; a verb's configuration can read `attempt` besides. */
+const RUN_FACTS: readonly string[] = ["id", "origin", "pipeline", "version", "trigger", "triggeredAt"];
+const VERB_FACTS: readonly string[] = [...RUN_FACTS, "attempt"];
+
+/** Answers for each task the ids of the tasks that its expressions read. */
+export const createReferenceCheck = (definition: Definition, graph: Graph, fault: Fault) => {
+  const params = paramNames(definition);
+  return (task: TaskDefinition, position: number, operator: Operator | undefined): readonly string[] => {
+    const reads = new Set<string>();
+    const check = (source: string, path: readonly PathPart[], facts: readonly string[]): void => {
+      const checked = checkExpression(source);
+      if (!checked.ok) {
+        fault("INVALID_EXPRESSION", path, `expression "${source}": ${checked.message}`);
+        return;
+      }
+      const refuse = (what: string, known?: readonly string[]): void =>
+        fault("UNKNOWN_REFERENCE", path, `expression "${source}" reads ${what}`, known);
+      for (const name of checked.run) {
+        if (!facts.includes(name)) refuse(`run.${name}, which does not exist${didYouMean(name, facts)}`, facts);
+      }
+      for (const name of checked.params) {
+        if (params !== undefined && !params.includes(name))
+          refuse(`param "${name}", which params does not declare${didYouMean(name, params)}`, params);
+      }
+      for (const name of checked.tasks) {
+        const other = graph.index.get(name);
+        if (other === undefined) refuse(`task "${name}", which does not exist${graph.suggest(name)}`);
+        else if (other === position) refuse(`task "${name}", which is the task itself`);
+        else if (!graph.isUpstream(position, other)) refuse(`task "${name}", which is not upstream of "${task.id}"; add it to needs`);
+        else reads.add(name);
+      }
+    };
+    if (task.when !== undefined) check(conditionSource(task.when), ["tasks", position, "when"], RUN_FACTS);
+    if (operator !== undefined) {
+      const facts = operator === "activity" ? RUN_FACTS : VERB_FACTS;
+      eachString(task[operator], ["tasks", position, operator], (text, path) => {
+        const { parts, closed } = parseTemplate(text);
+        if (!closed) fault("INVALID_EXPRESSION", path, 'a "${{" has no "}}"; for the characters themselves write ${{ "${{" }}');
+        for (const part of parts) if ("source" in part) check(part.source, path, facts);
+      });
+    }
+    return [...reads];
+  };
+};
+
+/** Undefined where the schema does not say which params there are. */
+const paramNames = ({ params }: Definition): readonly string[] | undefined => {
+  if (params === undefined) return [];
+  const properties = params["properties"];
+  return typeof properties === "object" && properties !== null && !Array.isArray(properties) ? Object.keys(properties) : undefined;
+};
+
+const eachString = (value: unknown, path: readonly PathPart[], visit: (text: string, path: readonly PathPart[]) => void): void => {
+  if (typeof value === "string") visit(value, path);
+  else if (Array.isArray(value)) for (const [index, entry] of value.entries()) eachString(entry, [...path, index], visit);
+  else if (typeof value === "object" && value !== null)
+    for (const [key, entry] of Object.entries(value)) eachString(entry, [...path, key], visit);
+};

@@ -1,0 +1,84 @@
+// What an expression reads, and what it may not do, told from its syntax tree alone.
+
+export interface References {
+  readonly tasks: readonly string[];
+  readonly params: readonly string[];
+  readonly run: readonly string[];
+  /** It walks a list inside the walk of another. */
+  readonly nested: boolean;
+}
+
+/** A node as the CEL parser makes it. */
+export interface AstNode {
+  readonly op: string;
+  readonly args: unknown;
+}
+
+const ROOTS: ReadonlySet<unknown> = new Set(["params", "run", "tasks"]);
+const TASK_MEMBERS: ReadonlySet<string> = new Set(["status", "output"]);
+/** Each walks its receiver and evaluates its last arguments once per entry. */
+const WALKS: ReadonlySet<unknown> = new Set(["all", "exists", "exists_one", "map", "filter"]);
+
+interface Found {
+  readonly tasks: Set<string>;
+  readonly params: Set<string>;
+  readonly run: Set<string>;
+  nested: boolean;
+  refused: string | undefined;
+}
+
+export const readReferences = (ast: AstNode): References & { readonly refused: string | undefined } => {
+  const found: Found = { tasks: new Set(), params: new Set(), run: new Set(), nested: false, refused: undefined };
+  walk(ast, found, 0);
+  return { tasks: [...found.tasks], params: [...found.params], run: [...found.run], nested: found.nested, refused: found.refused };
+};
+
+const isNode = (value: unknown): value is AstNode => typeof value === "object" && value !== null && "op" in value && "args" in value;
+
+const walk = (node: unknown, found: Found, depth: number): void => {
+  if (Array.isArray(node)) {
+    for (const entry of node) walk(entry, found, depth);
+    return;
+  }
+  if (!isNode(node)) return;
+  if (node.op === "id" && node.args === "tasks")
+    found.refused ??= 'tasks are read one by one: tasks.ID.status, tasks.ID.output, tasks["ID"]';
+  const args: readonly unknown[] = Array.isArray(node.args) ? node.args : [node.args];
+  if (node.op === "rcall") return walkCall(args, found, depth);
+  const member = memberOf(node);
+  if (member === undefined) return walk(args, found, depth);
+  const { object, name } = member;
+  const above = memberOf(object);
+  if (above !== undefined && isRoot(above.object, "tasks") && !TASK_MEMBERS.has(name))
+    found.refused ??= `a task has no "${name}"; it has status and output`;
+  if (isRoot(object, "params")) found.params.add(name);
+  else if (isRoot(object, "run")) found.run.add(name);
+  // The root itself is not walked, so that only a bare `tasks` is refused.
+  if (isRoot(object, "tasks")) found.tasks.add(name);
+  else walk(object, found, depth);
+};
+
+const walkCall = ([name, receiver, callArgs]: readonly unknown[], found: Found, depth: number): void => {
+  // A regular expression can be made to run for ever, and nothing can interrupt it.
+  if (name === "matches") found.refused ??= "matches() is not offered; use contains(), startsWith() or endsWith()";
+  // Values bound to names can double their size at each step.
+  if (name === "bind" && isRoot(receiver, "cel")) found.refused ??= "cel.bind() is not offered; write the value out";
+  walk(receiver, found, depth);
+  const [variable] = Array.isArray(callArgs) ? callArgs : [];
+  if (!WALKS.has(name)) return walk(callArgs, found, depth);
+  if (isNode(variable) && variable.op === "id" && ROOTS.has(variable.args))
+    found.refused ??= `"${String(variable.args)}" is taken; give the variable of ${String(name)}() another name`;
+  if (depth === 1) found.nested = true;
+  if (depth > 1) found.refused ??= "lists are walked at most two deep";
+  walk(callArgs, found, depth + 1);
+};
+
+const isRoot = (node: unknown, name: string): boolean => isNode(node) && node.op === "id" && node.args === name;
+
+/** `object.name` or `object["name"]`. */
+const memberOf = (node: unknown): { readonly object: unknown; readonly name: string } | undefined => {
+  if (!isNode(node) || (node.op !== "." && node.op !== "[]") || !Array.isArray(node.args)) return undefined;
+  const [object, member] = node.args as readonly unknown[];
+  if (typeof member === "string") return { object, name: member };
+  return isNode(member) && member.op === "value" && typeof member.args === "string" ? { object, name: member.args } : undefined;
+};
