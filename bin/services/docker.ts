@@ -2,13 +2,15 @@
 import { randomBytes } from "node:crypto";
 import { mkdir, rm, writeFile } from "node:fs/promises";
 import path from "node:path";
-import { type Env, findProgram, runCommand, type Say } from "./command.ts";
-import { waitUntil } from "./ports.ts";
+import { waitUntil } from "./wait.ts";
 import type { ServiceControl } from "./server-process.ts";
+import { runCommand } from "./run-command.ts";
+import { findProgram } from "./cache.ts";
+import type { Say } from "./say.ts";
 
 /** Resolves with the docker program when an engine answers and the image is there or can be pulled. */
-export const dockerImage = async (image: string, env: Env, say: Say): Promise<string> => {
-  const docker = findProgram("docker", env);
+export const dockerImage = async (image: string, env: NodeJS.ProcessEnv, say: Say): Promise<string> => {
+  const docker = findProgram("docker", [], env);
   if (docker === undefined) throw new Error("there is no docker on the PATH");
   await runCommand(docker, ["info", "--format", "{{.ServerVersion}}"], { env, timeoutMs: 5_000 }).catch(() => {
     throw new Error("no engine answers `docker info`");
@@ -19,7 +21,7 @@ export const dockerImage = async (image: string, env: Env, say: Say): Promise<st
   );
   if (!present) {
     say(`docker pull ${image} …`);
-    await runCommand(docker, ["pull", "-q", image], { env, timeoutMs: 600_000, say, label: `docker pull ${image}` });
+    await runCommand(docker, ["pull", "-q", image], { env, timeoutMs: 600_000, say, title: `docker pull ${image}` });
   }
   return docker;
 };
@@ -35,7 +37,7 @@ export interface Container {
   readonly args: readonly string[];
   /** Folders inside it that are to be there, empty, at its start. */
   readonly volumes?: readonly string[];
-  readonly env: Env;
+  readonly env: NodeJS.ProcessEnv;
   readonly folder: string;
   readonly probe: () => Promise<void>;
 }

@@ -3,10 +3,12 @@ import { randomBytes } from "node:crypto";
 import { access, chmod, mkdir, rename, rm, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { createInterface } from "node:readline/promises";
-import { type Env, findProgram, runCommand, type Say } from "./command.ts";
+import { runCommand } from "./run-command.ts";
+import { findProgram } from "./cache.ts";
+import type { Say } from "./say.ts";
 
 export interface InstallContext {
-  readonly env: Env;
+  readonly env: NodeJS.ProcessEnv;
   readonly cacheDir: string;
   readonly say: Say;
 }
@@ -19,7 +21,7 @@ const inTurn = <T>(work: () => Promise<T>): Promise<T> => {
   return result;
 };
 
-const confirm = async (question: string, env: Env): Promise<void> => {
+const confirm = async (question: string, env: NodeJS.ProcessEnv): Promise<void> => {
   if (!process.stdin.isTTY || (env["CI"] ?? "") !== "") return;
   const terminal = createInterface({ input: process.stdin, output: process.stderr });
   try {
@@ -48,7 +50,7 @@ const withoutAutostart = async (): Promise<() => Promise<void>> => {
 export const aptInstall = (packages: readonly string[], context: InstallContext): Promise<void> =>
   inTurn(async () => {
     const { env, say } = context;
-    const apt = findProgram("apt-get", env, ["/usr/bin"]);
+    const apt = findProgram("apt-get", ["/usr/bin"], env);
     const command = `apt-get install ${packages.join(" ")}`;
     if (apt === undefined) throw new Error("there is no apt-get here");
     if (process.getuid?.() !== 0) throw new Error(`only root may install packages; run: sudo ${command}`);
@@ -58,7 +60,7 @@ export const aptInstall = (packages: readonly string[], context: InstallContext)
         env: { ...env, DEBIAN_FRONTEND: "noninteractive" },
         timeoutMs: 900_000,
         say,
-        label: `apt-get ${args[0]}`,
+        title: `apt-get ${args[0]}`,
       });
     const install = ["install", "-y", "-q", "--no-install-recommends", ...packages];
     const restore = await withoutAutostart();
@@ -82,7 +84,7 @@ export const aptInstall = (packages: readonly string[], context: InstallContext)
 export const goInstall = async (module: string, context: InstallContext): Promise<string> => {
   const { env, cacheDir, say } = context;
   const name = path.basename(module.split("@")[0] ?? module);
-  const go = findProgram("go", env, ["/usr/local/go/bin"]);
+  const go = findProgram("go", ["/usr/local/go/bin"], env);
   if (go === undefined) throw new Error("there is no Go toolchain (go) on the PATH");
   await confirm(`Build ${name} from source with go install ${module}?`, env);
   say(`${name}: go install ${module}; this takes some minutes and happens once`);
@@ -95,7 +97,7 @@ export const goInstall = async (module: string, context: InstallContext): Promis
       cwd: folder,
       timeoutMs: 1_800_000,
       say,
-      label: `building ${name}`,
+      title: `building ${name}`,
     });
     const target = path.join(cacheDir, "bin", name);
     await mkdir(path.dirname(target), { recursive: true });
@@ -115,7 +117,7 @@ export const mavenJars = async (name: string, artifacts: readonly string[], cont
     () => false,
   );
   if (there) return target;
-  const maven = findProgram("mvn", env);
+  const maven = findProgram("mvn", [], env);
   if (maven === undefined) throw new Error("there is no Maven (mvn) on the PATH to fetch it");
   await confirm(`Fetch ${name} with Maven?`, env);
   say(`${name}: mvn dependency:copy-dependencies; this happens once`);
@@ -137,7 +139,7 @@ export const mavenJars = async (name: string, artifacts: readonly string[], cont
       cwd: folder,
       timeoutMs: 600_000,
       say,
-      label: `fetching ${name}`,
+      title: `fetching ${name}`,
     });
     await rename(libs, target).catch((error: NodeJS.ErrnoException) => {
       // Another process was first: its jars are the same.

@@ -4,13 +4,15 @@ import { existsSync } from "node:fs";
 import { mkdir, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { Admin } from "@platformatic/kafka";
-import { findProgram, runCommand } from "./command.ts";
 import { dockerImage, runContainer } from "./docker.ts";
 import { aptInstall, mavenJars } from "./install.ts";
 import { type FilledOptions, fillOptions, notOurs, refused, type ServiceOptions, withAddress } from "./options.ts";
-import { freePort, waitUntil } from "./ports.ts";
+import { waitUntil } from "./wait.ts";
+import { freePort, portFrom } from "../ports.ts";
 import { firstWay } from "./provision.ts";
 import { runServer, type Service, type ServiceControl } from "./server-process.ts";
+import { runCommand } from "./run-command.ts";
+import { findProgram } from "./cache.ts";
 
 export interface KafkaAddress {
   /** host:port of each broker. */
@@ -67,7 +69,7 @@ interface Programs {
 }
 
 const java = (options: FilledOptions): string => {
-  const found = findProgram("java", options.env);
+  const found = findProgram("java", [], options.env);
   if (found === undefined) throw new Error("there is no java on the PATH");
   return found;
 };
@@ -89,7 +91,7 @@ const startNative = async (programs: Programs, dir: string, options: FilledOptio
   const { env } = options;
   const data = path.resolve(dir, "data");
   await mkdir(data, { recursive: true });
-  const controllerPort = await freePort(undefined, [port]);
+  const controllerPort = await freePort();
   const file = path.resolve(dir, "server.properties");
   const lines = Object.entries({ ...brokerSettings("127.0.0.1", port, controllerPort), "log.dirs": data });
   await writeFile(file, lines.map(([key, value]) => `${key}=${value}\n`).join(""));
@@ -128,7 +130,7 @@ export const startKafka = async (options: ServiceOptions): Promise<Service<Kafka
     say,
     "Install Java 17 and Maven, or Docker, or set DOWNBEAT_TEST_KAFKA to a broker's address.",
   );
-  const port = await freePort(filled.port);
+  const port = filled.port === undefined ? await freePort() : await portFrom(filled.port);
   const address = { brokers: [`127.0.0.1:${port}`] };
   if (typeof found === "string") {
     const entries = Object.entries(brokerSettings("0.0.0.0", port, port === 9093 ? 9094 : 9093));

@@ -3,14 +3,16 @@ import { existsSync } from "node:fs";
 import { chown, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { createConnection } from "mysql2/promise";
-import { findProgram, runCommand } from "./command.ts";
 import { dockerImage, runContainer } from "./docker.ts";
 import { dataFolder, folderSecret, systemUser } from "./folders.ts";
 import { aptInstall } from "./install.ts";
-import { type FilledOptions, fillOptions, notOurs, refused, type ServiceOptions, SYSTEM_FOLDERS, withAddress } from "./options.ts";
-import { freePort, waitUntil } from "./ports.ts";
+import { type FilledOptions, fillOptions, notOurs, refused, type ServiceOptions, withAddress } from "./options.ts";
+import { waitUntil } from "./wait.ts";
+import { freePort, portFrom } from "../ports.ts";
 import { firstWay } from "./provision.ts";
 import { runServer, type Service, type ServiceControl } from "./server-process.ts";
+import { runCommand } from "./run-command.ts";
+import { findProgram, SYSTEM_FOLDERS } from "./cache.ts";
 
 export interface MysqlAddress {
   readonly url: string;
@@ -67,7 +69,7 @@ interface Programs {
 }
 
 const installed = (options: FilledOptions): Programs => {
-  const find = (name: string): string | undefined => findProgram(name, options.env, SYSTEM_FOLDERS);
+  const find = (name: string): string | undefined => findProgram(name, SYSTEM_FOLDERS, options.env);
   const server = find("mariadbd");
   const installer = find("mariadb-install-db");
   if (server === undefined || installer === undefined) throw new Error("there is no mariadbd with mariadb-install-db");
@@ -82,7 +84,7 @@ const startNative = async (programs: Programs, options: MysqlOptions, address: M
   const data = await dataFolder(dir, "data", user);
   if (!existsSync(path.join(data, "mysql"))) {
     const args = ["--no-defaults", `--datadir=${data}`, "--auth-root-authentication-method=socket", "--skip-test-db"];
-    await runCommand(programs.installer, args, { env, cwd: data, timeoutMs: 120_000, ...(user ?? {}) });
+    await runCommand(programs.installer, args, { env, cwd: data, timeoutMs: 120_000, ...user });
   }
   // Users come from a file that only the server's user can read: a password on the command line is everybody's.
   const initFile = path.join(data, "init.sql");
@@ -105,7 +107,7 @@ const startNative = async (programs: Programs, options: MysqlOptions, address: M
     env,
     folder: dir,
     probe: () => probe(address),
-    ...(user ?? {}),
+    ...user,
   });
 };
 
@@ -135,7 +137,7 @@ export const startMysql = async (options: MysqlOptions): Promise<Service<MysqlAd
     say,
     "Install MariaDB or Docker, or set DOWNBEAT_TEST_MYSQL_URL to a server's address.",
   );
-  const port = await freePort(filled.port);
+  const port = filled.port === undefined ? await freePort() : await portFrom(filled.port);
   const password = await folderSecret(dir, "mysql");
   if (typeof found === "string") {
     const address = mysqlAddress("127.0.0.1", port, "root", password);

@@ -1,14 +1,14 @@
 // What every service takes, with the defaults filled in.
-import type { Env, Say } from "./command.ts";
 import { DownbeatError } from "../../core/errors.ts";
-import { cacheFolder } from "./provision.ts";
+import { cacheDir } from "./cache.ts";
 import type { Service, ServiceControl } from "./server-process.ts";
+import type { Say } from "./say.ts";
 
 export interface ServiceOptions {
   /** Folder of its data, log and credentials; a later start on the same folder finds its data again. */
   readonly dir: string;
   readonly say: Say;
-  readonly env?: Env;
+  readonly env?: NodeJS.ProcessEnv;
   readonly cacheDir?: string;
   /** Preferred port; the next free one is taken when it is in use. */
   readonly port?: number;
@@ -17,18 +17,15 @@ export interface ServiceOptions {
 export interface FilledOptions {
   readonly dir: string;
   readonly say: Say;
-  readonly env: Env;
+  readonly env: NodeJS.ProcessEnv;
   readonly cacheDir: string;
   readonly port: number | undefined;
 }
 
 export const fillOptions = (options: ServiceOptions): FilledOptions => {
   const env = options.env ?? process.env;
-  return { dir: options.dir, say: options.say, env, cacheDir: options.cacheDir ?? cacheFolder(env), port: options.port };
+  return { dir: options.dir, say: options.say, env, cacheDir: options.cacheDir ?? cacheDir(env), port: options.port };
 };
-
-/** Server programs outside an ordinary user's PATH. */
-export const SYSTEM_FOLDERS = ["/usr/sbin", "/usr/local/sbin", "/usr/local/bin", "/opt/homebrew/bin"];
 
 /** A service at an address of the user's is left alone. */
 export const notOurs = (name: string): ServiceControl => {

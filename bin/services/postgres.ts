@@ -3,14 +3,16 @@ import { existsSync, readdirSync } from "node:fs";
 import { chown, rm, writeFile } from "node:fs/promises";
 import path from "node:path";
 import pg from "pg";
-import { findProgram, runCommand } from "./command.ts";
 import { dockerImage, runContainer } from "./docker.ts";
 import { dataFolder, folderSecret, systemUser } from "./folders.ts";
 import { aptInstall } from "./install.ts";
 import { type FilledOptions, fillOptions, notOurs, refused, type ServiceOptions, withAddress } from "./options.ts";
-import { freePort, waitUntil } from "./ports.ts";
+import { waitUntil } from "./wait.ts";
+import { freePort, portFrom } from "../ports.ts";
 import { firstWay } from "./provision.ts";
 import { runServer, type Service, type ServiceControl } from "./server-process.ts";
+import { runCommand } from "./run-command.ts";
+import { findProgram } from "./cache.ts";
 
 export interface PostgresAddress {
   readonly url: string;
@@ -70,8 +72,8 @@ const debianFolders = (): readonly string[] =>
 
 const installed = (options: FilledOptions): Programs => {
   const folders = [...debianFolders(), "/usr/local/bin", "/opt/homebrew/bin"];
-  const server = findProgram("postgres", options.env, folders);
-  const initdb = findProgram("initdb", options.env, folders);
+  const server = findProgram("postgres", folders, options.env);
+  const initdb = findProgram("initdb", folders, options.env);
   if (server === undefined || initdb === undefined) throw new Error("there is no postgres with initdb");
   return { server, initdb };
 };
@@ -86,7 +88,7 @@ const startNative = async (programs: Programs, options: PostgresOptions, address
     await writeFile(passwordFile, address.password, { mode: 0o600 });
     if (user !== undefined) await chown(passwordFile, user.uid, user.gid);
     const args = ["-D", data, "-U", address.user, "-A", "scram-sha-256", `--pwfile=${passwordFile}`, "-E", "UTF8", "--locale=C.UTF-8"];
-    await runCommand(programs.initdb, args, { env, cwd: data, timeoutMs: 120_000, ...(user ?? {}) });
+    await runCommand(programs.initdb, args, { env, cwd: data, timeoutMs: 120_000, ...user });
     await rm(home, { recursive: true, force: true });
   }
   const fixed = ["-D", data, "-p", String(address.port), "-h", "127.0.0.1", "-c", "unix_socket_directories="];
@@ -98,7 +100,7 @@ const startNative = async (programs: Programs, options: PostgresOptions, address
     folder: dir,
     probe: () => probe(address),
     stopSignal: "SIGINT",
-    ...(user ?? {}),
+    ...user,
   });
 };
 
@@ -129,7 +131,7 @@ export const startPostgres = async (options: PostgresOptions): Promise<Service<P
     say,
     "Install PostgreSQL or Docker, or set DOWNBEAT_TEST_POSTGRES_URL to a server's address.",
   );
-  const port = await freePort(filled.port);
+  const port = filled.port === undefined ? await freePort() : await portFrom(filled.port);
   const address = postgresAddress("127.0.0.1", port, "downbeat", await folderSecret(dir, "postgres"), "postgres");
   if (typeof found === "string") {
     const settings = { POSTGRES_USER: address.user, POSTGRES_PASSWORD: address.password, POSTGRES_DB: address.database };

@@ -1,11 +1,6 @@
 // Finds a server program by an order of ways, and says of each failed one why and what comes next.
-import { homedir } from "node:os";
-import path from "node:path";
 import { DownbeatError } from "../../core/errors.ts";
-import type { Env, Say } from "./command.ts";
-
-/** Where downloaded and built servers are kept. */
-export const cacheFolder = (env: Env): string => env["DOWNBEAT_CACHE"] ?? path.join(env["HOME"] ?? homedir(), ".cache", "downbeat");
+import type { Say } from "./say.ts";
 
 export interface Way<T> {
   readonly name: string;

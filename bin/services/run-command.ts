@@ -6,6 +6,8 @@ import type { Say } from "./say.ts";
 export interface CommandOptions {
   readonly env?: NodeJS.ProcessEnv;
   readonly cwd?: string;
+  readonly uid?: number;
+  readonly gid?: number;
   readonly timeoutMs: number;
   readonly say?: Say;
   /** What the progress lines call it. */
@@ -18,12 +20,14 @@ const TAIL_LINES = 15;
 /** Resolves with the output; rejects with its last lines when it fails or takes too long. */
 export const runCommand = (command: string, args: readonly string[], options: CommandOptions): Promise<string> =>
   new Promise((resolve, reject) => {
-    const { env, cwd, timeoutMs, say, title = command } = options;
+    const { env, cwd, uid, gid, timeoutMs, say, title = command } = options;
     const started = Date.now();
     const child = spawn(command, [...args], {
       stdio: ["ignore", "pipe", "pipe"],
       env: env ?? process.env,
       ...(cwd === undefined ? {} : { cwd }),
+      ...(uid === undefined ? {} : { uid }),
+      ...(gid === undefined ? {} : { gid }),
     });
     const lines: string[] = [];
     let output = "";
@@ -43,7 +47,14 @@ export const runCommand = (command: string, args: readonly string[], options: Co
       () => say?.(`  ${title}: ${Math.round((Date.now() - started) / 1_000)} s … ${(lines.at(-1) ?? "").slice(0, 100)}`),
       PROGRESS_EVERY_MS,
     );
-    const timeout = setTimeout(() => child.kill("SIGKILL"), timeoutMs);
+    let late = false;
+    const timeout = setTimeout(() => {
+      late = true;
+      child.kill("SIGKILL");
+      // What it has started may live on for a moment and hold these open.
+      child.stdout.destroy();
+      child.stderr.destroy();
+    }, timeoutMs);
     const end = (): void => {
       clearInterval(progress);
       clearTimeout(timeout);
@@ -57,7 +68,9 @@ export const runCommand = (command: string, args: readonly string[], options: Co
       if (code === 0) resolve(output);
       else
         reject(
-          new Error(`${title} ${signal === null ? `ended with code ${code}` : `was stopped (${signal})`}: ${lines.slice(-3).join(" | ")}`),
+          new Error(
+            `${title} ${late ? `took longer than ${timeoutMs / 1_000} s` : signal === null ? `ended with code ${code}` : `was stopped (${signal})`}: ${lines.slice(-3).join(" | ")}`,
+          ),
         );
     });
   });

@@ -2,14 +2,15 @@
 import { mkdir } from "node:fs/promises";
 import path from "node:path";
 import { ListBucketsCommand, S3Client } from "@aws-sdk/client-s3";
-import { findProgram } from "./command.ts";
 import { dockerImage, runContainer } from "./docker.ts";
 import { folderSecret } from "./folders.ts";
 import { goInstall } from "./install.ts";
 import { fillOptions, notOurs, refused, type ServiceOptions, withAddress } from "./options.ts";
-import { freePort, waitUntil } from "./ports.ts";
+import { waitUntil } from "./wait.ts";
+import { freePort, portFrom } from "../ports.ts";
 import { firstWay } from "./provision.ts";
 import { runServer, type Service } from "./server-process.ts";
+import { findProgram } from "./cache.ts";
 
 export interface S3Address {
   readonly endpoint: string;
@@ -54,7 +55,7 @@ export const startS3 = async (options: ServiceOptions): Promise<Service<S3Addres
     return withAddress(address, notOurs("S3"));
   }
   const installed = async (): Promise<string> => {
-    const program = findProgram("versitygw", env, [path.join(cacheDir, "bin")]);
+    const program = findProgram("versitygw", [path.join(cacheDir, "bin")], env);
     if (program === undefined) throw new Error("there is no versitygw on the PATH or in the cache");
     return program;
   };
@@ -68,7 +69,7 @@ export const startS3 = async (options: ServiceOptions): Promise<Service<S3Addres
     say,
     "Install Go (https://go.dev/dl), versitygw or Docker, or set DOWNBEAT_TEST_S3 to a server's address.",
   );
-  const port = await freePort(filled.port);
+  const port = filled.port === undefined ? await freePort() : await portFrom(filled.port);
   const address = {
     endpoint: `http://127.0.0.1:${port}`,
     region: REGION,

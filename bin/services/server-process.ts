@@ -4,8 +4,7 @@ import { closeSync, openSync, readFileSync } from "node:fs";
 import { mkdir } from "node:fs/promises";
 import path from "node:path";
 import { DownbeatError } from "../../core/errors.ts";
-import type { Env } from "./command.ts";
-import { waitUntil } from "./ports.ts";
+import { waitUntil } from "./wait.ts";
 
 /** What every running service can do; data stays in its folder until the folder's owner removes it. */
 export interface ServiceControl {
@@ -27,7 +26,7 @@ export interface ServerProcess {
   readonly name: string;
   readonly program: string;
   readonly args: readonly string[];
-  readonly env: Env;
+  readonly env: NodeJS.ProcessEnv;
   readonly folder: string;
   readonly uid?: number;
   readonly gid?: number;

@@ -1,81 +1,87 @@
 // Temporal: finds a server or its program, in a fixed order, and starts the tuned development server.
 
-import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { randomBytes } from "node:crypto";
+import { chmodSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import path from "node:path";
+import { setTimeout as pause } from "node:timers/promises";
 import { Connection } from "@temporalio/client";
-import { DownbeatError } from "../../core/errors.ts";
 import { SEARCH_ATTRIBUTES } from "../../workflows/messages.ts";
 import { portFrom } from "../ports.ts";
 import { cacheDir, findProgram } from "./cache.ts";
 import { startDaemon } from "./daemon.ts";
+import { goInstall } from "./install.ts";
+import { firstWay } from "./provision.ts";
 import { runCommand } from "./run-command.ts";
 import type { Say } from "./say.ts";
+import { waitUntil } from "./wait.ts";
 
 /** The newest CLI that the Go module proxy can build: later ones have replace directives. Its server is 1.29.1. */
 const CLI_MODULE = "github.com/temporalio/cli/cmd/temporal@v1.5.1";
 const DOWNLOAD_WITHIN_MS = 90_000;
-const BUILD_WITHIN_MS = 20 * 60_000;
 
-export type FoundTemporal = { readonly kind: "address"; readonly address: string } | { readonly kind: "program"; readonly path: string };
+export type FoundTemporal =
+  | { readonly kind: "address"; readonly address: string }
+  | { readonly kind: "program"; readonly path: string; readonly version: string };
+
+/** Asks the program itself: a file that is there may still be broken or another machine's. */
+const checked = async (program: string, env: NodeJS.ProcessEnv): Promise<FoundTemporal> => {
+  const answer = await runCommand(program, ["--version"], { env, timeoutMs: 15_000, title: `${program} --version` });
+  return { kind: "program", path: program, version: answer.trim().split("\n")[0] ?? "" };
+};
 
 /** TEMPORAL_ADDRESS → PATH → cache → official download → `go install`; each step that fails says so and leads to the next. */
 export const findTemporal = async (say: Say, env: NodeJS.ProcessEnv = process.env): Promise<FoundTemporal> => {
   const address = env["TEMPORAL_ADDRESS"];
   if (address !== undefined && address !== "") return { kind: "address", address };
-  const onPath = findProgram("temporal", [], env);
-  if (onPath !== undefined) return { kind: "program", path: onPath };
-  const folder = path.join(cacheDir(env), "bin");
-  const cached = path.join(folder, "temporal");
-  if (existsSync(cached)) return { kind: "program", path: cached };
-  mkdirSync(folder, { recursive: true });
-  const tries: string[] = [];
-  const attempt = async (title: string, work: () => Promise<string>): Promise<string | undefined> => {
-    try {
-      return await work();
-    } catch (error) {
-      const reason = (error instanceof Error ? error.message : String(error)).split("\n")[0] ?? "";
-      tries.push(`${title}: ${reason}`);
-      say(`Temporal: ${title} failed (${reason.slice(0, 160)}) → next way`);
-      return undefined;
-    }
-  };
-  const downloaded = await attempt("the official download", () => download(folder));
-  if (downloaded !== undefined) return { kind: "program", path: downloaded };
-  const built = await attempt("go install of the official CLI", () => build(folder, say, env));
-  if (built !== undefined) return { kind: "program", path: built };
-  throw new DownbeatError(
-    "SERVICE_MISSING",
-    `no Temporal server could be had: ${tries.join("; ")}. Install the Temporal CLI (https://docs.temporal.io/cli) so that \`temporal\` is on the PATH, or set TEMPORAL_ADDRESS to a running server`,
+  const cache = cacheDir(env);
+  const cached = path.join(cache, "bin", "temporal");
+  return firstWay<FoundTemporal>(
+    "Temporal",
+    [
+      {
+        name: "temporal on the PATH",
+        attempt: async () => {
+          const program = findProgram("temporal", [], env);
+          if (program === undefined) throw new Error("there is none");
+          return checked(program, env);
+        },
+      },
+      {
+        name: "cached program",
+        attempt: async () => {
+          if (!existsSync(cached)) throw new Error("there is none");
+          return checked(cached, env);
+        },
+      },
+      { name: "official download", attempt: async () => checked(await download(cache, say, env), env) },
+      { name: "go install", attempt: async () => checked(await goInstall(CLI_MODULE, { env, cacheDir: cache, say }), env) },
+    ],
+    say,
+    "Install the Temporal CLI (https://docs.temporal.io/cli) so that `temporal` is on the PATH, or Go (https://go.dev/dl), or set TEMPORAL_ADDRESS to a running server.",
   );
 };
 
-/** The SDK's own downloader: it leaves the program in the folder, and starts it once to see that it works. */
-const download = async (folder: string): Promise<string> => {
-  const { TestWorkflowEnvironment } = await import("@temporalio/testing");
-  const deadline = AbortSignal.timeout(DOWNLOAD_WITHIN_MS);
-  const starting = TestWorkflowEnvironment.createLocal({ server: { executable: { type: "cached-download", downloadDir: folder } } });
-  const late = new Promise<never>((_resolve, reject) => {
-    deadline.addEventListener("abort", () => reject(new Error(`it took longer than ${DOWNLOAD_WITHIN_MS / 1_000} s`)));
-  });
-  const environment = await Promise.race([starting, late]);
-  await environment.teardown();
-  const { readdirSync } = await import("node:fs");
-  const name = readdirSync(folder).find((file) => /^temporal(-cli)?/.test(file));
-  if (name === undefined) throw new Error(`nothing was left in ${folder}`);
-  return path.join(folder, name);
-};
-
-const build = async (folder: string, say: Say, env: NodeJS.ProcessEnv): Promise<string> => {
-  const go = findProgram("go", ["/usr/local/go/bin"], env);
-  if (go === undefined) throw new Error("there is no `go` on the PATH");
-  say("Temporal: building the official CLI from source; this takes a few minutes and happens once");
-  await runCommand(go, ["install", "-ldflags=-s -w", CLI_MODULE], {
-    env: { ...env, GOBIN: folder },
-    timeoutMs: BUILD_WITHIN_MS,
-    say,
-    title: "go install temporal",
-  });
-  return path.join(folder, "temporal");
+/** The SDK's own downloader, in a process of its own: it cannot be broken off, and it would claim this one's SDK runtime. */
+const download = async (cache: string, say: Say, env: NodeJS.ProcessEnv): Promise<string> => {
+  const folder = path.join(cache, `download-temporal-${randomBytes(4).toString("hex")}`);
+  mkdirSync(folder, { recursive: true });
+  const script = path.join(import.meta.dirname, "temporal-download.ts");
+  try {
+    const output = await runCommand(process.execPath, [script, folder], {
+      env,
+      timeoutMs: DOWNLOAD_WITHIN_MS,
+      say,
+      title: "Temporal's download",
+    });
+    const printed = output.trim().split("\n").at(-1) ?? "";
+    const target = path.join(cache, "bin", "temporal");
+    mkdirSync(path.dirname(target), { recursive: true });
+    chmodSync(printed, 0o755);
+    renameSync(printed, target);
+    return target;
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
 };
 
 export interface TemporalOptions {
@@ -144,11 +150,12 @@ const probe = async (address: string): Promise<void> => {
   await connection.close();
 };
 
-/** The process's start time: a pid alone may belong to somebody else by now. Undefined where there is no /proc. */
+/** The process's start time: a pid alone may belong to somebody else by now. Undefined where there is no /proc, and for a dead child. */
 const birthOf = (pid: number): string | undefined => {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
-    return stat.slice(stat.lastIndexOf(")") + 2).split(" ")[19];
+    const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+    return fields[0] === "Z" ? undefined : fields[19];
   } catch {
     return undefined;
   }
@@ -161,13 +168,17 @@ interface TemporalState {
   readonly uiUrl: string;
 }
 
-const isAlive = (pid: number): boolean => {
+/** Alive, and still the process that the state tells of. */
+const isOurs = ({ pid, birth }: TemporalState): boolean => {
   try {
-    process.kill(pid, 0);
-    return true;
+    return process.kill(pid, 0) && birth === birthOf(pid);
   } catch {
     return false;
   }
+};
+
+const signal = (state: TemporalState, name: NodeJS.Signals): void => {
+  if (isOurs(state)) process.kill(state.pid, name);
 };
 
 const adopt = async (stateFile: string): Promise<RunningTemporal | undefined> => {
@@ -177,25 +188,21 @@ const adopt = async (stateFile: string): Promise<RunningTemporal | undefined> =>
   } catch {
     return undefined;
   }
-  const isOurs = isAlive(state.pid) && state.birth === birthOf(state.pid);
-  try {
-    if (!isOurs) throw new Error("it is gone");
-    await probe(state.address);
-  } catch {
+  const stop = async (): Promise<void> => {
+    signal(state, "SIGTERM");
+    const until = Date.now() + 15_000;
+    while (isOurs(state) && Date.now() < until) await pause(100);
+    signal(state, "SIGKILL");
+    while (isOurs(state)) await pause(20);
     rmSync(stateFile, { force: true });
+  };
+  try {
+    const givenUp = (): string | undefined => (isOurs(state) ? undefined : "it is gone");
+    await waitUntil(() => probe(state.address), { timeoutMs: 10_000, givenUp });
+  } catch {
+    // Two servers on one database file lose data: one that hangs goes first.
+    await stop();
     return undefined;
   }
-  return {
-    address: state.address,
-    uiUrl: state.uiUrl,
-    pid: state.pid,
-    adopted: true,
-    async stop() {
-      process.kill(state.pid, "SIGTERM");
-      const until = Date.now() + 15_000;
-      while (isAlive(state.pid) && Date.now() < until) await new Promise((resolve) => setTimeout(resolve, 100));
-      if (isAlive(state.pid)) process.kill(state.pid, "SIGKILL");
-      rmSync(stateFile, { force: true });
-    },
-  };
+  return { address: state.address, uiUrl: state.uiUrl, pid: state.pid, adopted: true, stop };
 };
