@@ -63,6 +63,10 @@ export const orderColumns = (
   );
 };
 
+/** Rows of equal cursor values can only be told apart by a key: without one a load has no place to go on from, but for its end. */
+export const isResumable = (request: { readonly cursor?: string }, order: readonly string[]): boolean =>
+  order.length > (request.cursor === undefined ? 0 : 1);
+
 /** A cursor value, as the source writes it, moved back in time. */
 export const lookBack = (value: string, milliseconds: number): string => {
   const days = parseDate(value);

@@ -4,6 +4,8 @@ import type { Connector, ConnectorContext } from "../connector.ts";
 import { openSqlLoad } from "../lib/load/sql-load.ts";
 import { connectPostgres, type PostgresConfig } from "./client.ts";
 import { PostgresLoadSession } from "./load-session.ts";
+import { createPostgresSource } from "./source.ts";
+import { createPostgresWarehouse } from "./warehouse.ts";
 
 export const openPostgres = (config: PostgresConfig, context: ConnectorContext): Promise<Connector> => {
   const server = `PostgreSQL ${config.database} at ${config.host}:${config.port}`;
@@ -15,6 +17,8 @@ export const openPostgres = (config: PostgresConfig, context: ConnectorContext):
     destination: {
       openLoad: async (target) => openSqlLoad(await PostgresLoadSession.open(config, context, `${server}, table ${target.table}`), target),
     },
+    source: createPostgresSource(config, context, server),
+    sql: createPostgresWarehouse(config, context, server),
     [Symbol.asyncDispose]: () => Promise.resolve(),
   });
 };
