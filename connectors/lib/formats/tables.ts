@@ -78,10 +78,14 @@ export const readParquet = (options: TableFileOptions): AsyncGenerator<FileBatch
 export const readCsv = (options: TableFileOptions, { delimiter, header }: CsvOptions): AsyncGenerator<FileBatch> =>
   withEngine(options.signal, async function* (connection) {
     const { file, name, declared } = options;
+    const columns = declared?.map((column) => `${text(column.name)}: ${text(toSqlType(column.type, column.name))}`).join(", ");
+    // With a header the names are the file's own, in whatever order; without one the declared columns are the file's, in their order.
     const types =
-      declared === undefined
+      columns === undefined
         ? "sample_size = -1"
-        : `columns = {${declared.map((column) => `${text(column.name)}: ${text(toSqlType(column.type, column.name))}`).join(", ")}}, auto_detect = false`;
+        : header
+          ? `types = {${columns}}, sample_size = -1`
+          : `columns = {${columns}}, auto_detect = false`;
     const reader = `read_csv(${text(file)}, delim = ${text(delimiter)}, quote = '"', escape = '"', header = ${header}, compression = 'none', allow_quoted_nulls = false, nullstr = '', store_rejects = true, rejects_limit = 0, strict_mode = true, ${types})`;
     try {
       let last: FileBatch | undefined;

@@ -1,0 +1,95 @@
+// An opened S3 connection.
+
+import { createWriteStream } from "node:fs";
+import { rm } from "node:fs/promises";
+import path from "node:path";
+import type { Readable } from "node:stream";
+import { pipeline } from "node:stream/promises";
+import type { Connector, ConnectorContext } from "../connector.ts";
+import { DownbeatError } from "../../core/errors.ts";
+import { createObjectSource, type ListedObject, type ObjectStore } from "../lib/object-source.ts";
+import { createS3Client, s3Call } from "./client.ts";
+import { openS3Load } from "./load.ts";
+import type { S3Config } from "./spec.ts";
+
+const MAX_PATTERNS = 50;
+/** Discovery looks at the beginning of a bucket, not at millions of keys. */
+const DISCOVERY_KEYS = 5_000;
+
+export const openS3 = async (config: S3Config, context: ConnectorContext): Promise<Connector> => {
+  const sdk = await import("@aws-sdk/client-s3");
+  const client = await createS3Client(config);
+  const { bucket: Bucket, prefix } = config;
+  const { signal } = context;
+
+  const listKeys = async (under: string, most: number): Promise<readonly ListedObject[]> => {
+    const found: ListedObject[] = [];
+    let token: string | undefined;
+    do {
+      const page = await s3Call(`list ${Bucket}/${under}`, "source", context, () =>
+        client.send(new sdk.ListObjectsV2Command({ Bucket, Prefix: under, ...(token === undefined ? {} : { ContinuationToken: token }) }), {
+          abortSignal: signal,
+        }),
+      );
+      for (const { Key: key = "", ETag: tag = "", Size: size = 0 } of page.Contents ?? []) {
+        if (!key.endsWith("/") || size > 0) found.push({ key, tag: tag.replaceAll('"', "") });
+      }
+      context.progress();
+      token = page.NextContinuationToken;
+    } while (token !== undefined && found.length < most);
+    return found;
+  };
+
+  const store: ObjectStore = {
+    async list(pattern) {
+      const full = `${prefix}${pattern}`;
+      const literal = full.slice(0, full.search(/[*?[{]|$/));
+      const matched = (await listKeys(literal, Number.POSITIVE_INFINITY)).filter(
+        ({ key }) => path.posix.matchesGlob(key, full) || key === full,
+      );
+      return matched.toSorted((left, right) => (left.key < right.key ? -1 : 1));
+    },
+
+    async fetch(object) {
+      const file = path.join(
+        context.tempDir,
+        `${Buffer.from(object.key).toString("base64url").slice(-80)}${Math.random().toString(36).slice(2)}`,
+      );
+      await s3Call(`get ${Bucket}/${object.key}`, "source", context, async () => {
+        const answer = await client.send(new sdk.GetObjectCommand({ Bucket, Key: object.key, IfMatch: `"${object.tag}"` }), {
+          abortSignal: signal,
+        });
+        await pipeline(answer.Body as Readable, createWriteStream(file), { signal });
+      }).catch((error: unknown) => {
+        if (error instanceof DownbeatError && error.code === "SOURCE_STREAM_NOT_FOUND") {
+          throw new DownbeatError("SOURCE_CHANGED", `${object.key} was deleted while it was being read`, { cause: error });
+        }
+        throw error;
+      });
+      return { path: file, [Symbol.asyncDispose]: () => rm(file, { force: true }) };
+    },
+
+    async patterns() {
+      const byPattern = new Map<string, ListedObject>();
+      for (const object of await listKeys(prefix, DISCOVERY_KEYS)) {
+        if (object.key.includes("/_downbeat/") || object.key.startsWith("_downbeat/")) continue;
+        const pattern = object.key.slice(prefix.length).replace(/[^/]*?((\.[A-Za-z]+\d?)+)$/, "*$1");
+        if (!byPattern.has(pattern) && byPattern.size < MAX_PATTERNS) byPattern.set(pattern, object);
+      }
+      return [...byPattern].map(([pattern, example]) => ({ pattern, example }));
+    },
+  };
+
+  return {
+    async check() {
+      await s3Call(`bucket ${Bucket}`, "source", context, () =>
+        client.send(new sdk.ListObjectsV2Command({ Bucket, MaxKeys: 1 }), { abortSignal: signal }),
+      );
+    },
+    source: createObjectSource(store, context),
+    destination: { openLoad: (target) => openS3Load(client, sdk, config, context, target) },
+    async [Symbol.asyncDispose]() {
+      client.destroy();
+    },
+  };
+};

@@ -1,0 +1,48 @@
+// S3 and everything that speaks its protocol: objects as streams, and as a destination of files.
+
+import { z } from "zod";
+import { secret } from "../lib/config.ts";
+import { defineConnector } from "../lib/define.ts";
+import { fileOptions } from "../lib/formats/read-file.ts";
+
+export const s3Config = z.strictObject({
+  bucket: z.string().min(3).max(63),
+  region: z.string().default("us-east-1"),
+  endpoint: z
+    .url({ protocol: /^https?$/ })
+    .optional()
+    .describe("Of servers other than AWS"),
+  path_style: z.boolean().default(false).describe("Bucket in the path instead of the host name: most servers other than AWS"),
+  access_key_id: z.string().optional().describe("Without it the standard AWS credential chain of the worker is used"),
+  secret_access_key: secret("Secret access key").optional(),
+  session_token: secret("Session token").optional(),
+  prefix: z.string().default("").describe("Put before every stream and table"),
+});
+
+export type S3Config = z.output<typeof s3Config>;
+
+export const s3TargetOptions = z.strictObject({
+  format: z.enum(["parquet", "csv", "jsonl"]).default("parquet"),
+});
+
+export const s3 = defineConnector({
+  kind: "s3",
+  title: "S3",
+  description: "Amazon S3 and compatible servers: CSV, JSON Lines and Parquet objects",
+  roles: ["source", "destination"],
+  config: s3Config,
+  sourceOptions: z.strictObject({
+    ...fileOptions,
+    new_only: z.boolean().default(false).describe("Take each object once; one whose content changed counts as new"),
+  }),
+  targetOptions: s3TargetOptions,
+  capabilities: { incremental: "never", resumable: true, modes: ["append", "replace"], transactional: true },
+  notes: `
+A stream is a key or a glob: \`prices/2026/*.csv.gz\`; the part before the first \`*\` is what is listed. Objects are read in key order, each in the version that was listed: one that changes
+meanwhile ends the attempt with SOURCE_CHANGED. With \`new_only\` the destination remembers each object by key and ETag.
+
+As a destination \`table\` is a folder. Files have names that depend on the run and their place in it, and the manifest \`_downbeat/….json\` beside them, written last and on condition, says which of them
+count: readers take the files that it names. Replace writes new files, then a manifest that names only them, then deletes the old ones.
+`.trim(),
+  open: async (config, context) => (await import("./connector.ts")).openS3(config, context),
+});
