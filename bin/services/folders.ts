@@ -1,6 +1,7 @@
 // Data folders and credentials of services: a folder a system user may own, and one random password a folder.
 import { randomBytes } from "node:crypto";
-import { chmod, chown, mkdir, readFile, stat, writeFile } from "node:fs/promises";
+import { chmod, chown, mkdir, readFile, realpath, stat, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
 import path from "node:path";
 
 export interface SystemUser {
@@ -24,14 +25,17 @@ export const dataFolder = async (dir: string, name: string, user: SystemUser | u
   if (user === undefined) return folder;
   await chown(folder, user.uid, user.gid);
   const given = path.resolve(dir);
-  // Temporary folders are closed to others; passing through the given one is enough, listing it stays forbidden.
-  await chmod(given, (await stat(given)).mode | 0o111);
-  for (let above = path.dirname(given); above !== path.dirname(above); above = path.dirname(above)) {
-    if (((await stat(above)).mode & 0o001) === 0) {
+  const temporary = await realpath(tmpdir());
+  for (let above = given; above !== path.dirname(above); above = path.dirname(above)) {
+    const { mode } = await stat(above);
+    if ((mode & 0o001) !== 0) continue;
+    // The given folder and temporary ones are opened for passing through; listing them stays forbidden. Others are the user's to open.
+    if (above !== given && !(await realpath(above)).startsWith(`${temporary}${path.sep}`)) {
       throw new Error(
         `system user ${user.uid} cannot pass through ${above} to ${folder}: choose a folder that others can pass, e.g. under /tmp`,
       );
     }
+    await chmod(above, mode | 0o111);
   }
   return folder;
 };
