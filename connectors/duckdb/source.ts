@@ -2,12 +2,15 @@
 
 import type { DuckDBConnection } from "@duckdb/node-api";
 import { DownbeatError } from "../../core/errors.ts";
-import type { Batch, Column } from "../batch.ts";
+import type { Json } from "../../core/json.ts";
+import type { Batch, Column, Reject } from "../batch.ts";
 import type { ConnectorContext, Source, StreamInfo, StreamRequest } from "../connector.ts";
+import { BatchBuilder } from "../lib/batch-builder.ts";
 import { describeQuery, readResult } from "../lib/duckdb-decode.ts";
 import type { SharedDuckdb } from "../lib/duckdb-instance.ts";
-import { keysetClause, lookBack, orderColumns } from "../lib/keyset.ts";
+import { isResumable, keysetClause, lookBack, orderColumns } from "../lib/keyset.ts";
 import { quoteIdentifier, quoteName, splitName } from "../lib/load/names.ts";
+import { rawText } from "../lib/rows.ts";
 import { duckdbError } from "./errors.ts";
 import { withoutSemicolon } from "./warehouse.ts";
 
@@ -65,6 +68,44 @@ const lastKey = (batch: Batch, from: number): readonly string[] =>
     return Buffer.from(vector.data.subarray(vector.offsets[batch.rows - 1], vector.offsets[batch.rows])).toString("utf8");
   });
 
+/** NULL equals nothing: rows without a key would be lost between two batches, rows without a cursor value between two runs. */
+const refuseNulls = async (connection: DuckDBConnection, request: Request, order: readonly string[]): Promise<string | null> => {
+  const { cursor, stream, nullCursor } = request;
+  const columns = order.map(quoteIdentifier);
+  const nulls = columns.map((column, place) => `count(*) - count(${column}) as n${place}`).join(", ");
+  const upper = cursor === undefined ? "null" : `max(${columns[0]})`;
+  const reader = await connection.runAndReadAll(`select cast(${upper} as varchar) as most, ${nulls} from ${relationOf(request)}`);
+  const row = reader.getRowObjectsJson()[0] ?? {};
+  const faulty = order.findIndex((name, place) => Number(row[`n${place}`]) > 0 && !(name === cursor && nullCursor === "dead_letter"));
+  if (faulty < 0) return typeof row["most"] === "string" ? row["most"] : null;
+  const isCursor = order[faulty] === cursor;
+  const rows = Number(row[`n${faulty}`]);
+  throw new DownbeatError(
+    isCursor ? "CURSOR_NULL" : "CURSOR_INVALID",
+    `${stream}: ${rows} rows have NULL in ${order[faulty]}; fill them, leave them out with a query, or choose another ${isCursor ? "cursor (or null_cursor: dead_letter)" : "key"}`,
+    { details: { column: order[faulty], rows } },
+  );
+};
+
+const REJECTS_AT_ONCE = 10_000;
+
+/** Rows that no cursor value puts anywhere: rejected once a run, in front. */
+const nullCursors = async (connection: DuckDBConnection, request: StreamRequest, columns: readonly Column[]): Promise<Batch> => {
+  const { cursor = "" } = request;
+  const reader = await connection.runAndReadAll(
+    `select cast(to_json(q) as varchar) as raw from ${relationOf(request)} as q where ${quoteIdentifier(cursor)} is null limit ${REJECTS_AT_ONCE}`,
+  );
+  const rejects = reader.getRowObjectsJson().map(
+    ({ raw }, place): Reject => ({
+      where: `row ${place + 1} of those without ${cursor}`,
+      code: "CURSOR_NULL",
+      reason: `${cursor} is NULL`,
+      raw: rawText(raw),
+    }),
+  );
+  return new BatchBuilder({ columns }).take(null, { rejects });
+};
+
 export const createDuckdbSource = (share: Share, what: string, { signal }: ConnectorContext): Source => {
   const withConnection = async <Value>(work: (connection: DuckDBConnection) => Promise<Value>): Promise<Value> => {
     const connection = await (await share()).connect();
@@ -98,19 +139,9 @@ export const createDuckdbSource = (share: Share, what: string, { signal }: Conne
 
     bounds: (request) =>
       withConnection(async (connection) => {
-        const { cursor } = request;
-        if (cursor === undefined) return null;
-        await describe(connection, request);
-        const column = quoteIdentifier(cursor);
-        const reader = await connection.runAndReadAll(
-          `select cast(max(${column}) as varchar) as most, count(*) - count(${column}) as nulls from ${relationOf(request)}`,
-        );
-        const row = reader.getRowObjectsJson()[0];
-        const nulls = Number(row?.["nulls"] ?? 0);
-        if (nulls > 0)
-          throw new DownbeatError("CURSOR_NULL", `${request.stream}: ${nulls} rows have no ${cursor}; fill it, or choose another cursor`);
-        const most = row?.["most"];
-        return typeof most === "string" ? most : null;
+        if (request.cursor === undefined && request.key === undefined) return null;
+        const columns = await describe(connection, request);
+        return refuseNulls(connection, request, orderColumns(request, await primaryKey(connection, request), columns));
       }),
 
     async *read(request) {
@@ -129,15 +160,35 @@ export const createDuckdbSource = (share: Share, what: string, { signal }: Conne
           until: request.cursor !== undefined && typeof request.bounds === "string" ? request.bounds : undefined,
           from: isLookback ? lookBack(position.values[0] ?? "", request.lookbackMs ?? 0) : undefined,
         });
-        const keys = order.map((name, place) => `, cast(${quoteIdentifier(name)} as varchar) as ${KEY_PREFIX}${place}`).join("");
+        const resumable = isResumable(request, order);
+        if (request.cursor !== undefined && request.nullCursor === "dead_letter" && request.newRun) {
+          yield await nullCursors(connection, request, wanted);
+        }
+        const keys = (resumable ? order : [])
+          .map((name, place) => `, cast(${quoteIdentifier(name)} as varchar) as ${KEY_PREFIX}${place}`)
+          .join("");
         const sql = `select ${selection(request)}${keys} from ${relationOf(request)}${clause.where}${clause.orderBy}`;
         const { columns, select } = await describeQuery(connection, sql);
         await connection.run("set preserve_insertion_order = true");
         const result = await connection.stream(select, clause.params.length === 0 ? undefined : [...clause.params]);
+        const bare = (batch: Batch, next: Position | Json): Batch => ({
+          ...batch,
+          schema: { columns: wanted },
+          columns: batch.columns.slice(0, wanted.length),
+          position: next as Json,
+        });
+        // Without a key only the end is a place to go on from: behind the upper bound.
+        const atEnd =
+          request.cursor === undefined ? null : typeof request.bounds === "string" ? { values: [request.bounds] } : request.position;
+        let held: Batch | undefined;
         for await (const batch of readResult(result, columns, signal)) {
-          const next = batch.rows === 0 ? request.position : order.length === 0 ? null : { values: lastKey(batch, wanted.length) };
-          yield { ...batch, schema: { columns: wanted }, columns: batch.columns.slice(0, wanted.length), position: next };
+          if (resumable) yield bare(batch, batch.rows === 0 ? request.position : { values: lastKey(batch, wanted.length) });
+          else {
+            if (held !== undefined) yield bare(held, null);
+            held = batch;
+          }
         }
+        if (held !== undefined) yield bare(held, atEnd);
       } catch (error) {
         throw duckdbError(error, "source", what, signal);
       } finally {

@@ -30,7 +30,7 @@ const notes = `
 | date, timestamp, timestamptz | DATE, TIMESTAMP, TIMESTAMP WITH TIME ZONE |
 | time | TIME; values below zero or over a day are refused |
 
-Read as text: ENUM, INTERVAL, BIT, TIME WITH TIME ZONE, TIME_NS, TIMESTAMP_NS. Read as JSON: LIST, ARRAY, STRUCT, MAP, UNION. HUGEINT is read as decimal(39, 0).
+Read as text: ENUM, INTERVAL, BIT, TIME WITH TIME ZONE, TIME_NS, TIMESTAMP_NS. Read as JSON: LIST, ARRAY, STRUCT, MAP, UNION. HUGEINT is read as decimal(38, 0).
 
 A file has one owner: all tasks of a worker share one instance, a second process is refused with DESTINATION_UNAVAILABLE. Names are not case-sensitive:
 a stream with columns \`id\` and \`ID\` is refused. Extensions are never downloaded. Replace renames staging where nothing hangs on the table, and otherwise

@@ -90,8 +90,13 @@ export const readCast = (sqlType: string): { readonly cast: (column: string) => 
   const text = (column: string): string => `cast(${column} as VARCHAR)`;
   if (/\[\d*\]$|^STRUCT\(|^MAP\(|^UNION\(|^VARIANT/.test(sqlType))
     return { cast: (column) => `cast(to_json(${column}) as VARCHAR)`, type: { kind: "json" } };
-  if (sqlType === "HUGEINT") return { cast: text, type: { kind: "decimal", precision: MOST_DIGITS + 1, scale: 0 } };
-  if (sqlType === "UHUGEINT") return { cast: text, type: { kind: "decimal", precision: MOST_DIGITS + 1, scale: 0 } };
+  // Sums of integers are HUGEINT: 38 digits hold all but the last few of its values, and the cast refuses those.
+  if (sqlType === "HUGEINT" || sqlType === "UHUGEINT") {
+    return {
+      cast: (column) => `cast(${column} as DECIMAL(${MOST_DIGITS},0))`,
+      type: { kind: "decimal", precision: MOST_DIGITS, scale: 0 },
+    };
+  }
   if (/^ENUM\(|^INTERVAL$|^BIT$|^BIGNUM$|^TIME WITH TIME ZONE$|^TIME_NS$|^TIMESTAMP_NS$|^"NULL"$/.test(sqlType))
     return { cast: text, type: { kind: "string" } };
   return undefined;

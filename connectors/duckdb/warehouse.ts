@@ -1,11 +1,12 @@
 // DuckDB's SQL role: a user's own statements and queries.
 
-import type { DuckDBConnection } from "@duckdb/node-api";
+import type { DuckDBConnection, DuckDBPreparedStatement } from "@duckdb/node-api";
 import type { ConnectorContext, SqlWarehouse } from "../connector.ts";
 import { describeQuery, readResult } from "../lib/duckdb-decode.ts";
 import type { SharedDuckdb } from "../lib/duckdb-instance.ts";
 import { quoteName } from "../lib/load/names.ts";
-import { paramValues, rewriteParams } from "../lib/named-params.ts";
+import { onlyStatement, parseSql, scalar, sqlWith, type SqlStatement } from "../lib/sql-text.ts";
+import type { Json } from "../../core/json.ts";
 import { duckdbError } from "./errors.ts";
 
 type Share = () => Promise<SharedDuckdb>;
@@ -27,25 +28,28 @@ export const withInterrupt = async <Value>(
   }
 };
 
-const boundValues = (names: readonly string[], params: Parameters<typeof paramValues>[1]): Bound => {
-  const values = paramValues(names, params);
-  return Object.fromEntries(names.map((name, place) => [name, values[place] ?? null]));
+type Params = Readonly<Record<string, Json>>;
+
+/** Every use of a parameter gets a name of its own: its type is told from where it stands. */
+const prepare = async (connection: DuckDBConnection, statement: SqlStatement, params: Params): Promise<DuckDBPreparedStatement> => {
+  const prepared = await connection.prepare(sqlWith(statement, (number) => `$p${number}`));
+  if (statement.names.length > 0) prepared.bind(valuesOf(statement, params));
+  return prepared;
 };
 
-/** Runs each statement with the parameters that it uses; gives the rows that the last one affected. */
-const runStatements = async (
-  connection: DuckDBConnection,
-  sql: string,
-  params: Parameters<typeof paramValues>[1],
-): Promise<number | null> => {
-  const statements = await connection.extractStatements(rewriteParams(sql, (name) => `$${name}`).sql);
+const valuesOf = ({ names }: SqlStatement, params: Params): Bound =>
+  Object.fromEntries(names.map((name, place) => [`p${place + 1}`, scalar(params[name])]));
+
+/** Gives the rows that the last statement affected. Each is prepared when its turn comes: it may need what the one before made. */
+const runStatements = async (connection: DuckDBConnection, statements: readonly SqlStatement[], params: Params): Promise<number | null> => {
   let rowsAffected: number | null = null;
-  for (let index = 0; index < statements.count; index += 1) {
-    const statement = await statements.prepare(index);
-    const names = Array.from({ length: statement.parameterCount }, (_, place) => statement.parameterName(place + 1));
-    if (names.length > 0) statement.bind(boundValues(names, params));
-    rowsAffected = (await statement.run()).rowsChanged;
-    statement.destroySync();
+  for (const statement of statements) {
+    const prepared = await prepare(connection, statement, params);
+    try {
+      rowsAffected = (await prepared.run()).rowsChanged;
+    } finally {
+      prepared.destroySync();
+    }
   }
   return rowsAffected;
 };
@@ -56,10 +60,13 @@ export const createDuckdbWarehouse = (share: Share, what: string, { signal }: Co
   async execute(sql, params = {}) {
     const connection = await (await share()).connect();
     try {
+      const statements = parseSql(sql, params);
       return await withInterrupt(connection, signal, async () => {
+        // A statement alone is its own transaction: some cannot run inside one.
+        if (statements.length < 2) return { rowsAffected: await runStatements(connection, statements, params) };
         await connection.run("begin transaction");
         try {
-          const rowsAffected = await runStatements(connection, sql, params);
+          const rowsAffected = await runStatements(connection, statements, params);
           await connection.run("commit");
           return { rowsAffected };
         } catch (error) {
@@ -79,12 +86,15 @@ export const createDuckdbWarehouse = (share: Share, what: string, { signal }: Co
     const interrupt = (): void => connection.interrupt();
     signal.addEventListener("abort", interrupt);
     try {
-      const rewritten = rewriteParams(withoutSemicolon(sql), (name) => `$${name}`);
-      const { columns, select } = await describeQuery(connection, rewritten.sql);
+      const statement = onlyStatement(parseSql(sql, params));
+      const { columns, select } = await describeQuery(
+        connection,
+        sqlWith(statement, (number) => `$p${number}`),
+      );
       // The order of a query's rows is part of what it says, whatever loads prefer.
       await connection.run("set preserve_insertion_order = true");
-      const bound = rewritten.names.length === 0 ? undefined : boundValues(rewritten.names, params);
-      yield* readResult(await connection.stream(select, bound), columns, signal);
+      const values = statement.names.length === 0 ? undefined : valuesOf(statement, params);
+      yield* readResult(await connection.stream(select, values), columns, signal);
     } catch (error) {
       throw duckdbError(error, "sql", what, signal);
     } finally {

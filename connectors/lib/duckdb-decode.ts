@@ -59,11 +59,11 @@ const appender = (type: ColumnType, target: FixedColumnBuilder | TextColumnBuild
     case "float64":
       return (value) => fixed.appendFloat64(value as number);
     case "date":
-      return (value) => fixed.appendInt32((value as unknown as { days: number }).days);
+      return (value) => fixed.appendInt32(finite((value as unknown as { days: number }).days));
     case "time":
     case "timestamp":
     case "timestamptz":
-      return (value) => fixed.appendInt64(microsOf(value as unknown as Moment));
+      return (value) => fixed.appendInt64(finite(microsOf(value as unknown as Moment)));
     case "decimal":
       if (type.precision <= 18) return (value) => fixed.appendInt64((value as unknown as { value: bigint }).value);
       return (value) => text.appendText(String(value));
@@ -72,6 +72,14 @@ const appender = (type: ColumnType, target: FixedColumnBuilder | TextColumnBuild
     default:
       return (value) => text.appendText(String(value));
   }
+};
+
+/** DuckDB marks infinite dates and times by the ends of their range. */
+const INFINITE = new Set<number | bigint>([2_147_483_647, -2_147_483_647, 9_223_372_036_854_775_807n, -9_223_372_036_854_775_807n]);
+
+const finite = <Value extends number | bigint>(value: Value): Value => {
+  if (!INFINITE.has(value)) return value;
+  throw new DownbeatError("SOURCE_DATA_INVALID", "a date or timestamp is infinite, which no other system can take; replace it in a query");
 };
 
 interface Moment {
