@@ -133,7 +133,8 @@ async function* readStream(client: PostgresClient, request: StreamRequest, signa
   const resumable = isResumable(request, order);
   const typeOf = (place: number): string => columns.find(({ column }) => column.name === order[place])!.sqlType;
   const clause = keysetClause({
-    columns: order.map(quoteIdentifier),
+    // Qualified: ORDER BY takes a bare name for that of a selected column, here of its text.
+    columns: order.map((name) => `q.${quoteIdentifier(name)}`),
     placeholder: (place, parameter) => `$${parameter}::${typeOf(place)}`,
     after: after?.values ?? null,
     until: request.cursor !== undefined && typeof request.bounds === "string" ? request.bounds : undefined,

@@ -7,6 +7,7 @@ import { shareDuckdb } from "../../connectors/lib/duckdb-instance.ts";
 import { quoteName, quoteText } from "../../connectors/lib/load/names.ts";
 import type { Json } from "../../core/json.ts";
 import { openConnector, runCases, testContext, testFolder } from "./kit.ts";
+import { testSqlRoles } from "./sql-roles.ts";
 import { sampleTable } from "./types.ts";
 
 const folder = testFolder("duckdb");
@@ -77,3 +78,5 @@ runCases(
       (await rowsOf(`select reason from _downbeat.dead_letters where "key" = ${quoteText(key)}`)).map((row) => String(row["reason"])),
   }),
 );
+
+testSqlRoles("duckdb", make);

@@ -1,15 +1,17 @@
-// PostgreSQL against the contract of destinations.
+// PostgreSQL against the contract of destinations, and as SQL warehouse and source.
 
 import pg from "pg";
 import { destinationCases } from "../../connectors/contract/destination.ts";
 import { quoteName, splitName } from "../../connectors/lib/load/names.ts";
 import { postgres } from "../../connectors/postgres/spec.ts";
 import type { Json } from "../../core/json.ts";
+import { freshPostgresDatabase } from "../fixtures/services.ts";
 import { openConnector, runCases, testContext, testFolder } from "./kit.ts";
+import { testSqlRoles } from "./sql-roles.ts";
 import { sampleTable } from "./types.ts";
 
 const folder = testFolder("postgres");
-const address = { host: "127.0.0.1", port: 55439, user: "downbeat", password: "x", database: "postgres" };
+const { url: _, ...address } = await freshPostgresDatabase();
 const make = (): ReturnType<typeof openConnector> => openConnector(postgres, address, testContext(folder));
 
 /** Reads through the driver alone, values as the server writes them. */
@@ -73,3 +75,5 @@ runCases(
       (await rowsOf(`select reason from _downbeat.dead_letters where "key" = $1`, [key])).map((row) => String(row["reason"])),
   }),
 );
+
+testSqlRoles("postgres", make);
