@@ -103,13 +103,15 @@ export const parseDefinition = (text: string): ParsedDefinition => {
   // What a parser says after its first error is mostly about that one.
   const [error] = document.errors;
   if (error !== undefined) return malformed(error.message, error.pos[0]);
-  const duplicate = findDuplicateKey(document);
-  if (duplicate !== undefined) return malformed(`key "${duplicate.key}" stands twice in one map`, duplicate.offset);
+  let value: unknown;
   try {
-    return checkDefinition(document.toJS({ maxAliasCount: 100 }), locateIn(document, lines));
+    const duplicate = findDuplicateKey(document);
+    if (duplicate !== undefined) return malformed(`key "${duplicate.key}" stands twice in one map`, duplicate.offset);
+    value = document.toJS({ maxAliasCount: 100 });
   } catch (fault) {
     return malformed(fault instanceof Error ? fault.message : String(fault), 0);
   }
+  return checkDefinition(value, locateIn(document, lines));
 };
 
 const readable = (message: string): string => {
@@ -167,8 +169,16 @@ const excessOf = (value: unknown): string | undefined => {
   return undefined;
 };
 
-/** The JSON Schema that editors use for completion. */
-export const definitionJsonSchema = (): Record<string, unknown> => ({
-  ...z.toJSONSchema(definitionSchema, { io: "input", target: "draft-7", unrepresentable: "any" }),
-  title: "Downbeat pipeline",
-});
+/** The JSON Schema that editors use for completion. It has no references, so that it can stand inside other documents. */
+export const definitionJsonSchema = (): Record<string, unknown> => {
+  const { definitions: _, ...schema } = z.toJSONSchema(definitionSchema, { io: "input", target: "draft-7" });
+  return { ...(withoutReferences(schema) as Record<string, unknown>), title: "Downbeat pipeline" };
+};
+
+/** Only "any JSON value" is defined apart, and to editors that is the same as anything. */
+const withoutReferences = (schema: unknown): unknown => {
+  if (Array.isArray(schema)) return schema.map(withoutReferences);
+  if (typeof schema !== "object" || schema === null) return schema;
+  const entries = Object.entries(schema).filter(([key, value]) => key !== "$ref" || typeof value !== "string");
+  return Object.fromEntries(entries.map(([key, value]) => [key, withoutReferences(value)]));
+};

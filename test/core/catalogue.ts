@@ -1,0 +1,25 @@
+// A catalogue as compile sees one: a database, object storage, an HTTP endpoint, two activities of a user's own.
+import { z } from "zod";
+import type { Catalogue } from "../../core/compile-plan.ts";
+
+export const catalogue: Catalogue = {
+  connections: { shop: "table", warehouse: "table", lake: "objects", hook: "endpoint", orphan: "tables" },
+  connectors: {
+    table: {
+      roles: ["source", "destination", "sql"],
+      modes: ["append", "merge", "replace"],
+      incremental: "cursor",
+      sourceOptions: z.strictObject({ page: z.int().min(1).optional() }),
+      targetOptions: z.strictObject({ partitions: z.int().min(1).optional() }),
+    },
+    objects: {
+      roles: ["source", "destination"],
+      modes: ["append", "replace"],
+      incremental: "never",
+      sourceOptions: z.strictObject({ format: z.enum(["csv", "json"]).optional() }),
+      targetOptions: z.strictObject({ format: z.enum(["csv", "json"]).optional() }),
+    },
+    endpoint: { roles: ["http", "publish"], publishOptions: z.strictObject({ path: z.string() }) },
+  },
+  activities: { score: {}, remote: { queue: "elsewhere" } },
+};
