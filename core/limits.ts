@@ -19,7 +19,6 @@ export const LIMITS = {
   historyEvents: 4_096,
   /** Activities in flight in one workflow: pending activities are capped at 2,000 and advised below 500. */
   activitiesInFlight: 200,
-  idLength: 128,
   expressionLength: 4_096,
   /** Levels of lists and maps in a definition: what walks it may recurse. */
   nesting: 100,

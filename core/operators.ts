@@ -110,10 +110,7 @@ export const OPERATOR_SCHEMAS = {
 } as const;
 
 export type TransferConfig = z.output<typeof transferSchema>;
-export type SqlConfig = z.output<typeof sqlSchema>;
-export type HttpConfig = z.output<typeof httpSchema>;
 export type CheckConfig = z.output<typeof checkSchema>;
-export type Expectation = z.output<typeof expectation>;
 export type PublishConfig = z.output<typeof publishSchema>;
 
 /** Operators that are planned but not here yet: refused with that as the reason. */
