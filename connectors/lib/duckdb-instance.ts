@@ -21,25 +21,34 @@ interface Entry {
   shares: number;
   readonly instance: Promise<DuckDBInstance>;
   queue: Promise<unknown>;
+  /** Settles when the file is free again. */
+  readonly closed: PromiseWithResolvers<void>;
 }
 
 const open = new Map<string, Entry>();
-const closing = new Map<string, Promise<void>>();
 
 /** The first opening's options hold for as long as the instance lives. */
 export const shareDuckdb = async (file: string, options: DuckdbOptions): Promise<SharedDuckdb> => {
   const key = await fileKey(file);
-  await closing.get(key);
-  const entry = open.get(key) ?? { shares: 0, instance: create(key, options), queue: Promise.resolve() };
+  for (let entry = open.get(key); entry !== undefined; entry = open.get(key)) {
+    // One that is being closed, or that DuckDB has given up after a fatal error, must be gone before the file is opened anew.
+    if (entry.shares > 0 && (await isSound(entry))) return share(key, entry);
+    await entry.closed.promise;
+  }
+  const entry: Entry = { shares: 0, instance: create(key, options), queue: Promise.resolve(), closed: Promise.withResolvers<void>() };
   open.set(key, entry);
+  return share(key, entry);
+};
+
+/** Takes its share before anything is awaited, so that nobody closes the instance meanwhile. */
+const share = async (key: string, entry: Entry): Promise<SharedDuckdb> => {
   entry.shares += 1;
   const giveBack = async (): Promise<void> => {
     entry.shares -= 1;
-    if (entry.shares > 0 || open.get(key) !== entry) return;
+    if (entry.shares > 0) return;
+    await close(entry);
     open.delete(key);
-    const closed = close(entry).finally(() => closing.delete(key));
-    closing.set(key, closed);
-    await closed;
+    entry.closed.resolve();
   };
   try {
     const instance = await entry.instance;
@@ -55,6 +64,24 @@ export const shareDuckdb = async (file: string, options: DuckdbOptions): Promise
   } catch (error) {
     await giveBack();
     throw error;
+  }
+};
+
+/** Holds a share while it looks. */
+const isSound = async (entry: Entry): Promise<boolean> => {
+  entry.shares += 1;
+  try {
+    const connection = await (await entry.instance).connect();
+    try {
+      await connection.run("select 1");
+      return true;
+    } finally {
+      connection.closeSync();
+    }
+  } catch {
+    return false;
+  } finally {
+    entry.shares -= 1;
   }
 };
 

@@ -9,7 +9,14 @@ export type WrittenFormat = "parquet" | "csv" | "jsonl";
 export const encodeFile = (format: WrittenFormat, batch: Batch): Promise<Uint8Array> => {
   switch (format) {
     case "parquet":
-      return Promise.resolve(Buffer.concat(encodeParquet(batch)));
+      return Promise.resolve(
+        Buffer.concat(
+          encodeParquet(
+            batch,
+            batch.schema.columns.map(({ name }, index) => ({ index, name })),
+          ),
+        ),
+      );
     case "jsonl":
       return Promise.resolve(
         Buffer.from(

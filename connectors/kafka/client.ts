@@ -1,0 +1,68 @@
+// The Kafka client, and its errors as codes of the table.
+
+import type { Consumer } from "@platformatic/kafka";
+import { DownbeatError } from "../../core/errors.ts";
+import type { ConnectorContext } from "../connector.ts";
+import type { KafkaConfig } from "./spec.ts";
+
+const RETRIES = 3;
+const RETRY_DELAY_MS = 500;
+const REQUEST_TIMEOUT_MS = 15_000;
+
+/** A consumer that joins no group: it only asks and fetches. */
+export const createConsumer = async (config: KafkaConfig): Promise<Consumer> => {
+  const { Consumer } = await import("@platformatic/kafka");
+  const { sasl_mechanism: mechanism, user, password } = config;
+  return new Consumer({
+    clientId: "downbeat",
+    groupId: "downbeat",
+    bootstrapBrokers: [...config.brokers],
+    connectTimeout: config.connect_timeout_seconds * 1_000,
+    requestTimeout: REQUEST_TIMEOUT_MS,
+    retries: RETRIES,
+    retryDelay: RETRY_DELAY_MS,
+    // Read committed.
+    isolationLevel: 1,
+    ...(config.tls ? { tls: {} } : {}),
+    ...(mechanism === undefined ? {} : { sasl: { mechanism, username: user ?? "", password: password ?? "" } }),
+  });
+};
+
+/** Every error below an error: the client nests them, and gathers several into one. */
+const flatten = (error: unknown): readonly unknown[] => {
+  const found: unknown[] = [error];
+  for (const entry of found) {
+    if (typeof entry !== "object" || entry === null) continue;
+    const { cause, errors } = entry as { readonly cause?: unknown; readonly errors?: readonly unknown[] };
+    if (cause !== undefined) found.push(cause);
+    if (Array.isArray(errors)) found.push(...(errors as readonly unknown[]));
+  }
+  return found;
+};
+
+const textOf = (error: unknown): string => {
+  const {
+    code = "",
+    apiId = "",
+    message = "",
+  } = (error ?? {}) as { readonly code?: string; readonly apiId?: string; readonly message?: string };
+  return `${code} ${apiId} ${message}`;
+};
+
+export const kafkaError = (error: unknown, what: string, { signal }: Pick<ConnectorContext, "signal">): unknown => {
+  if (signal.aborted) return signal.reason;
+  if (error instanceof DownbeatError) return error;
+  const texts = flatten(error).map(textOf);
+  const has = (pattern: RegExp): boolean => texts.some((text) => pattern.test(text));
+  const message = `Kafka ${what}: ${
+    texts
+      .map((text) => text.trim())
+      .filter((text) => text !== "")
+      .slice(-1)[0] ?? "failed"
+  }`;
+  if (has(/AUTHENTICATION|SASL|AUTHORIZATION_FAILED/i))
+    return new DownbeatError("SOURCE_AUTH", `${message}; check user, password and mechanism`, { cause: error });
+  if (has(/UNKNOWN_TOPIC_OR_PARTITION|INVALID_TOPIC/i))
+    return new DownbeatError("SOURCE_STREAM_NOT_FOUND", `${message}; there is no such topic`, { cause: error });
+  return new DownbeatError("SOURCE_UNAVAILABLE", `${message}; check the brokers' addresses and that they run`, { cause: error });
+};

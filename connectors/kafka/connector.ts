@@ -1,0 +1,139 @@
+// An opened Kafka connection: topics, their bounds, and reading them to the end.
+
+import type { Consumer } from "@platformatic/kafka";
+import { DownbeatError } from "../../core/errors.ts";
+import type { Json } from "../../core/json.ts";
+import type { Column } from "../batch.ts";
+import type { Connector, ConnectorContext, StreamInfo, StreamRequest } from "../connector.ts";
+import { parseColumnType } from "../lib/infer.ts";
+import { createConsumer, kafkaError } from "./client.ts";
+import { readPartitions, type PartitionRange } from "./fetch.ts";
+import { createMessageBatches } from "./messages.ts";
+import type { KafkaConfig, KafkaSourceOptions } from "./spec.ts";
+
+/** Partition → next offset, as text: offsets are 64 bits wide. */
+type Offsets = Readonly<Record<string, string>>;
+
+const LATEST = -1n;
+const EARLIEST = -2n;
+
+export const openKafka = async (config: KafkaConfig, context: ConnectorContext): Promise<Connector> => {
+  const consumer = await createConsumer(config);
+  const ask = async <Value>(what: string, call: () => Promise<Value>): Promise<Value> => {
+    try {
+      return await call();
+    } catch (error) {
+      throw kafkaError(error, what, context);
+    }
+  };
+
+  const offsetsAt = async (topic: string, timestamp: bigint): Promise<readonly bigint[]> => {
+    await requireTopic(consumer, topic, ask);
+    const found = await ask(`offsets of ${topic}`, () => consumer.listOffsets({ topics: [topic], timestamp, isolationLevel: 1 }));
+    return found.get(topic) ?? [];
+  };
+
+  return {
+    async check() {
+      await ask("metadata", () => consumer.metadata({}));
+    },
+
+    source: {
+      async discover(): Promise<readonly StreamInfo[]> {
+        const topics = await ask("list of topics", () => listTopics(config));
+        return topics.map((name) => ({ name, columns: [] }));
+      },
+
+      async bounds(request): Promise<Json> {
+        const ends = await offsetsAt(request.stream, LATEST);
+        return Object.fromEntries(ends.map((offset, partition) => [String(partition), offset.toString()]));
+      },
+
+      async *read(request) {
+        const options = request.options as unknown as KafkaSourceOptions;
+        refuseForeignOptions(request);
+        const ends = request.bounds as Offsets;
+        const earliest = await offsetsAt(request.stream, EARLIEST);
+        const starts = startOffsets(request, options, ends, earliest);
+        const ranges: PartitionRange[] = Object.entries(ends).map(([partition, end]) => ({
+          partition: Number(partition),
+          next: starts[partition] ?? 0n,
+          end: BigInt(end),
+        }));
+        const batches = createMessageBatches(request.stream, options, declaredColumns(options));
+        const position = (): Json => Object.fromEntries(ranges.map(({ partition, next }) => [String(partition), next.toString()]));
+        try {
+          for await (const messages of readPartitions(consumer, request.stream, ranges, context)) {
+            for (const message of messages) batches.add(message);
+            if (batches.isFull) yield batches.take(position());
+          }
+        } catch (error) {
+          throw kafkaError(error, `topic ${request.stream}`, context);
+        }
+        yield batches.take(position());
+      },
+    },
+
+    async [Symbol.asyncDispose]() {
+      await consumer.close(true).catch(() => undefined);
+    },
+  };
+};
+
+type Ask = <Value>(what: string, call: () => Promise<Value>) => Promise<Value>;
+
+const requireTopic = async (consumer: Consumer, topic: string, ask: Ask): Promise<void> => {
+  const metadata = await ask(`topic ${topic}`, () => consumer.metadata({ topics: [topic], autocreateTopics: false }));
+  if (metadata.topics.has(topic)) return;
+  throw new DownbeatError("SOURCE_STREAM_NOT_FOUND", `Kafka has no topic "${topic}"`);
+};
+
+const listTopics = async (config: KafkaConfig): Promise<readonly string[]> => {
+  const { Admin } = await import("@platformatic/kafka");
+  const admin = new Admin({ clientId: "downbeat", bootstrapBrokers: [...config.brokers] });
+  try {
+    return (await admin.listTopics({ includeInternals: false })).toSorted();
+  } finally {
+    await admin.close();
+  }
+};
+
+const refuseForeignOptions = ({ query, cursor }: StreamRequest): void => {
+  if (query !== undefined) throw new DownbeatError("SOURCE_OPTIONS_INVALID", "a topic is read by stream, not by query");
+  if (cursor !== undefined) throw new DownbeatError("CURSOR_INVALID", "a topic goes on from its offsets; leave cursor out");
+};
+
+/** Committed offsets, or where a first run begins; what retention has deleted meanwhile is an error unless allowed. */
+const startOffsets = (
+  request: StreamRequest,
+  options: KafkaSourceOptions,
+  ends: Offsets,
+  earliest: readonly bigint[],
+): Record<string, bigint> => {
+  const committed = request.position as Offsets | null;
+  const starts: Record<string, bigint> = {};
+  for (const [partition, end] of Object.entries(ends)) {
+    const first = earliest[Number(partition)] ?? 0n;
+    const last = committed?.[partition];
+    if (last === undefined) {
+      // A partition that came up later is read from its beginning: nothing of it was read before.
+      starts[partition] = committed === null && options.from === "latest" ? BigInt(end) : first;
+    } else if (BigInt(last) >= first) starts[partition] = BigInt(last);
+    else if (options.on_lost_offsets === "earliest") starts[partition] = first;
+    else {
+      throw new DownbeatError(
+        "SOURCE_DATA_INVALID",
+        `topic ${request.stream}, partition ${partition}: messages ${last} to ${first - 1n} were deleted before they were read; raise the topic's retention, and set on_lost_offsets: earliest to go on without them`,
+      );
+    }
+  }
+  return starts;
+};
+
+const declaredColumns = ({ columns }: KafkaSourceOptions): readonly Column[] | undefined =>
+  columns === undefined
+    ? undefined
+    : Object.entries(columns).flatMap(([name, text]) => {
+        const type = parseColumnType(text);
+        return type === undefined ? [] : [{ name, type, nullable: true }];
+      });

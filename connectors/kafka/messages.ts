@@ -1,0 +1,92 @@
+// Kafka messages as batches: parsed JSON (or raw values) beside their place in the topic.
+
+import type { Batch, Column, Position, Reject } from "../batch.ts";
+import { parseObject } from "../lib/formats/json-lines.ts";
+import { inferColumns } from "../lib/infer.ts";
+import { fromRows, rawText, type Row } from "../lib/rows.ts";
+import type { KafkaMessage } from "./fetch.ts";
+import type { KafkaSourceOptions } from "./spec.ts";
+
+const METADATA: readonly Column[] = [
+  { name: "_kafka_partition", type: { kind: "int32" }, nullable: false },
+  { name: "_kafka_offset", type: { kind: "int64" }, nullable: false },
+  { name: "_kafka_timestamp", type: { kind: "timestamptz" }, nullable: false },
+  { name: "_kafka_key", type: { kind: "string" }, nullable: true },
+];
+
+/** Rows are objects in memory until they are columns, so a batch of messages is smaller than others. */
+const ROWS = 25_000;
+
+export interface MessageBatches {
+  add(message: KafkaMessage): void;
+  readonly isFull: boolean;
+  take(position: Position): Batch;
+}
+
+export const createMessageBatches = (
+  topic: string,
+  options: KafkaSourceOptions,
+  declared: readonly Column[] | undefined,
+): MessageBatches => {
+  const metadataColumns = options.metadata ? METADATA : [];
+  let columns: readonly Column[] =
+    declared ??
+    (options.format === "json" ? [] : [{ name: "value", type: { kind: options.format === "text" ? "string" : "binary" }, nullable: true }]);
+  let all: readonly Column[] = [...columns, ...metadataColumns];
+  let values: Row[] = [];
+  let rows: Row[] = [];
+  let places: KafkaMessage[] = [];
+  let rejects: Reject[] = [];
+  const where = ({ partition, offset }: KafkaMessage): string => `offset ${offset} of partition ${partition} of ${topic}`;
+
+  return {
+    add(message) {
+      const parsed = parseValue(message.value, options);
+      if (typeof parsed === "string") {
+        rejects.push({
+          where: where(message),
+          code: "SOURCE_DATA_INVALID",
+          reason: parsed,
+          raw: rawText(message.value?.toString("utf8") ?? ""),
+        });
+        return;
+      }
+      values.push(parsed);
+      rows.push(options.metadata ? { ...parsed, ...metadataOf(message) } : parsed);
+      places.push(message);
+    },
+
+    get isFull() {
+      return rows.length >= ROWS;
+    },
+
+    take(position) {
+      if (declared === undefined && options.format === "json") {
+        const found = inferColumns(values, columns);
+        // The same columns stay the same object: destinations compare by identity.
+        if (found !== columns) all = [...found, ...metadataColumns];
+        columns = found;
+      }
+      const told = places;
+      const batch = fromRows(all, rows, { position, rejects, where: (index) => (told[index] === undefined ? topic : where(told[index])) });
+      values = [];
+      rows = [];
+      places = [];
+      rejects = [];
+      return batch;
+    },
+  };
+};
+
+const parseValue = (value: Buffer | null, { format }: KafkaSourceOptions): Row | string => {
+  if (value === null) return {};
+  if (format === "text") return { value: value.toString("utf8") };
+  return format === "binary" ? { value } : parseObject(value.toString("utf8"));
+};
+
+const metadataOf = ({ partition, offset, timestampMs, key }: KafkaMessage): Row => ({
+  _kafka_partition: partition,
+  _kafka_offset: offset,
+  _kafka_timestamp: timestampMs * 1_000n,
+  _kafka_key: key?.toString("utf8") ?? null,
+});

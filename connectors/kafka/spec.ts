@@ -1,0 +1,55 @@
+// Apache Kafka: topics as streams that go on by themselves; offsets are committed with the data, in the destination.
+
+import { z } from "zod";
+import { secret } from "../lib/config.ts";
+import { defineConnector } from "../lib/define.ts";
+import { parseColumnType } from "../lib/infer.ts";
+
+export const kafkaConfig = z.strictObject({
+  brokers: z
+    .array(z.string().regex(/^[^\s:]+:\d+$|^\[[^\]]+\]:\d+$/, "is not host:port"))
+    .min(1)
+    .describe("host:port of one or more brokers"),
+  tls: z.boolean().default(false),
+  sasl_mechanism: z.enum(["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"]).optional(),
+  user: z.string().optional(),
+  password: secret("Password for SASL").optional(),
+  connect_timeout_seconds: z.number().positive().max(300).default(10),
+});
+
+export type KafkaConfig = z.output<typeof kafkaConfig>;
+
+export const kafkaSourceOptions = z.strictObject({
+  format: z
+    .enum(["json", "text", "binary"])
+    .default("json")
+    .describe("json: each value is an object whose keys become columns; text and binary: one column `value`"),
+  columns: z
+    .record(
+      z.string(),
+      z.string().refine((text) => parseColumnType(text) !== undefined, "is no column type; write int64, decimal(12,2), timestamptz, …"),
+    )
+    .optional()
+    .describe("Names and types of the JSON's keys; default: inferred"),
+  metadata: z.boolean().default(true).describe("Adds _kafka_partition, _kafka_offset, _kafka_timestamp and _kafka_key"),
+  from: z.enum(["earliest", "latest"]).default("earliest").describe("Where a first run begins"),
+  on_lost_offsets: z.enum(["fail", "earliest"]).default("fail").describe("When retention has deleted messages that were not read yet"),
+});
+
+export type KafkaSourceOptions = z.output<typeof kafkaSourceOptions>;
+
+export const kafka = defineConnector({
+  kind: "kafka",
+  title: "Apache Kafka",
+  description: "Topics of JSON, text or binary messages, from the last committed offsets to the end as it was when the load began",
+  roles: ["source"],
+  config: kafkaConfig,
+  sourceOptions: kafkaSourceOptions,
+  capabilities: { incremental: "always", resumable: true },
+  notes: `
+A stream is a topic. A load reads every partition from the offsets committed in the destination (with the rows, in one transaction) up to the end offsets at its beginning; no consumer group is used.
+Only committed transactions are read. A message that is no JSON object is a reject, with partition and offset. A message without a value (a tombstone) is a row whose columns are NULL but for the metadata.
+When retention has deleted messages that were never read, the load fails, unless \`on_lost_offsets: earliest\` says that this may be.
+`.trim(),
+  open: async (config, context) => (await import("./connector.ts")).openKafka(config, context),
+});
