@@ -22,7 +22,7 @@ const RULES: readonly Rule[] = [
     hint: "another process has the file open; a DuckDB file has one owner: stop that process, or let all work on this file go through one worker",
   },
   {
-    pattern: /No space left on device|Failed to (?:write|allocate).*disk|max_temp_directory_size/i,
+    pattern: /No space left on device|File too large|Disk quota exceeded|max_temp_directory_size/i,
     code: same("DESTINATION_FULL"),
     hint: "the disk is full; make room",
   },
@@ -56,6 +56,11 @@ const RULES: readonly Rule[] = [
     pattern: /^(?:Catalog|Binder|Parser|Dependency|Not implemented) Error/i,
     code: { source: "SOURCE_QUERY_FAILED", destination: "DESTINATION_TABLE_INVALID", sql: "SQL_FAILED" },
     hint: "check names and syntax",
+  },
+  {
+    pattern: /database has been invalidated|^FATAL Error/i,
+    code: unavailable,
+    hint: "DuckDB has given up this file after an earlier error; it is opened anew once its users are gone",
   },
   { pattern: /^IO Error/i, code: unavailable, hint: "check the disk" },
 ];

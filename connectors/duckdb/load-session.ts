@@ -156,7 +156,7 @@ export class DuckdbLoadSession implements LoadSession {
       for (let from = 0; from < parts.length; from += 1_000) await writeAll(handle, parts.slice(from, from + 1_000));
     } catch (error) {
       await rm(file, { force: true });
-      if ((error as NodeJS.ErrnoException).code !== "ENOSPC") throw error;
+      if (!FULL.has((error as NodeJS.ErrnoException).code ?? "")) throw error;
       throw new DownbeatError("DESTINATION_FULL", `${this.#what}: the disk of the working folder is full; make room there`, {
         cause: error,
       });
@@ -220,6 +220,9 @@ export class DuckdbLoadSession implements LoadSession {
     this.#connection.closeSync();
   }
 }
+
+/** Full, over a quota, over the process's file size limit. */
+const FULL = new Set(["ENOSPC", "EDQUOT", "EFBIG"]);
 
 /** Types that the file already carries as they are. */
 const PLAIN = new Set([

@@ -31,8 +31,9 @@ const open = new Map<string, Entry>();
 export const shareDuckdb = async (file: string, options: DuckdbOptions): Promise<SharedDuckdb> => {
   const key = await fileKey(file);
   for (let entry = open.get(key); entry !== undefined; entry = open.get(key)) {
+    const shared = entry.shares === 0 ? undefined : await share(key, entry).catch(() => undefined);
+    if (shared !== undefined) return shared;
     // One that is being closed, or that DuckDB has given up after a fatal error, must be gone before the file is opened anew.
-    if (entry.shares > 0 && (await isSound(entry))) return share(key, entry);
     await entry.closed.promise;
   }
   const entry: Entry = { shares: 0, instance: create(key, options), queue: Promise.resolve(), closed: Promise.withResolvers<void>() };
@@ -40,7 +41,7 @@ export const shareDuckdb = async (file: string, options: DuckdbOptions): Promise
   return share(key, entry);
 };
 
-/** Takes its share before anything is awaited, so that nobody closes the instance meanwhile. */
+/** Takes a share, and gives it back at once when the instance is not sound; the last one that is given back closes the instance. */
 const share = async (key: string, entry: Entry): Promise<SharedDuckdb> => {
   entry.shares += 1;
   const giveBack = async (): Promise<void> => {
@@ -52,6 +53,7 @@ const share = async (key: string, entry: Entry): Promise<SharedDuckdb> => {
   };
   try {
     const instance = await entry.instance;
+    await probe(instance);
     return {
       connect: () => instance.connect(),
       exclusive: (run) => {
@@ -67,21 +69,12 @@ const share = async (key: string, entry: Entry): Promise<SharedDuckdb> => {
   }
 };
 
-/** Holds a share while it looks. */
-const isSound = async (entry: Entry): Promise<boolean> => {
-  entry.shares += 1;
+const probe = async (instance: DuckDBInstance): Promise<void> => {
+  const connection = await instance.connect();
   try {
-    const connection = await (await entry.instance).connect();
-    try {
-      await connection.run("select 1");
-      return true;
-    } finally {
-      connection.closeSync();
-    }
-  } catch {
-    return false;
+    await connection.run("select 1");
   } finally {
-    entry.shares -= 1;
+    connection.closeSync();
   }
 };
 

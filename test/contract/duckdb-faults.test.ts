@@ -1,0 +1,183 @@
+// DuckDB when something is wrong: files of others, full disks, rows and names that it cannot hold.
+
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { writeFile } from "node:fs/promises";
+import path from "node:path";
+import { describe, expect, it } from "vitest";
+import type { Column } from "../../connectors/batch.ts";
+import type { Connector, Load, LoadTarget } from "../../connectors/connector.ts";
+import { duckdb } from "../../connectors/duckdb/spec.ts";
+import { fromRows, type Row } from "../../connectors/lib/rows.ts";
+import { openConnector, testContext, testFolder } from "./kit.ts";
+import { expectCode, rowsOf } from "./sql-roles.ts";
+
+const folder = testFolder("duckdb-faults");
+const open = (file: string, signal?: AbortSignal): Promise<Connector> =>
+  openConnector(duckdb, { path: file, memory_limit: "200MB", threads: 2 }, testContext(folder, signal));
+
+const target = (given: Partial<LoadTarget>): LoadTarget => ({
+  key: "p/t/s",
+  origin: "run",
+  incremental: false,
+  table: "t",
+  mode: "append",
+  keyColumns: [],
+  schema: "evolve",
+  options: {},
+  failpoint: () => Promise.resolve(),
+  ...given,
+});
+
+const write = async (load: Load, columns: readonly Column[], rows: readonly Row[]): Promise<void> => {
+  if (!load.resume.newRun || load.resume.bounds === undefined) await load.begin(null);
+  await load.write(fromRows(columns, rows, { position: null }));
+  await load.commit(null);
+  await load.finish();
+};
+
+const column = (name: string, type: Column["type"]): Column => ({ name, type, nullable: true });
+
+/** Runs a script in a process of its own, and gives what it wrote first. */
+const inProcess = async (script: string, limit = ""): Promise<{ readonly said: string; readonly end: () => Promise<void> }> => {
+  const child = spawn("sh", ["-c", `${limit} exec "$0" --input-type=module -e "$1"`, process.execPath, script], {
+    cwd: path.resolve(import.meta.dirname, "../.."),
+    stdio: ["pipe", "pipe", "inherit"],
+  });
+  const exited = once(child, "exit");
+  const [said] = (await Promise.race([once(child.stdout, "data"), exited.then(() => ["nothing"])])) as [Buffer | string];
+  return {
+    said: String(said).trim(),
+    end: async () => {
+      child.stdin.end();
+      await exited;
+    },
+  };
+};
+
+describe("duckdb faults", () => {
+  it("says that another process has the file", async () => {
+    const file = path.join(folder, "owned.duckdb");
+    const owner = await inProcess(
+      `import { DuckDBInstance } from "@duckdb/node-api"; const db = await DuckDBInstance.create(${JSON.stringify(file)}); console.log("ready"); process.stdin.resume(); process.stdin.on("end", () => { db.closeSync(); process.exit(); });`,
+    );
+    expect(owner.said).toBe("ready");
+    {
+      await using connector = await open(file);
+      await expectCode(connector.check(), "DESTINATION_UNAVAILABLE", "another process");
+    }
+    await owner.end();
+    await using connector = await open(file);
+    await connector.check();
+  });
+
+  it("says that a file is no DuckDB file, and that a folder is missing", async () => {
+    await writeFile(path.join(folder, "text.duckdb"), "this is only text, but it is long enough to be looked at\n".repeat(300));
+    await using text = await open("text.duckdb");
+    await expectCode(text.check(), "CONNECTION_INVALID", "text.duckdb");
+    await using missing = await open("no/such/folder/w.duckdb");
+    await expectCode(missing.check(), "CONNECTION_INVALID", "no/such/folder");
+  });
+
+  it("says that the disk is full, and loses nothing that was committed", async () => {
+    const script = `
+      import { duckdb } from "./connectors/duckdb/spec.ts";
+      const none = () => {};
+      const context = { signal: new AbortController().signal, log: { debug: none, info: none, warn: none }, progress: none, tempDir: ${JSON.stringify(folder)}, baseDir: ${JSON.stringify(folder)} };
+      const connector = await duckdb.open(duckdb.config.parse({ path: "full.duckdb", memory_limit: "100MB" }), context);
+      const load = await connector.destination.openLoad({ key: "k", origin: "o", incremental: false, table: "t", mode: "append", keyColumns: [], schema: "evolve", options: {}, failpoint: async () => {} });
+      if (load.resume.bounds === undefined) await load.begin(null);
+      const rows = 50000;
+      const data = new Uint8Array(rows * 36);
+      for (let at = 0; at < data.length; at += 1) data[at] = 97 + Math.floor(Math.random() * 26);
+      const batch = (position) => ({ schema: { columns: [{ name: "s", type: { kind: "string" }, nullable: false }] }, rows, bytes: data.length, position,
+        columns: [{ layout: "text", offsets: Int32Array.from({ length: rows + 1 }, (_, row) => row * 36), data, valid: null }] });
+      let chunks = 0;
+      try {
+        for (; chunks < 40; chunks += 1) { await load.write(batch(chunks + 1)); await load.commit(chunks + 1); }
+        console.log("all written");
+      } catch (error) {
+        console.log(error.code + " " + chunks);
+      }
+      process.exit(0);
+    `;
+    const { said, end } = await inProcess(script, "ulimit -f 40000;");
+    await end();
+    const [code, chunks] = said.split(" ");
+    expect(code).toBe("DESTINATION_FULL");
+    expect(Number(chunks)).toBeGreaterThan(0);
+    await using connector = await open("full.duckdb");
+    const [row] = await rowsOf(
+      connector.sql!.query("select (select count(*) from t) as n, (select rows from _downbeat.loads) as committed"),
+    );
+    expect(row).toEqual({ n: Number(chunks) * 50_000, committed: Number(chunks) * 50_000 });
+  });
+
+  it("refuses times outside of a day and text that is no UTF-8", async () => {
+    await using connector = await open("rows.duckdb");
+    await using times = await connector.destination!.openLoad(target({ key: "times" }));
+    await expectCode(write(times, [column("opens", { kind: "time" })], [{ opens: "-00:00:01" }]), "DESTINATION_DATA_REFUSED", "opens");
+    await using texts = await connector.destination!.openLoad(target({ key: "texts", table: "texts" }));
+    await texts.begin(null);
+    const batch = {
+      schema: { columns: [column("s", { kind: "string" })] },
+      rows: 1,
+      bytes: 2,
+      position: null,
+      columns: [{ layout: "text", offsets: Int32Array.of(0, 2), data: Uint8Array.of(0xc3, 0x28), valid: null }],
+    } as const;
+    await texts.write(batch);
+    await expectCode(texts.commit(null), "DESTINATION_DATA_REFUSED");
+  });
+
+  it("refuses two columns that are one name to DuckDB", async () => {
+    await using connector = await open("rows.duckdb");
+    await using load = await connector.destination!.openLoad(target({ key: "names", table: "names" }));
+    const columns = [column("id", { kind: "int32" }), column("ID", { kind: "int32" })];
+    await expectCode(write(load, columns, []), "DESTINATION_TABLE_INVALID", '"id"', '"ID"');
+  });
+
+  it("writes into a table of the user's own, and says what its constraints refuse", async () => {
+    await using connector = await open("own.duckdb");
+    await connector.sql!.execute(
+      "create table own (id smallint not null, mood varchar check (mood <> 'bad'), made timestamp default now())",
+    );
+    const columns = [column("ID", { kind: "string" }), column("mood", { kind: "string" })];
+    await using good = await connector.destination!.openLoad(target({ key: "own/good", table: "own" }));
+    await write(good, columns, [{ ID: "7", mood: "good" }]);
+    expect(await rowsOf(connector.sql!.query("select id, mood, made is not null as has_time from own"))).toEqual([
+      { id: 7, mood: "good", has_time: true },
+    ]);
+    await using bad = await connector.destination!.openLoad(target({ key: "own/bad", table: "own" }));
+    await expectCode(write(bad, columns, [{ ID: "8", mood: "bad" }]), "DESTINATION_DATA_REFUSED", "CHECK");
+    await using far = await connector.destination!.openLoad(target({ key: "own/far", table: "own" }));
+    await expectCode(write(far, columns, [{ ID: "80000", mood: "good" }]), "DESTINATION_DATA_REFUSED");
+    await using lacking = await connector.destination!.openLoad(target({ key: "own/lacking", table: "own" }));
+    await expectCode(write(lacking, columns.slice(1), [{ mood: "good" }]), "DESTINATION_SCHEMA_MISMATCH", '"id"');
+  });
+
+  it("replace keeps indexes and views", async () => {
+    await using connector = await open("kept.duckdb");
+    await connector.sql!.execute(
+      "create table kept (id int); insert into kept values (1), (2); create index kept_ids on kept (id); create view seen as select * from kept",
+    );
+    await using load = await connector.destination!.openLoad(target({ mode: "replace", table: "kept" }));
+    await write(load, [column("id", { kind: "int32" }), column("more", { kind: "string" })], [{ id: 9, more: "x" }]);
+    expect(await rowsOf(connector.sql!.query("select id from seen"))).toEqual([{ id: 9 }]);
+    expect(await rowsOf(connector.sql!.query("select index_name from duckdb_indexes() where table_name = 'kept'"))).toEqual([
+      { index_name: "kept_ids" },
+    ]);
+  });
+
+  it("stops soon when the signal says so", async () => {
+    const stop = new AbortController();
+    const reason = new Error("enough");
+    await using connector = await open("stopped.duckdb", stop.signal);
+    const long = connector.sql!.execute(
+      "create table t as select a.range as a from range(100000) a, range(100000) b where a.range + b.range = -1",
+    );
+    long.catch(() => undefined);
+    setTimeout(() => stop.abort(reason), 100);
+    await expect(long).rejects.toBe(reason);
+  });
+});
