@@ -23,6 +23,28 @@ const schemaOf = (schema: z.ZodType): Json => {
   return rest;
 };
 
+/** References of a schema on its own begin at its root, which is elsewhere once it is part of the document. */
+const movedTo = (root: string, value: unknown): unknown => {
+  if (Array.isArray(value)) return value.map((entry) => movedTo(root, entry));
+  if (typeof value !== "object" || value === null) return value;
+  return Object.fromEntries(
+    Object.entries(value).map(([key, entry]) => [
+      key,
+      key === "$ref" && typeof entry === "string" && entry.startsWith("#") ? `${root}${entry.slice(1)}` : movedTo(root, entry),
+    ]),
+  );
+};
+
+const component = (name: string): string => `#/components/schemas/${name}`;
+
+const BODIES = {
+  NewConnection: newConnectionBody,
+  Connection: connectionBody,
+  ConnectionChanges: connectionPatch,
+  Trigger: triggerBody,
+  Cancellation: cancelBody,
+} as const;
+
 const queryOf = (schema: z.ZodObject): readonly Json[] => {
   const { properties = {} } = schemaOf(schema) as { readonly properties?: Readonly<Record<string, Json>> };
   return Object.entries(properties).map(([name, { description, ...rest }]) => ({ name, in: "query", description, schema: rest }));
@@ -36,12 +58,15 @@ const WAIT: Json = {
   schema: { type: "string" },
 };
 
-const body = (schema: z.ZodType, required = true): Json => ({ required, content: { "application/json": { schema: schemaOf(schema) } } });
+const body = (name: keyof typeof BODIES, required = true): Json => ({
+  required,
+  content: { "application/json": { schema: { $ref: component(name) } } },
+});
 const DEFINITION: Json = {
   required: true,
   content: {
     "application/yaml": { schema: { type: "string" } },
-    "application/json": { schema: { $ref: "#/components/schemas/Definition" } },
+    "application/json": { schema: { $ref: component("Definition") } },
   },
 };
 
@@ -67,7 +92,7 @@ const OPERATIONS: Readonly<Record<string, Operation>> = {
   "POST /v1/connections": {
     tag: "connections",
     summary: "Create a connection",
-    body: body(newConnectionBody),
+    body: body("NewConnection"),
     answers: { 201: "Created", 409: "The name is taken", 422: "Every fault" },
   },
   "GET /v1/connections/{name}": {
@@ -80,14 +105,14 @@ const OPERATIONS: Readonly<Record<string, Operation>> = {
     tag: "connections",
     summary: "Create or replace a connection",
     parameters: [path("name")],
-    body: body(connectionBody),
+    body: body("Connection"),
     answers: { 200: "Replaced", 201: "Created", 422: "Every fault" },
   },
   "PATCH /v1/connections/{name}": {
     tag: "connections",
     summary: "Change some keys of a connection",
     parameters: [path("name")],
-    body: body(connectionPatch),
+    body: body("ConnectionChanges"),
     answers: { 200: "Changed", 404: "None", 422: "Every fault" },
   },
   "DELETE /v1/connections/{name}": {
@@ -144,7 +169,7 @@ const OPERATIONS: Readonly<Record<string, Operation>> = {
     tag: "runs",
     summary: "Trigger a run",
     parameters: [path("name"), WAIT, header("idempotency-key", "The same key gives the same run")],
-    body: body(triggerBody, false),
+    body: body("Trigger", false),
     answers: { 200: "The run has ended", 202: "The run goes on", 409: "The key belongs to another request", 422: "Params do not fit" },
   },
   "GET /v1/runs": {
@@ -163,7 +188,7 @@ const OPERATIONS: Readonly<Record<string, Operation>> = {
     tag: "runs",
     summary: "Cancel a run; running tasks are told to stop",
     parameters: [path("id")],
-    body: body(cancelBody, false),
+    body: body("Cancellation", false),
     answers: { 202: "It is being cancelled", 409: "It has ended" },
   },
 };
@@ -223,10 +248,10 @@ const operationObject = ({ summary, tag, parameters, body: requestBody, answers 
         status,
         Number(status) < 400
           ? { description }
-          : { description, content: { "application/problem+json": { schema: { $ref: "#/components/schemas/Problem" } } } },
+          : { description, content: { "application/problem+json": { schema: { $ref: component("Problem") } } } },
       ]),
     ),
-    default: { description: "A problem", content: { "application/problem+json": { schema: { $ref: "#/components/schemas/Problem" } } } },
+    default: { description: "A problem", content: { "application/problem+json": { schema: { $ref: component("Problem") } } } },
   },
 });
 
@@ -243,7 +268,10 @@ const buildDocument = (): OpenApiDocument => {
     const [method = "", template = ""] = key.split(" ");
     paths[template] = { ...paths[template], [method.toLowerCase()]: operationObject(operation) };
   }
-  const { $schema: _definition, ...definition } = definitionJsonSchema();
+  // The document has a dialect and ids of its own.
+  const { $schema: _dialect, $id: _id, ...definition } = definitionJsonSchema();
+  const schemas: Record<string, Json> = { Problem: schemaOf(problemSchema), Definition: definition };
+  for (const [name, schema] of Object.entries(BODIES)) schemas[name] = schemaOf(schema);
   return {
     openapi: "3.1.0",
     info: {
@@ -253,7 +281,7 @@ const buildDocument = (): OpenApiDocument => {
     },
     paths,
     components: {
-      schemas: { Problem: schemaOf(problemSchema), Definition: definition },
+      schemas: Object.fromEntries(Object.entries(schemas).map(([name, schema]) => [name, movedTo(component(name), schema)])),
       securitySchemes: { bearer: { type: "http", scheme: "bearer" }, apiKey: { type: "apiKey", in: "header", name: "x-api-key" } },
     },
     security: [{ bearer: [] }, { apiKey: [] }, {}],

@@ -20,7 +20,7 @@ const planOf = (...connections: readonly string[]): CompiledPlan => ({
 const version = (pipeline: string, hash: string, plan = planOf()) => ({
   pipeline,
   hash: `${pipeline}/${hash}`,
-  definition: { name: pipeline, owner: "us", description: `content ${hash}` },
+  definition: { owner: "us", description: `content ${hash}`, name: pipeline },
   source: `name: ${pipeline} # ${hash}`,
   format: "yaml" as const,
   plan,
@@ -82,7 +82,7 @@ export const describeStore = (title: string, open: () => Promise<Store>): void =
     caseOf("a definition's keys keep the order of their author", async () => {
       const name = unique("p");
       await store.definitions.save(version(name, "one"));
-      expect(Object.keys((await store.definitions.find(name))?.definition ?? {})).toEqual(["name", "owner", "description"]);
+      expect(Object.keys((await store.definitions.find(name))?.definition ?? {})).toEqual(["owner", "description", "name"]);
       expect(JSON.stringify((await store.definitions.findPlan(`${name}/one`))?.configs)).toBe('{"a":{"z":1,"b":2}}');
     });
 

@@ -1,0 +1,161 @@
+// The real app on a real store, with an orchestrator that writes down what it is asked: for tests of requests and answers.
+
+import type { AddressInfo } from "node:net";
+import { afterAll, beforeAll } from "vitest";
+import { z } from "zod";
+import { createApp } from "../../api/app.ts";
+import type { ApiDeps } from "../../api/deps.ts";
+import type { Orchestrator, RunReference } from "../../api/orchestrator.ts";
+import { createCatalogue } from "../../connectors/catalogue.ts";
+import type { ConnectorSpec } from "../../connectors/connector.ts";
+import { secret } from "../../connectors/lib/config.ts";
+import type { RunStatus } from "../../core/run-changes.ts";
+import { openStore, type Store } from "../../store/open-store.ts";
+import type { InspectInput, RunInput } from "../../workflows/messages.ts";
+import type { InspectResult } from "../../workflows/ports.ts";
+
+/** Opens nothing: the API never does. */
+const sample: ConnectorSpec = {
+  kind: "sample",
+  title: "Sample",
+  description: "A connector for tests",
+  roles: ["source", "destination", "sql", "http"],
+  config: z.strictObject({ host: z.string(), port: z.int().optional(), password: secret().optional(), token: secret().optional() }),
+  capabilities: { incremental: "cursor", modes: ["append", "merge", "replace"] },
+  open: () => Promise.reject(new Error("the API must not open connectors")),
+};
+
+export class RecordingOrchestrator implements Orchestrator {
+  readonly namespace = "test-namespace";
+  readonly started: RunInput[] = [];
+  readonly cancelled: { readonly run: string; readonly reason: string }[] = [];
+  readonly inspected: InspectInput[] = [];
+  readonly waits: number[] = [];
+  /** Thrown by every call while it is set. */
+  failure: Error | undefined;
+  /** Temporal's view, by run id; absent: it knows no such run. */
+  readonly statuses = new Map<string, RunStatus>();
+  /** What happens while somebody waits. */
+  whileWaiting: (run: RunReference) => Promise<"ended" | "open"> = () => Promise.resolve("open");
+  inspectResult: InspectResult = { ok: true, milliseconds: 1 };
+
+  #check(): void {
+    if (this.failure !== undefined) throw this.failure;
+  }
+
+  startRun(input: RunInput): Promise<void> {
+    return Promise.resolve().then(() => {
+      this.#check();
+      this.started.push(input);
+      this.statuses.set(input.run.id, "running");
+    });
+  }
+
+  waitForRun(run: RunReference, milliseconds: number): Promise<"ended" | "open"> {
+    this.waits.push(milliseconds);
+    return this.whileWaiting(run);
+  }
+
+  cancelRun({ id }: RunReference, reason: string): Promise<boolean> {
+    return Promise.resolve().then(() => {
+      this.#check();
+      if (this.statuses.get(id) !== "running") return false;
+      this.cancelled.push({ run: id, reason });
+      return true;
+    });
+  }
+
+  statusOf({ id }: RunReference): Promise<RunStatus | undefined> {
+    return Promise.resolve().then(() => {
+      this.#check();
+      return this.statuses.get(id);
+    });
+  }
+
+  inspect(input: InspectInput): Promise<InspectResult> {
+    this.inspected.push(input);
+    return Promise.resolve(this.inspectResult);
+  }
+
+  check(): Promise<void> {
+    return Promise.resolve().then(() => this.#check());
+  }
+}
+
+export interface Answer {
+  readonly status: number;
+  readonly headers: Headers;
+  readonly text: string;
+  /** Parsed JSON; an empty object for everything else. */
+  readonly body: unknown;
+}
+
+export interface LogLine {
+  readonly level: string;
+  readonly fields: Readonly<Record<string, unknown>>;
+  readonly message: string;
+}
+
+export interface Kit {
+  readonly store: Store;
+  readonly orchestrator: RecordingOrchestrator;
+  readonly deps: ApiDeps;
+  readonly logs: LogLine[];
+  readonly url: string;
+  /** Sends text as YAML and everything else as JSON, unless headers say otherwise. */
+  send(method: string, path: string, body?: unknown, headers?: Readonly<Record<string, string>>): Promise<Answer>;
+}
+
+/** One app for a test file. */
+export const useApi = (options: Pick<ApiDeps, "apiKey" | "temporalUiUrl" | "metrics"> = {}): (() => Kit) => {
+  let kit: Kit | undefined;
+  let stop: () => Promise<void> = () => Promise.resolve();
+  beforeAll(async () => {
+    const store = await openStore({ url: "pglite:memory", secretKey: new Uint8Array(32).fill(3) });
+    const orchestrator = new RecordingOrchestrator();
+    const logs: LogLine[] = [];
+    const logAs =
+      (level: string) =>
+      (fields: object, message: string): void => {
+        logs.push({ level, fields: fields as LogLine["fields"], message });
+      };
+    const log = { info: logAs("info"), warn: logAs("warn"), error: logAs("error") };
+    const deps: ApiDeps = { store, orchestrator, catalogue: createCatalogue([sample]), log, ...options };
+    const server = createApp(deps).listen(0, "127.0.0.1");
+    await new Promise((resolve) => server.once("listening", resolve));
+    const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+    stop = async () => {
+      await new Promise((resolve) => {
+        server.close(resolve);
+        server.closeAllConnections();
+      });
+      await store.close();
+    };
+    const send: Kit["send"] = async (method, path, body, headers = {}) => {
+      const type = typeof body === "string" ? "application/yaml" : "application/json";
+      const response = await fetch(`${url}${path}`, {
+        method,
+        redirect: "manual",
+        headers: { ...(body === undefined ? {} : { "content-type": type }), ...headers },
+        ...(body === undefined ? {} : { body: typeof body === "string" ? body : JSON.stringify(body) }),
+      });
+      const text = await response.text();
+      const isJson = response.headers.get("content-type")?.includes("json") ?? false;
+      return { status: response.status, headers: response.headers, text, body: isJson ? (JSON.parse(text) as unknown) : {} };
+    };
+    kit = { store, orchestrator, deps, logs, url, send };
+  });
+  afterAll(() => stop());
+  return () => {
+    if (kit === undefined) throw new Error("the kit is there once the tests run");
+    return kit;
+  };
+};
+
+/** A definition of one task that needs no connection beyond `api`. */
+export const definitionOf = (name: string, extra = ""): string => `apiVersion: downbeat/v1
+name: ${name}
+tasks:
+  - id: call
+    http: { connection: api, method: GET, path: /x }
+${extra}`;

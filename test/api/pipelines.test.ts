@@ -1,0 +1,105 @@
+// /v1/pipelines: deploy, validate, versions.
+
+import { beforeAll, describe, expect, it } from "vitest";
+import { definitionOf, useApi } from "./kit.ts";
+
+interface Issues {
+  readonly code: string;
+  readonly issues: readonly { readonly code: string; readonly path: string; readonly line?: number; readonly message: string }[];
+}
+
+describe("pipelines over HTTP", () => {
+  const api = useApi();
+
+  beforeAll(async () => {
+    await api().send("PUT", "/v1/connections/api", { kind: "sample", config: { host: "h" } });
+  });
+
+  it("get a version for each new content, with the changed paths", async () => {
+    const { send } = api();
+    const first = await send("PUT", "/v1/pipelines/deployed", definitionOf("deployed"));
+    expect(first).toMatchObject({ status: 201, body: { name: "deployed", version: 1, created: true, changed: [] } });
+    expect(first.headers.get("location")).toBe("/v1/pipelines/deployed");
+    // A comment is no change of content.
+    expect(await send("PUT", "/v1/pipelines/deployed", `# a comment\n${definitionOf("deployed")}`)).toMatchObject({
+      status: 200,
+      body: { version: 1, created: false },
+    });
+    const second = await send("PUT", "/v1/pipelines/deployed", definitionOf("deployed", "    retry: { attempts: 7 }\nowner: us\n"));
+    expect(second).toMatchObject({ status: 201, body: { version: 2 } });
+    expect((second.body as { changed: string[] }).changed.toSorted()).toEqual(["owner", "tasks.call.retry"]);
+    expect((await send("GET", "/v1/pipelines/deployed")).body).toMatchObject({ version: 2, format: "yaml", definition: { owner: "us" } });
+    const old = await send("GET", "/v1/pipelines/deployed/versions/1");
+    expect(old.body).toMatchObject({ version: 1, source: definitionOf("deployed") });
+    const { body } = await send("GET", "/v1/pipelines/deployed/versions?limit=1");
+    expect(body).toMatchObject({ items: [{ version: 2 }] });
+    const next = (body as { next: string }).next;
+    expect((await send("GET", `/v1/pipelines/deployed/versions?limit=1&cursor=${next}`)).body).toMatchObject({
+      items: [{ version: 1 }],
+      next: null,
+    });
+    for (const path of ["versions/3", "versions/x"]) expect((await send("GET", `/v1/pipelines/deployed/${path}`)).status).toBe(404);
+    expect((await send("GET", "/v1/pipelines/absent/versions")).status).toBe(404);
+    expect((await send("GET", "/v1/pipelines?limit=500")).text).toContain('"deployed"');
+  });
+
+  it("may come as JSON, which is the same content", async () => {
+    const { send } = api();
+    const definition = {
+      apiVersion: "downbeat/v1",
+      name: "as-json",
+      tasks: [{ http: { path: "/x", method: "GET", connection: "api" }, id: "call" }],
+    };
+    expect((await send("PUT", "/v1/pipelines/as-json", definition)).status).toBe(201);
+    expect((await send("GET", "/v1/pipelines/as-json")).body).toMatchObject({ format: "json" });
+    expect((await send("PUT", "/v1/pipelines/as-json", definitionOf("as-json"))).body).toMatchObject({ version: 1, created: false });
+  });
+
+  it("are refused with every fault and its line", async () => {
+    const { send } = api();
+    const text = `apiVersion: downbeat/v1
+name: faulty
+tasks:
+  - id: a
+    needs: [b, c]
+    http: { connection: nowhere, method: GET }
+  - id: b
+    needs: [a]
+    http: { connection: api, method: GET }
+`;
+    const answer = await send("PUT", "/v1/pipelines/faulty", text);
+    expect(answer.status).toBe(422);
+    const { code, issues } = answer.body as Issues;
+    expect(code).toBe("DEFINITION_INVALID");
+    expect(issues.map((issue) => issue.code).toSorted()).toEqual(["CYCLE", "UNKNOWN_CONNECTION", "UNKNOWN_DEPENDENCY"]);
+    expect(issues.find((issue) => issue.code === "UNKNOWN_DEPENDENCY")).toMatchObject({ path: "tasks[0].needs[1]", line: 5 });
+    expect((await send("GET", "/v1/pipelines/faulty")).status).toBe(404);
+  });
+
+  it("that cannot be read say where", async () => {
+    const answer = await api().send("PUT", "/v1/pipelines/broken", "apiVersion: downbeat/v1\nname: [\n");
+    expect(answer).toMatchObject({ status: 422, body: { code: "DEFINITION_MALFORMED" } });
+    expect((answer.body as Issues).issues[0]?.line).toBeGreaterThan(1);
+    expect((await api().send("PUT", "/v1/pipelines/broken", undefined)).status).toBe(415);
+  });
+
+  it("are deployed under their own name", async () => {
+    const answer = await api().send("PUT", "/v1/pipelines/one", definitionOf("two"));
+    expect(answer).toMatchObject({ status: 422, body: { issues: [{ path: "name" }] } });
+  });
+
+  it("with params that are no JSON Schema are refused", async () => {
+    const answer = await api().send("PUT", "/v1/pipelines/schemaless", definitionOf("schemaless", "params: { type: nonsense }\n"));
+    expect(answer).toMatchObject({ status: 422, body: { issues: [{ path: "params", line: 6 }] } });
+  });
+
+  it("are validated without being saved", async () => {
+    const { send } = api();
+    expect(await send("POST", "/v1/pipelines/validate", definitionOf("tried"))).toMatchObject({
+      status: 200,
+      body: { valid: true, name: "tried", tasks: 1 },
+    });
+    expect((await send("GET", "/v1/pipelines/tried")).status).toBe(404);
+    expect((await send("POST", "/v1/pipelines/validate", definitionOf("Tried"))).status).toBe(422);
+  });
+});
