@@ -15,7 +15,8 @@ export interface CommandOptions {
 }
 
 const PROGRESS_EVERY_MS = 15_000;
-const TAIL_LINES = 15;
+/** How much of the output its last lines are looked for in. */
+const TAIL = 4_000;
 
 /** Resolves with the output; rejects with its last lines when it fails or takes too long. */
 export const runCommand = (command: string, args: readonly string[], options: CommandOptions): Promise<string> =>
@@ -29,22 +30,20 @@ export const runCommand = (command: string, args: readonly string[], options: Co
       ...(uid === undefined ? {} : { uid }),
       ...(gid === undefined ? {} : { gid }),
     });
-    const lines: string[] = [];
     let output = "";
     const collect = (chunk: Buffer): void => {
       output += chunk.toString("utf8");
-      lines.push(
-        ...chunk
-          .toString("utf8")
-          .split("\n")
-          .filter((line) => line.trim() !== ""),
-      );
-      lines.splice(0, lines.length - TAIL_LINES);
     };
+    const lastLines = (count: number): readonly string[] =>
+      output
+        .slice(-TAIL)
+        .split("\n")
+        .filter((line) => line.trim() !== "")
+        .slice(-count);
     child.stdout.on("data", collect);
     child.stderr.on("data", collect);
     const progress = setInterval(
-      () => say?.(`  ${title}: ${Math.round((Date.now() - started) / 1_000)} s … ${(lines.at(-1) ?? "").slice(0, 100)}`),
+      () => say?.(`  ${title}: ${Math.round((Date.now() - started) / 1_000)} s … ${(lastLines(1)[0] ?? "").slice(0, 100)}`),
       PROGRESS_EVERY_MS,
     );
     let late = false;
@@ -69,7 +68,7 @@ export const runCommand = (command: string, args: readonly string[], options: Co
       else
         reject(
           new Error(
-            `${title} ${late ? `took longer than ${timeoutMs / 1_000} s` : signal === null ? `ended with code ${code}` : `was stopped (${signal})`}: ${lines.slice(-3).join(" | ")}`,
+            `${title} ${late ? `took longer than ${timeoutMs / 1_000} s` : signal === null ? `ended with code ${code}` : `was stopped (${signal})`}: ${lastLines(3).join(" | ")}`,
           ),
         );
     });
