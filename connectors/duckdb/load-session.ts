@@ -32,6 +32,7 @@ export const duckdbDialect: Dialect = {
   temporary: (name) => `temp.main.${quoteIdentifier(name)}`,
   rowNumber: { column: "rowid" },
   indexMergeKeys: false,
+  assign: (expression, _type, sqlType) => `cast(${expression} as ${sqlType})`,
   alterType: (relation, column, sqlType) => `alter table ${relation} alter column ${column} set data type ${sqlType}`,
 };
 

@@ -32,6 +32,9 @@ export const postgresDialect: Dialect = {
   temporary: (name) => `pg_temp.${quoteIdentifier(name)}`,
   rowNumber: { column: "_downbeat_row", definition: "_downbeat_row bigint generated always as identity" },
   indexMergeKeys: true,
+  // An explicit cast to varchar(n) cuts; an assignment refuses.
+  assign: (expression, type, sqlType) =>
+    type.kind === "string" && /^(text|char)/.test(sqlType) ? expression : `cast(${expression} as ${sqlType})`,
   alterType: (relation, column, sqlType) => `alter table ${relation} alter column ${column} type ${sqlType} using ${column}::${sqlType}`,
 };
 
@@ -166,7 +169,7 @@ export class PostgresLoadSession implements LoadSession {
       return;
     }
     const names = columns.map(({ name }) => quoteIdentifier(name)).join(", ");
-    const values = columns.map(({ name, sqlType }) => `cast(${quoteIdentifier(name)} as ${sqlType})`).join(", ");
+    const values = columns.map(({ name, type, sqlType }) => postgresDialect.assign(quoteIdentifier(name), type, sqlType)).join(", ");
     await this.run((await this.#isReferenced(target)) ? `delete from ${quoteTable(target)}` : `truncate table ${quoteTable(target)}`);
     await this.run(`insert into ${quoteTable(target)} (${names}) select ${values} from ${quoteTable(staging)}`);
     await this.run(`drop table ${quoteTable(staging)}`);

@@ -5,38 +5,15 @@ import { once } from "node:events";
 import { writeFile } from "node:fs/promises";
 import path from "node:path";
 import { describe, expect, it } from "vitest";
-import type { Column } from "../../connectors/batch.ts";
-import type { Connector, Load, LoadTarget } from "../../connectors/connector.ts";
+import type { Connector } from "../../connectors/connector.ts";
 import { duckdb } from "../../connectors/duckdb/spec.ts";
-import { fromRows, type Row } from "../../connectors/lib/rows.ts";
 import { openConnector, testContext, testFolder } from "./kit.ts";
+import { column, target, write } from "./load-kit.ts";
 import { expectCode, rowsOf } from "./sql-roles.ts";
 
 const folder = testFolder("duckdb-faults");
 const open = (file: string, signal?: AbortSignal): Promise<Connector> =>
   openConnector(duckdb, { path: file, memory_limit: "200MB", threads: 2 }, testContext(folder, signal));
-
-const target = (given: Partial<LoadTarget>): LoadTarget => ({
-  key: "p/t/s",
-  origin: "run",
-  incremental: false,
-  table: "t",
-  mode: "append",
-  keyColumns: [],
-  schema: "evolve",
-  options: {},
-  failpoint: () => Promise.resolve(),
-  ...given,
-});
-
-const write = async (load: Load, columns: readonly Column[], rows: readonly Row[]): Promise<void> => {
-  if (!load.resume.newRun || load.resume.bounds === undefined) await load.begin(null);
-  await load.write(fromRows(columns, rows, { position: null }));
-  await load.commit(null);
-  await load.finish();
-};
-
-const column = (name: string, type: Column["type"]): Column => ({ name, type, nullable: true });
 
 /** Runs a script in a process of its own, and gives what it wrote first. */
 const inProcess = async (script: string, limit = ""): Promise<{ readonly said: string; readonly end: () => Promise<void> }> => {

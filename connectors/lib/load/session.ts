@@ -46,6 +46,8 @@ export interface Dialect {
   readonly rowNumber: { readonly column: string; readonly definition?: string };
   /** Whether a table that merges write into should get an index on its key when it is created. */
   readonly indexMergeKeys: boolean;
+  /** An expression of a logical type, made fit to be inserted into a column: never by a cast that cuts or rounds. */
+  assign(expression: string, type: ColumnType, sqlType: string): string;
   alterType(relation: string, column: string, sqlType: string): string;
 }
 

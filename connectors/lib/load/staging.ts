@@ -81,10 +81,10 @@ export class Staging {
     return `s.${this.#session.dialect.rowNumber.column}`;
   }
 
-  #value({ name, sqlType }: InsertColumn): string {
+  #value({ name, type, sqlType }: InsertColumn): string {
     const own = this.#columns?.find((column) => column.name === name)?.sqlType;
     const value = `s.${quoteIdentifier(name)}`;
-    return own === sqlType ? value : `cast(${value} as ${sqlType})`;
+    return own === sqlType ? value : this.#session.dialect.assign(value, type, sqlType);
   }
 
   async #mergeRows(relation: string, names: string, values: string): Promise<void> {

@@ -115,9 +115,14 @@ const missing = ({ dialect, relation, table, policy }: ShapeRequest, column: Col
   return { column: added, statement: `alter table ${relation} add column ${quoteIdentifier(added.name)} ${added.sqlType}` };
 };
 
+/**
+ * A type that is none of ours (an enum, an address) still takes text: the system itself says what it refuses.
+ * But with a length or a precision it may cut or round instead, and only character types are known not to.
+ */
+const takesText = (sqlType: string): boolean => !/\(\d/.test(sqlType) || /^char/i.test(sqlType);
+
 const present = ({ dialect, relation, table, policy }: ShapeRequest, found: TableColumn, { type }: Column): Fitted => {
-  // A type that is none of ours (an enum, an address) still takes text: the system itself says what it refuses.
-  if (found.type === undefined ? type.kind === "string" : holds(found.type, type)) return { column: found };
+  if (found.type === undefined ? takesText(found.sqlType) && type.kind === "string" : holds(found.type, type)) return { column: found };
   const wider = found.type === undefined || policy !== "evolve" ? undefined : widened(found.type, type);
   if (wider === undefined) {
     const hint =

@@ -1,0 +1,258 @@
+// PostgreSQL when something is wrong: servers that are away, tables of the user's own, rows and names that it cannot hold.
+
+import { once } from "node:events";
+import { createServer, type AddressInfo } from "node:net";
+import pg from "pg";
+import { describe, expect, it } from "vitest";
+import type { Connector } from "../../connectors/connector.ts";
+import { fromRows } from "../../connectors/lib/rows.ts";
+import { postgres } from "../../connectors/postgres/spec.ts";
+import { freshPostgresDatabase } from "../fixtures/services.ts";
+import { openConnector, testContext, testFolder } from "./kit.ts";
+import { column, target, write } from "./load-kit.ts";
+import { expectCode, request, rowsOf } from "./sql-roles.ts";
+
+const folder = testFolder("postgres-faults");
+const { url, ...address } = await freshPostgresDatabase();
+const open = (given: Readonly<Record<string, unknown>> = {}, signal?: AbortSignal): Promise<Connector> =>
+  openConnector(postgres, { ...address, ...given }, testContext(folder, signal));
+
+const INT = { kind: "int32" } as const;
+const TEXT = { kind: "string" } as const;
+
+describe("postgres connections", () => {
+  it("tells wrong credentials from a missing database and a server that is away", async () => {
+    await using wrong = await open({ password: "wrong" });
+    await expectCode(wrong.check(), "DESTINATION_AUTH", "password");
+    await expectCode(wrong.source!.discover(), "SOURCE_AUTH");
+    await using nowhere = await open({ database: "no_such_database" });
+    await expectCode(nowhere.check(), "CONNECTION_INVALID", "no_such_database");
+    await using closed = await open({ port: 1 });
+    await expectCode(closed.check(), "DESTINATION_UNAVAILABLE", "port");
+    await expectCode(closed.source!.discover(), "SOURCE_UNAVAILABLE");
+    await using unencrypted = await open({ tls: "require" });
+    await expectCode(unencrypted.check(), "CONNECTION_INVALID", "tls");
+  });
+
+  it("gives up a server that takes the connection and never answers", async () => {
+    const silent = createServer().listen(0, "127.0.0.1");
+    await once(silent, "listening");
+    try {
+      await using connector = await open({ port: (silent.address() as AddressInfo).port, connect_timeout: 1 });
+      await expectCode(connector.check(), "DESTINATION_UNAVAILABLE", "timeout");
+    } finally {
+      silent.close();
+    }
+  });
+
+  it("says no password in any message", async () => {
+    const password = "s3cret-in-no-message";
+    await using connector = await open({ password });
+    const error = await connector.check().catch((reason: unknown) => reason as Error);
+    expect(JSON.stringify({ ...(error as Error), message: (error as Error).message })).not.toContain(password);
+  });
+
+  it("stops soon when the signal says so, also while it waits for a lock", async () => {
+    await using other = await open();
+    await other.sql!.execute("create table locked (id integer)");
+    const holder = new pg.Client({ connectionString: url });
+    await holder.connect();
+    try {
+      await holder.query("begin; lock table locked");
+      const stop = new AbortController();
+      const reason = new Error("enough");
+      await using connector = await open({}, stop.signal);
+      const load = await connector.destination!.openLoad(target({ key: "locked", table: "locked" }));
+      await load.begin(null);
+      const waiting = write(load, [column("id", INT)], [{ id: 1 }]).catch((error: unknown) => error);
+      setTimeout(() => stop.abort(reason), 100);
+      expect(await waiting).toBeInstanceOf(Error);
+      await load[Symbol.asyncDispose]();
+    } finally {
+      await holder.end();
+    }
+  });
+
+  it("goes on after the server has ended a connection in the middle of a chunk", async () => {
+    await using connector = await open();
+    const into = target({ key: "ended", table: "ended" });
+    {
+      await using load = await connector.destination!.openLoad(into);
+      await load.begin(null);
+      await load.write(fromRows([column("id", INT)], [{ id: 1 }], { position: 1 }));
+      await load.commit(1);
+      await load.write(fromRows([column("id", INT)], [{ id: 2 }], { position: 2 }));
+      await connector.sql!.execute(
+        "select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and application_name = 'downbeat' and pid <> pg_backend_pid()",
+      );
+      await expectCode(load.commit(2), "DESTINATION_UNAVAILABLE");
+    }
+    await using again = await connector.destination!.openLoad(into);
+    expect(again.resume).toMatchObject({ done: false, position: 1, rows: 1 });
+    expect(await rowsOf(connector.sql!.query("select id from ended"))).toEqual([{ id: 1 }]);
+  });
+});
+
+describe("postgres tables of the user's own", () => {
+  it("casts into columns of other types, and says what they refuse", async () => {
+    await using connector = await open();
+    await connector.sql!.execute(
+      `create type mood as enum ('good', 'bad');
+       create table own (id bigint generated by default as identity, mood mood, code varchar(3), doc jsonb, n numeric, made timestamptz not null default now())`,
+    );
+    const columns = [
+      column("mood", TEXT),
+      column("code", TEXT),
+      column("doc", { kind: "json" }),
+      column("n", { kind: "decimal", precision: 38, scale: 20 }),
+    ];
+    const row = { mood: "good", code: "abc", doc: { a: 1 }, n: "123456789012345678.12345678901234567890" };
+    const load = async (key: string, given: Readonly<Record<string, unknown>>): Promise<void> => {
+      await using opened = await connector.destination!.openLoad(target({ key, table: "own" }));
+      await write(opened, columns, [{ ...row, ...given }]);
+    };
+    await load("own/1", {});
+    expect(await rowsOf(connector.sql!.query("select id, mood, code, doc->>'a' as a, n from own"))).toEqual([
+      { id: 1, mood: "good", code: "abc", a: "1", n: "123456789012345678.12345678901234567890" },
+    ]);
+    await expectCode(load("own/2", { mood: "fair" }), "DESTINATION_DATA_REFUSED", "mood");
+    await expectCode(load("own/3", { code: "abcd" }), "DESTINATION_DATA_REFUSED");
+    await connector.sql!.execute(
+      "alter table own add column must integer not null default 0; alter table own alter column must drop default",
+    );
+    await expectCode(load("own/4", {}), "DESTINATION_SCHEMA_MISMATCH", '"must"');
+  });
+
+  it("merges into jsonb and enum columns by a text key", async () => {
+    await using connector = await open();
+    await connector.sql!.execute("create type size as enum ('s', 'm'); create table sized (size size primary key, doc jsonb)");
+    const columns = [column("size", TEXT), column("doc", { kind: "json" })];
+    for (const origin of ["one", "two"]) {
+      await using load = await connector.destination!.openLoad(
+        target({ key: "sized", origin, table: "sized", mode: "merge", keyColumns: ["size"] }),
+      );
+      await write(load, columns, [{ size: "s", doc: { origin } }]);
+    }
+    expect(await rowsOf(connector.sql!.query("select size, doc from sized"))).toEqual([{ size: "s", doc: { origin: "two" } }]);
+  });
+
+  it("replace keeps views, indexes, rights and rows that others point to", async () => {
+    await using connector = await open();
+    await connector.sql!.execute(
+      `create table kept (id integer primary key); insert into kept values (1), (2); create view kept_view as select * from kept; grant select on kept to public;
+       create table pointing (kept integer references kept (id) deferrable initially deferred); insert into pointing values (1)`,
+    );
+    const replace = async (origin: string, ids: readonly number[]): Promise<void> => {
+      await using load = await connector.destination!.openLoad(target({ key: "kept", origin, mode: "replace", table: "kept" }));
+      await write(
+        load,
+        [column("id", INT), column("more", TEXT)],
+        ids.map((id) => ({ id, more: "x" })),
+      );
+    };
+    await replace("one", [1, 9]);
+    expect(await rowsOf(connector.sql!.query("select id from kept_view order by id"))).toEqual([{ id: 1 }, { id: 9 }]);
+    expect(
+      await rowsOf(
+        connector.sql!.query(
+          "select has_table_privilege('public', 'kept', 'select') as may, count(*) as n from pg_indexes where tablename = 'kept'",
+        ),
+      ),
+    ).toEqual([{ may: true, n: 1 }]);
+    await expectCode(replace("two", [7]), "DESTINATION_DATA_REFUSED", "pointing");
+    expect(await rowsOf(connector.sql!.query("select id from kept order by id"))).toEqual([{ id: 1 }, { id: 9 }]);
+  });
+
+  it("refuses NUL characters, bytes that are no UTF-8, times outside of a day and names that it would cut", async () => {
+    await using connector = await open();
+    const load = async (key: string, name: string, type: Parameters<typeof column>[1], value: unknown): Promise<void> => {
+      await using opened = await connector.destination!.openLoad(target({ key, table: key }));
+      await write(opened, [column("id", INT), column(name, type)], [{ id: 1 }, { id: 2, [name]: value }]);
+    };
+    await expectCode(load("nul", "note", TEXT, "a\0b"), "DESTINATION_DATA_REFUSED", '"note"', "row 2");
+    await expectCode(load("times", "opens", { kind: "time" }, "-00:00:01"), "DESTINATION_DATA_REFUSED");
+    await expectCode(load("late", "opens", { kind: "time" }, "24:00:01"), "DESTINATION_DATA_REFUSED");
+    await expectCode(load("cut", "ä".repeat(32), TEXT, "x"), "DESTINATION_TABLE_INVALID", "64");
+    await expectCode(load("t".repeat(64), "a", TEXT, "x"), "DESTINATION_TABLE_INVALID", "64");
+    await expectCode(load("far", "day", { kind: "date" }, "-005000-01-01"), "DESTINATION_DATA_REFUSED");
+    await using bytes = await connector.destination!.openLoad(target({ key: "bytes", table: "bytes" }));
+    await bytes.begin(null);
+    await bytes.write({
+      schema: { columns: [column("s", TEXT)] },
+      rows: 1,
+      bytes: 2,
+      position: null,
+      columns: [{ layout: "text", offsets: Int32Array.of(0, 2), data: Uint8Array.of(0xc3, 0x28), valid: null }],
+    });
+    await expectCode(bytes.commit(null), "DESTINATION_DATA_REFUSED", "UTF8");
+  });
+});
+
+describe("postgres types as a source", () => {
+  it("reads every type without loss", async () => {
+    await using connector = await open();
+    const sql = `select true as b, (-32768)::int2 as i2, 2147483647 as i4, (-9223372036854775808)::int8 as i8, 1.401298464324817e-45::real as f4, 'NaN'::float8 as f8,
+      12345678901234567890.12345::numeric(38,5) as n, 0.05::numeric(6,2) as small, 1e30::numeric as unbound, 'ab'::char(4) as c, 'x'::varchar(5) as v, '\\x00ff'::bytea as bin,
+      date '0044-03-15 BC' as ides, date '5874897-12-31' as last, timestamp '294246-12-31 23:59:59.999999' as far, timestamptz '1969-12-31 23:59:59.999999+02' as tz,
+      time '24:00:00' as t, timetz '10:00:00+02' as ttz, interval '1 mon -2 days 3.000001 s' as iv, '{"b":1,  "a":2}'::json as j, '{"b":1,  "a":2}'::jsonb as jb,
+      'A0EEBC99-9C0B-4EF8-BB6D-6BB9BD380A11'::uuid as u, array[[1,null],[3,4]] as arr, array[1.10::numeric] as narr, '{"q,x",NULL}'::text[] as tarr,
+      '10.0.0.1/8'::inet as ip, int4range(1, 5) as r, B'101' as bits, '(1,2)'::point as p, 'a b'::tsvector as ts, '<a/>'::xml as x, null as nothing`;
+    expect(await rowsOf(connector.sql!.query(sql))).toEqual([
+      {
+        b: true,
+        i2: -32768,
+        i4: 2147483647,
+        i8: "-9223372036854775808",
+        f4: 1.401298464324817e-45,
+        f8: "NaN",
+        n: "12345678901234567890.12345",
+        small: "0.05",
+        unbound: "1000000000000000000000000000000",
+        c: "ab  ",
+        v: "x",
+        bin: "AP8=",
+        ides: "-000043-03-15",
+        last: "+5874897-12-31",
+        far: "+294246-12-31T23:59:59.999999",
+        tz: "1969-12-31T21:59:59.999999Z",
+        t: "24:00:00",
+        ttz: "10:00:00+02",
+        iv: "P1M-2DT3.000001S",
+        j: { b: 1, a: 2 },
+        jb: { b: 1, a: 2 },
+        u: "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11",
+        arr: [
+          [1, null],
+          [3, 4],
+        ],
+        narr: [1.1],
+        tarr: ["q,x", null],
+        ip: "10.0.0.1/8",
+        r: "[1,5)",
+        bits: "101",
+        p: "(1,2)",
+        ts: "'a' 'b'",
+        x: "<a/>",
+        nothing: null,
+      },
+    ]);
+  });
+
+  it("refuses money, and rejects rows that no other system can take", async () => {
+    await using connector = await open();
+    await expectCode(rowsOf(connector.sql!.query("select 12::money as price")), "SOURCE_TYPE_UNSUPPORTED", "price");
+    await connector.sql!.execute(
+      "create table odd (id integer primary key, n numeric(5,2), at timestamp); insert into odd values (1, 1, 'infinity'), (2, 'NaN', now()), (3, 3, '2026-01-01')",
+    );
+    const batches = [];
+    for await (const batch of connector.source!.read(request({ stream: "odd" }))) batches.push(batch);
+    expect(batches.map(({ rows, position }) => ({ rows, position }))).toEqual([{ rows: 1, position: { values: ["3"] } }]);
+    const rejects = batches.flatMap((batch) => batch.rejects ?? []);
+    expect(rejects.map(({ code, where }) => `${code} ${where}`)).toEqual([
+      "SOURCE_DATA_INVALID row 1 (id 1)",
+      "SOURCE_DATA_INVALID row 2 (id 2)",
+    ]);
+    expect(rejects[0]?.reason).toContain('"at"');
+    expect(rejects[1]?.reason).toContain('"n"');
+  });
+});
