@@ -25,7 +25,7 @@ export const TABLES: readonly DemoTable[] = [
 ];
 
 export const totalsQuery = (relation: string, { id, amount }: Pick<DemoTable, "id" | "amount">): string =>
-  `select count(*) as row_count, count(distinct ${id}) as id_count, cast(coalesce(sum(${amount}), 0) as decimal(38, 2)) as amount_sum from ${relation}`;
+  `select count(*) as row_count, count(distinct ${id}) as id_count, coalesce(sum(cast(${amount} as decimal(18, 2))), 0) as amount_sum from ${relation}`;
 
 export const sameTotals = (left: Totals, right: Totals): boolean =>
   left.rows === right.rows && left.ids === right.ids && left.sum === right.sum;

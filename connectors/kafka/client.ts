@@ -62,7 +62,7 @@ export const kafkaError = (error: unknown, what: string, { signal }: Pick<Connec
   }`;
   if (has(/AUTHENTICATION|SASL|AUTHORIZATION_FAILED/i))
     return new DownbeatError("SOURCE_AUTH", `${message}; check user, password and mechanism`, { cause: error });
-  if (has(/UNKNOWN_TOPIC_OR_PARTITION|INVALID_TOPIC/i))
+  if (has(/UNKNOWN_TOPIC_OR_PARTITION|INVALID_TOPIC|Unknown topic/i))
     return new DownbeatError("SOURCE_STREAM_NOT_FOUND", `${message}; there is no such topic`, { cause: error });
   return new DownbeatError("SOURCE_UNAVAILABLE", `${message}; check the brokers' addresses and that they run`, { cause: error });
 };
