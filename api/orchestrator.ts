@@ -29,8 +29,8 @@ export interface Orchestrator {
   startRun(input: RunInput): Promise<void>;
   /** Waits until the run has ended or the time is over; answers which. */
   waitForRun(run: RunReference, milliseconds: number): Promise<"ended" | "open">;
-  /** Asks a run to stop; answers false when Temporal knows no such run that is still open. */
-  cancelRun(run: RunReference, reason: string): Promise<boolean>;
+  /** Asks a run to stop. Temporal takes it for ended runs too, so look at `statusOf` first. */
+  cancelRun(run: RunReference, reason: string): Promise<void>;
   /** Temporal's own view: undefined when it knows no such run. */
   statusOf(run: RunReference): Promise<RunStatus | undefined>;
   inspect(input: InspectInput): Promise<InspectResult>;
@@ -42,13 +42,17 @@ export interface OrchestratorOptions {
   readonly connection: ConnectionLike;
   readonly namespace: string;
   readonly interceptors?: readonly WorkflowClientInterceptor[];
+  /** How long an inspection may take, its wait for a worker included. */
+  readonly inspectTimeoutMs?: number;
 }
 
 /** Longer than any inspection that still works. */
 const INSPECT_TIMEOUT_MS = 120_000;
 
-/** gRPC status NOT_FOUND. */
-const NOT_FOUND = 5;
+/** Without a deadline, calls to a server that is away are tried again for most of a minute before they fail. */
+const CALL_TIMEOUT_MS = 10_000;
+/** Those who ask for readiness ask often, and give up soon. */
+const CHECK_TIMEOUT_MS = 3_000;
 
 const temporalCall = async <Value>(call: () => Promise<Value>): Promise<Value> => {
   try {
@@ -80,8 +84,11 @@ const searchAttributes = ({ run }: RunInput): SearchAttributePair[] => [
   { key: defineSearchAttributeKey("DownbeatStatus", "KEYWORD"), value: "running" },
 ];
 
-export const createOrchestrator = ({ connection, namespace, interceptors = [] }: OrchestratorOptions): Orchestrator => {
+export const createOrchestrator = (options: OrchestratorOptions): Orchestrator => {
+  const { connection, namespace, interceptors = [], inspectTimeoutMs = INSPECT_TIMEOUT_MS } = options;
   const client = new Client({ connection, namespace, interceptors: { workflow: [...interceptors] } });
+  const call = <Value>(work: () => Promise<Value>, milliseconds = CALL_TIMEOUT_MS): Promise<Value> =>
+    temporalCall(() => client.withDeadline(Date.now() + milliseconds, work));
   const handleOf = ({ pipeline, id }: RunReference) => client.workflow.getHandle(runWorkflowId(pipeline, id));
 
   return {
@@ -90,7 +97,7 @@ export const createOrchestrator = ({ connection, namespace, interceptors = [] }:
     async startRun(input) {
       const { run, plan } = input;
       try {
-        await temporalCall(() =>
+        await call(() =>
           client.workflow.start(RUN_WORKFLOW, {
             workflowId: runWorkflowId(run.pipeline, run.id),
             taskQueue: DEFAULT_QUEUE,
@@ -121,27 +128,21 @@ export const createOrchestrator = ({ connection, namespace, interceptors = [] }:
     },
 
     async cancelRun({ pipeline, id }, reason) {
-      try {
-        // The handle's own cancel() carries no reason, which people look for in the history.
-        await temporalCall(() =>
-          client.workflowService.requestCancelWorkflowExecution({
-            namespace,
-            workflowExecution: { workflowId: runWorkflowId(pipeline, id) },
-            requestId: randomUUID(),
-            identity: client.options.identity,
-            reason,
-          }),
-        );
-        return true;
-      } catch (error) {
-        if (error instanceof DownbeatError && isGrpcServiceError(error.cause) && error.cause.code === NOT_FOUND) return false;
-        throw error;
-      }
+      // The handle's own cancel() carries no reason, which people look for in the history.
+      await call(() =>
+        client.workflowService.requestCancelWorkflowExecution({
+          namespace,
+          workflowExecution: { workflowId: runWorkflowId(pipeline, id) },
+          requestId: randomUUID(),
+          identity: client.options.identity,
+          reason,
+        }),
+      );
     },
 
     async statusOf(run) {
       try {
-        const { status } = await temporalCall(() => handleOf(run).describe());
+        const { status } = await call(() => handleOf(run).describe());
         switch (status.name) {
           case "COMPLETED":
             return "succeeded";
@@ -162,27 +163,29 @@ export const createOrchestrator = ({ connection, namespace, interceptors = [] }:
 
     async inspect(input) {
       try {
-        return await temporalCall(() =>
-          client.workflow.execute<(input: InspectInput) => Promise<InspectResult>>(INSPECT_WORKFLOW, {
-            workflowId: inspectWorkflowId(input.kind, input.connection, randomUUID()),
-            taskQueue: DEFAULT_QUEUE,
-            args: [input],
-            workflowExecutionTimeout: INSPECT_TIMEOUT_MS,
-            staticSummary: `${input.kind} ${input.connection}`,
-          }),
+        return await call(
+          () =>
+            client.workflow.execute<(input: InspectInput) => Promise<InspectResult>>(INSPECT_WORKFLOW, {
+              workflowId: inspectWorkflowId(input.kind, input.connection, randomUUID()),
+              taskQueue: DEFAULT_QUEUE,
+              args: [input],
+              workflowExecutionTimeout: inspectTimeoutMs,
+              staticSummary: `${input.kind} ${input.connection}`,
+            }),
+          inspectTimeoutMs + CALL_TIMEOUT_MS,
         );
       } catch (error) {
         if (!(error instanceof WorkflowFailedError)) throw error;
         throw new DownbeatError(
           "WORKER_LOST",
-          `no worker finished the ${input.kind} of connection "${input.connection}" within ${INSPECT_TIMEOUT_MS / 1_000} s; check that a worker runs (GET /health/ready counts them)`,
+          `no worker finished the ${input.kind} of connection "${input.connection}" within ${inspectTimeoutMs / 1_000} s; check that a worker runs (GET /health/ready counts them)`,
           { cause: error },
         );
       }
     },
 
     async check() {
-      await temporalCall(() => client.workflowService.getSystemInfo({}));
+      await call(() => client.workflowService.getSystemInfo({}), CHECK_TIMEOUT_MS);
     },
   };
 };

@@ -148,13 +148,15 @@ export const runRoutes = (deps: ApiDeps): Router => {
     const { reason = "cancelled over the API" } = parseInput(cancelBody, jsonBody(request));
     const run = await existing(pathParam(request, "id"));
     if (isRunEnded(run.status)) throw alreadyEnded(run);
-    await store.runs.noteCancel(run.id, reason);
-    if (!(await orchestrator.cancelRun(run, reason))) {
-      // Either it was written down but never started, or it ended and its last report never came.
-      const status = (await orchestrator.statusOf(run)) ?? "cancelled";
-      if (isRunEnded(status)) await store.runs.repair(run.id, status);
-      if (status !== "cancelled") throw alreadyEnded(await existing(run.id));
+    const status = await orchestrator.statusOf(run);
+    if (status !== undefined && isRunEnded(status)) {
+      // Its last report never came.
+      await store.runs.repair(run.id, status);
+      throw alreadyEnded(await existing(run.id));
     }
+    await store.runs.noteCancel(run.id, reason);
+    if (status === undefined) await store.runs.repair(run.id, "cancelled");
+    else await orchestrator.cancelRun(run, reason);
     response.status(202).json({ id: run.id, cancelling: true, links: { self: `/v1/runs/${run.id}` } });
   });
 

@@ -9,6 +9,7 @@ import type { Orchestrator, RunReference } from "../../api/orchestrator.ts";
 import { createCatalogue } from "../../connectors/catalogue.ts";
 import type { ConnectorSpec } from "../../connectors/connector.ts";
 import { secret } from "../../connectors/lib/config.ts";
+import { DownbeatError } from "../../core/errors.ts";
 import type { RunStatus } from "../../core/run-changes.ts";
 import { openStore, type Store } from "../../store/open-store.ts";
 import type { InspectInput, RunInput } from "../../workflows/messages.ts";
@@ -56,12 +57,12 @@ export class RecordingOrchestrator implements Orchestrator {
     return this.whileWaiting(run);
   }
 
-  cancelRun({ id }: RunReference, reason: string): Promise<boolean> {
+  /** Like Temporal, it takes the request for runs that have ended as well. */
+  cancelRun({ id }: RunReference, reason: string): Promise<void> {
     return Promise.resolve().then(() => {
       this.#check();
-      if (this.statuses.get(id) !== "running") return false;
+      if (!this.statuses.has(id)) throw new DownbeatError("TEMPORAL_UNAVAILABLE", "workflow not found");
       this.cancelled.push({ run: id, reason });
-      return true;
     });
   }
 

@@ -187,7 +187,9 @@ describe("runs over HTTP", () => {
 
     const unreported = idOf(await trigger("plain"));
     orchestrator.statuses.set(unreported, "succeeded");
+    const cancels = orchestrator.cancelled.length;
     expect((await send("POST", `/v1/runs/${unreported}/cancel`)).status).toBe(409);
+    expect(orchestrator.cancelled).toHaveLength(cancels);
     expect((await send("GET", `/v1/runs/${unreported}`)).body).toMatchObject({ status: "succeeded" });
     expect((await send("POST", "/v1/runs/absent/cancel")).status).toBe(404);
   });

@@ -1,28 +1,11 @@
 // The store on a real PostgreSQL: the shared suite, starters at the same time, and a server that is away.
 
-import { randomUUID } from "node:crypto";
-import { mkdtempSync } from "node:fs";
-import { rm } from "node:fs/promises";
 import { connect, createServer, type AddressInfo, type Socket } from "node:net";
-import { tmpdir } from "node:os";
-import path from "node:path";
 import pg from "pg";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { startPostgres, type PostgresAddress } from "../../bin/services/postgres.ts";
-import type { Service } from "../../bin/services/server-process.ts";
+import { describe, expect, it } from "vitest";
 import { openStore, type Store } from "../../store/open-store.ts";
+import { freshPostgresDatabase } from "../fixtures/services.ts";
 import { describeStore, SECRET_KEY } from "../store/suite.ts";
-
-const folder = mkdtempSync(path.join(tmpdir(), "downbeat-store-pg-"));
-let server: Service<PostgresAddress>;
-
-beforeAll(async () => {
-  server = await startPostgres({ dir: folder, say: () => undefined });
-});
-afterAll(async () => {
-  await server?.stop();
-  await rm(folder, { recursive: true, force: true });
-});
 
 const query = async <Row extends pg.QueryResultRow>(url: string, text: string): Promise<readonly Row[]> => {
   const client = new pg.Client({ connectionString: url });
@@ -34,13 +17,7 @@ const query = async <Row extends pg.QueryResultRow>(url: string, text: string): 
   }
 };
 
-const freshDatabase = async (): Promise<string> => {
-  const name = `store_${randomUUID().replaceAll("-", "")}`;
-  await query(server.address.url, `create database ${name}`);
-  const url = new URL(server.address.url);
-  url.pathname = `/${name}`;
-  return url.href;
-};
+const freshDatabase = async (): Promise<string> => (await freshPostgresDatabase()).url;
 
 const open = (url: string): Promise<Store> => openStore({ url, secretKey: SECRET_KEY });
 
@@ -61,13 +38,14 @@ describe("a PostgreSQL store", () => {
   });
 
   it("that cannot be reached is STORE_UNAVAILABLE at the start, without the password", async () => {
-    const url = new URL(server.address.url);
+    const { url: address, password } = await freshPostgresDatabase();
+    const url = new URL(address);
     url.port = "1";
     await expect(open(url.href)).rejects.toMatchObject({
       code: "STORE_UNAVAILABLE",
-      message: expect.not.stringContaining(server.address.password) as string,
+      message: expect.not.stringContaining(password) as string,
     });
-    const wrong = new URL(server.address.url);
+    const wrong = new URL(address);
     wrong.pathname = "/there_is_no_such_database";
     await expect(open(wrong.href)).rejects.toMatchObject({ code: "STORE_UNAVAILABLE" });
   });
@@ -76,7 +54,7 @@ describe("a PostgreSQL store", () => {
     // A relay stands for the network, so that the server itself goes on for the other tests.
     const sockets = new Set<Socket>();
     let cut = false;
-    const { host, port } = server.address;
+    const { host, port, url: address } = await freshPostgresDatabase();
     const relay = createServer((incoming) => {
       if (cut) {
         incoming.destroy();
@@ -90,7 +68,7 @@ describe("a PostgreSQL store", () => {
       incoming.pipe(outgoing).pipe(incoming);
     });
     await new Promise<void>((resolve) => relay.listen(0, "127.0.0.1", resolve));
-    const url = new URL(await freshDatabase());
+    const url = new URL(address);
     url.hostname = "127.0.0.1";
     url.port = String((relay.address() as AddressInfo).port);
     const store = await open(url.href);
