@@ -146,7 +146,9 @@ export const asciiField = (vector: TextVector, precision: number, scale: number,
         if (negative || data[start] === PLUS) start += 1;
         let point = start;
         while (point < last && data[point] !== POINT) point += 1;
-        if (start === last || point - start > whole * 4 || last - point - 1 > scale) refuse(row);
+        if (start === last) refuse(row);
+        while (start < point && data[start] === ZERO) start += 1;
+        if (point - start > whole * 4 || last - point - 1 > scale) refuse(row);
         putHeader(out, at, groups, negative);
         let to4 = at + 12;
         for (let group = 0, place = point - whole * 4; group < whole; group += 1, place += 4) {
