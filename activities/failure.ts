@@ -4,16 +4,13 @@ import { ApplicationFailure, CancelledFailure } from "@temporalio/common";
 import { DownbeatError } from "../core/errors.ts";
 import type { Json } from "../core/json.ts";
 import { LIMITS } from "../core/limits.ts";
-
-/** What the workflow reads out of the failure's first detail. */
-export interface FailureFacts {
-  readonly details?: Json;
-  readonly retryAfterMs?: number;
-  readonly worker: string;
-  readonly lostAttempts: number;
-}
+import type { FailureFacts } from "../workflows/ports.ts";
 
 const cut = (text: string): string => (text.length <= LIMITS.errorBytes ? text : `${text.slice(0, LIMITS.errorBytes)}… (cut)`);
+
+/** Drivers and HTTP clients like to repeat the address they were given, password and all. */
+const scrub = (text: string): string =>
+  text.replaceAll(/(:\/\/[^\s/:@]*):[^\s/@]+@/g, "$1:***@").replaceAll(/\b(password|passwd|pwd|secret|token)=[^\s&;,]+/gi, "$1=***");
 
 const smallDetails = (details: unknown): Json | undefined => {
   if (details === undefined) return undefined;
@@ -34,5 +31,5 @@ export const toFailure = (error: unknown, facts: Pick<FailureFacts, "worker" | "
     ...(details === undefined ? {} : { details }),
     ...(known.retryAfterMs === undefined ? {} : { retryAfterMs: known.retryAfterMs }),
   };
-  return ApplicationFailure.create({ message: cut(known.message), type: known.code, nonRetryable: true, details: [sent] });
+  return ApplicationFailure.create({ message: cut(scrub(known.message)), type: known.code, nonRetryable: true, details: [sent] });
 };

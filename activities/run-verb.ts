@@ -16,6 +16,8 @@ export interface VerbContext {
 }
 
 const HEARTBEAT_EVERY_MS = 1_000;
+/** Heartbeats within the time after which silence counts as death. */
+const HEARTBEATS_A_TIMEOUT = 3;
 
 export interface VerbHost {
   readonly log: Log;
@@ -44,7 +46,8 @@ export const runVerb = async (
     const seconds = Math.round(call.timeoutMs / 1_000);
     timeout.abort(new DownbeatError("ATTEMPT_TIMEOUT", `the attempt took longer than timeout.attempt (${seconds} s)`));
   }, call.timeoutMs);
-  const beat = setInterval(() => context.heartbeat(), HEARTBEAT_EVERY_MS);
+  const silenceMs = context.info.heartbeatTimeoutMs ?? Infinity;
+  const beat = setInterval(() => context.heartbeat(), Math.min(HEARTBEAT_EVERY_MS, silenceMs / HEARTBEATS_A_TIMEOUT));
   const fields = { runId: call.run.id, pipeline: call.run.pipeline, taskId: call.taskId, attempt: call.attempt };
   const log: Log = {
     debug: (more, message) => host.log.debug({ ...fields, ...more }, message),

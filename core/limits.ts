@@ -9,8 +9,12 @@ export const LIMITS = {
   outputBytes: 4 * 1024,
   /** Params travel in the workflow's input. */
   paramsBytes: 64 * 1024,
-  /** All outputs that one run keeps inline, so that its state stays far under Temporal's 2 MB payload limit. */
-  outputsBytesPerRun: 1024 * 1024,
+  /** All outputs that later tasks of one run read: with plan and params they fit Temporal's 2 MB payload when the run continues as new. */
+  outputsBytesPerRun: 256 * 1024,
+  /** The input of a user's own activity, its expressions evaluated; more goes by reference. */
+  activityInputBytes: 256 * 1024,
+  /** Commands of one workflow task after which the next begins in another; Temporal's message limit is 4 MB for all of them. */
+  workflowTaskBytes: 1_536 * 1024,
   /** The plan's graph in the workflow's input. Temporal's payload error limit is 2 MB: https://docs.temporal.io/cloud/limits */
   planBytes: 1_500 * 1024,
   /** An error's message and details in Temporal's history, which cuts failures at 4 KB in mutable state. */

@@ -1,62 +1,67 @@
 // Reads what Temporal says of a failed activity as one of our codes.
 
 import { ActivityFailure, ApplicationFailure, isCancellation, TimeoutFailure } from "@temporalio/workflow";
-import { isErrorCode } from "../core/errors.ts";
-import type { Json } from "../core/json.ts";
+import { DownbeatError, type ErrorCode, isErrorCode } from "../core/errors.ts";
 import type { AttemptFailure } from "../core/run-state.ts";
-
-/** What activities/failure.ts puts into the first detail of a failure. */
-export interface FailureFacts {
-  readonly details?: Json;
-  readonly retryAfterMs?: number;
-  readonly worker?: string;
-  readonly lostAttempts?: number;
-}
+import type { FailureFacts } from "./ports.ts";
 
 export type AttemptEnd =
   | { readonly kind: "cancelled" }
-  | { readonly kind: "lost" }
-  | { readonly kind: "failed"; readonly failure: AttemptFailure; readonly facts: FailureFacts };
+  | {
+      /** `lost`: the worker died or shut down, the attempt does not count. */
+      readonly kind: "lost" | "failed";
+      readonly error: AttemptFailure;
+      readonly worker?: string;
+      readonly lostAttempts?: number;
+    };
 
-const failed = (failure: AttemptFailure, facts: FailureFacts = {}): AttemptEnd => ({ kind: "failed", failure, facts });
+const failed = (code: ErrorCode, message: string): AttemptEnd => ({ kind: "failed", error: { code, message } });
+const lost = (message: string): AttemptEnd => ({ kind: "lost", error: { code: "WORKER_LOST", message } });
+
+/** What the SDK's core reports when a worker stops before an activity is done. */
+const SHUTDOWN_TYPE = "WorkerShutdown";
 
 export const readFailure = (error: unknown, isOwnActivity: boolean): AttemptEnd => {
   if (isCancellation(error)) return { kind: "cancelled" };
   const cause = error instanceof ActivityFailure ? error.cause : error;
-  if (cause instanceof ApplicationFailure) return readApplicationFailure(cause, isOwnActivity);
-  if (cause instanceof TimeoutFailure) {
-    switch (cause.timeoutType) {
-      case "START_TO_CLOSE":
-        return failed({ code: "ATTEMPT_TIMEOUT", message: "the attempt took longer than timeout.attempt" });
-      case "HEARTBEAT":
-        return isOwnActivity
-          ? { kind: "lost" }
-          : failed({ code: "WORKER_LOST", message: "workers stopped reporting again and again; look at their logs" });
-      default:
-        return failed({
-          code: "TASK_TIMEOUT",
-          message: "no worker finished the task within timeout.total; is a worker running on its queue?",
-        });
-    }
-  }
-  return failed({ code: "INTERNAL", message: error instanceof Error ? error.message : String(error) });
+  if (cause instanceof TimeoutFailure) return readTimeout(cause, isOwnActivity);
+  if (!(cause instanceof ApplicationFailure)) return failed("INTERNAL", error instanceof Error ? error.message : String(error));
+  return isOwnActivity ? readOwnFailure(cause) : readVerbFailure(cause);
 };
 
-const readApplicationFailure = (cause: ApplicationFailure, isOwnActivity: boolean): AttemptEnd => {
-  const message = cause.message;
-  if (isOwnActivity) {
-    const code = cause.nonRetryable === true ? "ACTIVITY_REFUSED" : "ACTIVITY_FAILED";
-    return failed({ code, message: cause.type ? `${cause.type}: ${message}` : message });
+const readTimeout = ({ timeoutType }: TimeoutFailure, isOwnActivity: boolean): AttemptEnd => {
+  switch (timeoutType) {
+    case "START_TO_CLOSE":
+      return failed("ATTEMPT_TIMEOUT", "the attempt took longer than timeout.attempt");
+    case "HEARTBEAT":
+      return isOwnActivity
+        ? lost("the worker stopped reporting")
+        : failed("WORKER_LOST", "workers stopped reporting again and again; their logs tell why");
+    default:
+      return failed("TASK_TIMEOUT", "no worker finished the task within timeout.total; check that a worker runs on its task queue");
   }
-  const facts = (cause.details?.[0] ?? {}) as FailureFacts;
-  const code = isErrorCode(cause.type ?? "") ? (cause.type as string) : "INTERNAL";
-  return failed(
-    {
-      code,
+};
+
+const readOwnFailure = ({ type, message, nonRetryable }: ApplicationFailure): AttemptEnd => {
+  if (type === SHUTDOWN_TYPE) return lost("the worker shut down");
+  return failed(nonRetryable === true ? "ACTIVITY_REFUSED" : "ACTIVITY_FAILED", type ? `${type}: ${message}` : message);
+};
+
+const readVerbFailure = ({ type, message, details }: ApplicationFailure): AttemptEnd => {
+  const facts = (details?.[0] ?? {}) as FailureFacts;
+  return {
+    kind: "failed",
+    error: {
+      code: type !== undefined && type !== null && isErrorCode(type) ? type : "INTERNAL",
       message,
       ...(facts.details === undefined ? {} : { details: facts.details }),
       ...(facts.retryAfterMs === undefined ? {} : { retryAfterMs: facts.retryAfterMs }),
     },
-    facts,
-  );
+    ...(facts.worker === undefined ? {} : { worker: facts.worker }),
+    ...(facts.lostAttempts === undefined ? {} : { lostAttempts: facts.lostAttempts }),
+  };
 };
+
+/** Of an error thrown in the workflow itself, by an expression. */
+export const failureOf = (error: unknown): AttemptFailure =>
+  error instanceof DownbeatError ? { code: error.code, message: error.message } : { code: "INTERNAL", message: String(error) };

@@ -3,7 +3,8 @@
 import type { JsonObject } from "../core/json.ts";
 import type { Plan } from "../core/plan.ts";
 import type { TaskStatus } from "../core/run-changes.ts";
-import type { RunOutcome, RunState } from "../core/run-state.ts";
+import type { RunSnapshot } from "../core/run-snapshot.ts";
+import type { RunOutcome } from "../core/run-state.ts";
 import type { RunFacts } from "./ports.ts";
 
 export const RUN_WORKFLOW = "run";
@@ -15,7 +16,7 @@ export interface RunInput {
   readonly plan: Plan;
   readonly params: JsonObject;
   /** Where an earlier execution of the same run left off. */
-  readonly continued?: { readonly state: RunState; readonly seq: number; readonly startedAt: number };
+  readonly continued?: { readonly snapshot: RunSnapshot; readonly seq: number; readonly startedAt: number };
 }
 
 export interface RunResult {

@@ -27,11 +27,8 @@ export const ownActivityOptions = (policy: Policy, remainingMs: number): Activit
   cancellationType: policy.timeout.heartbeatMs > 0 ? "WAIT_CANCELLATION_COMPLETED" : "TRY_CANCEL",
 });
 
-export const RECORD_OPTIONS: LocalActivityOptions = {
-  startToCloseTimeout: 20_000,
-  scheduleToCloseTimeout: 60_000,
-  retry: { initialInterval: 200, maximumInterval: 5_000, maximumAttempts: 20 },
-};
+/** One short try: while a local activity runs, the workflow task stays open and no other news reaches the run. The reporter repeats it. */
+export const RECORD_OPTIONS: LocalActivityOptions = { startToCloseTimeout: 5_000, retry: { maximumAttempts: 1 } };
 
 export const INSPECT_OPTIONS: ActivityOptions = {
   startToCloseTimeout: 90_000,

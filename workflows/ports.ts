@@ -28,6 +28,15 @@ export interface TaskCall {
   readonly timeoutMs: number;
 }
 
+/** The first detail of every failure that a verb throws; the failure's type is a code of the error table. */
+export interface FailureFacts {
+  readonly details?: Json;
+  readonly retryAfterMs?: number;
+  readonly worker?: string;
+  /** Tries of Temporal's own that died with their worker before this one. */
+  readonly lostAttempts?: number;
+}
+
 /** A cheap look at a connection, made on a worker since the API opens no drivers. */
 export interface InspectCall {
   readonly connection: string;

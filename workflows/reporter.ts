@@ -1,39 +1,45 @@
 // Tells the store what changed, in coalesced batches: at most one in flight, about a second apart, and always before the run ends.
 
 import { CancellationScope, proxyLocalActivities, sleep } from "@temporalio/workflow";
-import type { AttemptChange, RunChanges, RunStatus, TaskChange, TaskError } from "../core/run-changes.ts";
+import type { AttemptChange, RunChanges, TaskChange } from "../core/run-changes.ts";
 import type { DagActivities } from "./ports.ts";
 import { RECORD_OPTIONS } from "./policies.ts";
 
-/** Changes closer together travel together. */
+/** Changes closer together travel together; a run shorter than this reports once. */
 const PAUSE_MS = 1_000;
-/** How long a finished run waits for a store that is away, and how often it tries. */
-const FINAL_TRIES = 4_000;
-const FINAL_PAUSE_MS = 5_000;
+/** A store that is away is asked ever more seldom: each try costs the history about 15 events. */
+const MOST_PAUSE_MS = 5 * 60_000;
+/** How long a finished run waits for a store that is away; the reconciler repairs what is missing after that. */
+const PATIENCE_MS = 24 * 3_600_000;
 
 const { recordRun } = proxyLocalActivities<DagActivities>(RECORD_OPTIONS);
 
-export interface RunEnd {
-  readonly status: RunStatus;
-  readonly finishedAt: string;
-  readonly error?: TaskError;
+export interface ReporterOptions {
+  readonly runId: string;
+  /** ISO 8601 UTC. */
+  readonly startedAt: string;
+  /** Of the last report sent. */
+  readonly seq: number;
+  readonly taskChange: (index: number) => TaskChange;
+  /** Called before each report of a running run. */
+  readonly onReport: () => void;
 }
 
+type RunPart = Pick<RunChanges, "status" | "finishedAt" | "error">;
+
 export class Reporter {
-  readonly #runId: string;
-  readonly #startedAt: string;
-  readonly #taskChange: (index: number) => TaskChange;
+  readonly #options: ReporterOptions;
   #seq: number;
   #tasks = new Set<number>();
-  #attempts: AttemptChange[] = [];
-  #isScheduled = false;
-  #closed = false;
+  /** By task and attempt: an attempt that begins and ends between two reports is one change. */
+  #attempts = new Map<string, AttemptChange>();
+  #isLooping = false;
+  #isClosed = false;
+  #inFlight: Promise<boolean> = Promise.resolve(true);
 
-  constructor(runId: string, startedAt: number, seq: number, taskChange: (index: number) => TaskChange) {
-    this.#runId = runId;
-    this.#startedAt = new Date(startedAt).toISOString();
-    this.#seq = seq;
-    this.#taskChange = taskChange;
+  constructor(options: ReporterOptions) {
+    this.#options = options;
+    this.#seq = options.seq;
   }
 
   get seq(): number {
@@ -42,66 +48,53 @@ export class Reporter {
 
   task(index: number): void {
     this.#tasks.add(index);
-    if (this.#closed || this.#isScheduled) return;
-    this.#isScheduled = true;
-    void this.#flushLater();
+    if (this.#isLooping || this.#isClosed) return;
+    this.#isLooping = true;
+    // Reporting outlives the cancellation of what it reports.
+    void CancellationScope.nonCancellable(() => this.#loop());
   }
 
   attempt(change: AttemptChange): void {
-    this.#attempts.push(change);
+    this.#attempts.set(`${change.taskId}#${change.attempt}`, change);
   }
 
-  async #flushLater(): Promise<void> {
-    // Reporting outlives the cancellation of what it reports.
-    await CancellationScope.nonCancellable(async () => {
-      await sleep(PAUSE_MS);
-      while (!this.#closed && (this.#tasks.size > 0 || this.#attempts.length > 0)) {
-        await this.#flush({ status: "running" }).catch(() => undefined);
-        await sleep(PAUSE_MS);
-      }
-    });
-    this.#isScheduled = false;
+  async #loop(): Promise<void> {
+    let pause = PAUSE_MS;
+    for (;;) {
+      await sleep(pause);
+      if (this.#isClosed || this.#tasks.size === 0) break;
+      this.#options.onReport();
+      pause = (await this.#send({ status: "running" })) ? PAUSE_MS : Math.min(pause * 2, MOST_PAUSE_MS);
+    }
+    this.#isLooping = false;
   }
 
-  /** Sends what is pending; keeps it for the next time when the store does not take it. */
-  async #flush(run: Pick<RunChanges, "status" | "finishedAt" | "error">): Promise<void> {
+  /** Sends what is pending and answers whether the store took it; what it did not take goes with the next report. */
+  #send(run: RunPart): Promise<boolean> {
     const tasks = this.#tasks;
     const attempts = this.#attempts;
     this.#tasks = new Set();
-    this.#attempts = [];
+    this.#attempts = new Map();
     this.#seq += 1;
-    try {
-      await recordRun({
-        runId: this.#runId,
-        seq: this.#seq,
-        startedAt: this.#startedAt,
-        ...run,
-        tasks: [...tasks].map(this.#taskChange),
-        attempts,
-      });
-    } catch (error) {
-      this.#tasks = new Set([...tasks, ...this.#tasks]);
-      this.#attempts = [...attempts, ...this.#attempts];
-      throw error;
-    }
+    const { runId, startedAt, taskChange } = this.#options;
+    const report = { runId, seq: this.#seq, startedAt, ...run, tasks: [...tasks].map(taskChange), attempts: [...attempts.values()] };
+    this.#inFlight = recordRun(report).then(
+      () => true,
+      () => {
+        this.#tasks = new Set([...tasks, ...this.#tasks]);
+        this.#attempts = new Map([...attempts, ...this.#attempts]);
+        return false;
+      },
+    );
+    return this.#inFlight;
   }
 
-  /** The last report. A store that stays away is waited for, for hours; then the reconciler has to repair it. */
-  async finish(end: RunEnd): Promise<void> {
-    this.#closed = true;
-    for (let left = FINAL_TRIES; left > 0; left -= 1) {
-      try {
-        await this.#flush(end);
-        return;
-      } catch {
-        await sleep(FINAL_PAUSE_MS);
-      }
-    }
-  }
-
-  /** Before continue-as-new: everything pending goes out, or travels on as a full report of the next execution. */
-  async pause(): Promise<void> {
-    this.#closed = true;
-    await this.#flush({ status: "running" });
+  /** The last report of this execution: everything pending, once nothing else is in flight. Waits long for a store that is away. */
+  async close(run: RunPart): Promise<void> {
+    this.#isClosed = true;
+    await this.#inFlight;
+    const until = Date.now() + PATIENCE_MS;
+    for (let pause = PAUSE_MS; !(await this.#send(run)) && Date.now() < until; pause = Math.min(pause * 2, MOST_PAUSE_MS))
+      await sleep(pause);
   }
 }

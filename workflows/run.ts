@@ -1,5 +1,6 @@
 // The generic run workflow: a small shell around the reducer. Starts what is ready, settles what ends, reports, ends.
 
+import { defineSearchAttributeKey } from "@temporalio/common";
 import {
   ApplicationFailure,
   CancellationScope,
@@ -8,59 +9,75 @@ import {
   continueAsNew,
   defineQuery,
   isCancellation,
-  proxyActivities,
   setCurrentDetails,
   setHandler,
   sleep,
   upsertSearchAttributes,
   workflowInfo,
 } from "@temporalio/workflow";
-import { defineSearchAttributeKey } from "@temporalio/common";
-import { DownbeatError } from "../core/errors.ts";
-import { evaluateCondition, renderTemplates, type Scope } from "../core/expression.ts";
-import type { Json } from "../core/json.ts";
+import { evaluateCondition } from "../core/expression.ts";
 import { LIMITS } from "../core/limits.ts";
-import type { PlanTask } from "../core/plan.ts";
 import type { AttemptChange, TaskChange, TaskResult } from "../core/run-changes.ts";
+import { restoreSnapshot, takeSnapshot } from "../core/run-snapshot.ts";
 import * as reducer from "../core/run-state.ts";
-import { readFailure } from "./failure.ts";
-import { STATUS_QUERY, type RunInput, type RunResult, type RunStatusAnswer } from "./messages.ts";
-import { ownActivityOptions, verbOptions } from "./policies.ts";
-import type { DagActivities, TaskCall } from "./ports.ts";
+import { conclude, describeProgress } from "./conclusion.ts";
+import { failureOf, readFailure } from "./failure.ts";
+import { type RunInput, type RunResult, type RunStatusAnswer, STATUS_QUERY } from "./messages.ts";
 import { Reporter } from "./reporter.ts";
+import { prepareCall, scopeOf } from "./task-call.ts";
 
 /** Lost attempts of a user's own activity that are forgiven before the task counts as failed. */
-const MAX_LOST_ATTEMPTS = 100;
+const MOST_LOST_ATTEMPTS = 100;
 
 const iso = (milliseconds: number): string => new Date(milliseconds).toISOString();
+
+const STATUS_ATTRIBUTE = defineSearchAttributeKey("DownbeatStatus", "KEYWORD");
 
 export async function run(input: RunInput): Promise<RunResult> {
   const execution = new RunExecution(input);
   setHandler(defineQuery<RunStatusAnswer>(STATUS_QUERY), () => execution.status());
   await execution.drive();
-  if (!execution.isOver()) return continueAsNew<typeof run>(await execution.handOver());
-  return execution.conclude();
+  if (!execution.isOver()) {
+    const next = await execution.handOver();
+    // A cancellation that came meanwhile would not reach the next execution.
+    if (!CancellationScope.current().consideredCancelled) return continueAsNew<typeof run>(next);
+    execution.cancel();
+  }
+  return execution.finish();
 }
 
 class RunExecution {
   readonly #input: RunInput;
-  readonly #after: readonly (readonly number[])[];
+  readonly #graph: reducer.Graph;
   readonly #state: reducer.RunState;
   readonly #startedAt: number;
   readonly #reporter: Reporter;
+  /** By running task: what cancels its attempt. */
   readonly #scopes = new Map<number, CancellationScope>();
-  readonly #lost = new Map<number, number>();
-  /** History is nearly full: nothing new starts, what runs is drained, then the run continues as new. */
-  #draining = false;
-  /** A bug of ours in a task's code path: ends the workflow task visibly instead of hanging. */
+  /** What is reported but not kept in the state. */
+  readonly #results = new Map<number, Pick<TaskResult, "output" | "metrics">>();
+  /** The history is long: nothing new starts, what runs is drained, then the run continues as new. */
+  #isDraining = false;
+  #isPumping = false;
+  #wakesAt = Infinity;
+  /** Bytes of commands in this workflow task, and the history's length when it began. */
+  #commands = { bytes: 0, since: 0 };
+  /** A bug of ours on a task's path: fails the workflow task visibly instead of hanging, until a release mends it. */
   #broken: unknown;
 
   constructor(input: RunInput) {
     this.#input = input;
-    this.#after = reducer.dependents(input.plan);
-    this.#state = input.continued?.state ?? reducer.initRun(input.plan);
-    this.#startedAt = input.continued?.startedAt ?? Date.now();
-    this.#reporter = new Reporter(input.run.id, this.#startedAt, input.continued?.seq ?? 0, (index) => this.#taskChange(index));
+    this.#graph = reducer.graphOf(input.plan);
+    const { snapshot, startedAt = Date.now(), seq = 0 } = input.continued ?? {};
+    this.#state = snapshot === undefined ? reducer.initRun(this.#graph) : restoreSnapshot(snapshot, this.#graph);
+    this.#startedAt = startedAt;
+    this.#reporter = new Reporter({
+      runId: input.run.id,
+      startedAt: iso(startedAt),
+      seq,
+      taskChange: (index) => this.#taskChange(index),
+      onReport: () => setCurrentDetails(describeProgress(this.#state, this.#graph)),
+    });
   }
 
   isOver(): boolean {
@@ -69,121 +86,120 @@ class RunExecution {
 
   /** Runs until everything has ended, or nothing runs and the history is full. A cancellation stops the run, not this loop. */
   async drive(): Promise<void> {
-    const idle = (): boolean => this.#broken !== undefined || this.isOver() || (this.#draining && this.#scopes.size === 0);
+    const isIdle = (): boolean => this.#broken !== undefined || this.isOver() || (this.#isDraining && this.#scopes.size === 0);
     this.#pump();
     try {
-      await condition(idle);
+      await condition(isIdle);
     } catch (error) {
       if (!isCancellation(error)) throw error;
-      this.#settle(reducer.stop(this.#state, this.#input.plan, this.#after, "cancelled", Date.now()));
-      await CancellationScope.nonCancellable(() => condition(idle));
+      this.cancel();
+      await CancellationScope.nonCancellable(() => condition(isIdle));
     }
     if (this.#broken !== undefined) throw this.#broken;
   }
 
-  #pump(): void {
-    const info = workflowInfo();
-    this.#draining ||= info.historyLength >= LIMITS.historyEvents - LIMITS.activitiesInFlight * 4 || info.continueAsNewSuggested;
-    this.#wakeLater(reducer.wake(this.#state, Date.now()));
-    if (this.#draining) return;
-    while (this.#scopes.size < LIMITS.activitiesInFlight) {
-      const [index] = reducer.takeReady(this.#state, 1);
-      if (index === undefined) return;
-      this.#begin(index);
-    }
+  cancel(): void {
+    this.#settle(reducer.stop(this.#state, this.#graph, "cancelled", Date.now()));
   }
 
-  #wakeLater(at: number | undefined): void {
-    if (at === undefined || this.#draining) return;
+  /** Starts what may start. Skipped tasks settle inside and come back here: the flag keeps that a loop. */
+  #pump(): void {
+    if (this.#isPumping) return;
+    this.#isPumping = true;
+    const { historyLength, continueAsNewSuggested } = workflowInfo();
+    this.#isDraining ||= historyLength >= LIMITS.historyEvents || continueAsNewSuggested;
+    if (this.#commands.since !== historyLength) this.#commands = { bytes: 0, since: historyLength };
+    let wakeAt = reducer.wake(this.#state, Date.now());
+    while (!this.#isDraining && this.#scopes.size < LIMITS.activitiesInFlight) {
+      if (this.#commands.bytes > LIMITS.workflowTaskBytes) {
+        wakeAt = Date.now() + 1;
+        break;
+      }
+      const index = reducer.takeReady(this.#state);
+      if (index === undefined) break;
+      this.#begin(index);
+    }
+    this.#isPumping = false;
+    if (wakeAt !== undefined && !this.#isDraining) this.#wakeAt(wakeAt);
+  }
+
+  /** One timer is enough: an earlier one looks again. */
+  #wakeAt(moment: number): void {
+    if (moment >= this.#wakesAt) return;
+    this.#wakesAt = moment;
     void CancellationScope.nonCancellable(async () => {
-      await sleep(Math.max(at - Date.now(), 1));
+      await sleep(Math.max(moment - Date.now(), 1));
+      if (this.#wakesAt === moment) this.#wakesAt = Infinity;
       this.#pump();
     });
   }
 
   #begin(index: number): void {
-    const { plan } = this.#input;
-    const task = plan.tasks[index] as PlanTask;
+    const task = reducer.taskOf(this.#graph, index);
     const now = Date.now();
-    if (task.when !== undefined && this.#state.tasks[index]?.attempts === 0) {
-      try {
-        if (!evaluateCondition(task.when, this.#scope(task))) {
-          this.#settle(reducer.skip(this.#state, plan, this.#after, index, now));
-          return;
-        }
-      } catch (error) {
-        reducer.start(this.#state, index, now);
-        this.#settle(reducer.failAttempt(this.#state, plan, this.#after, index, asFailure(error), now));
+    const isFirst = this.#state.tasks[index]?.status === "pending";
+    try {
+      if (task.when !== undefined && isFirst && !evaluateCondition(task.when, scopeOf(this.#input, this.#graph, this.#state, task))) {
+        this.#settle(reducer.skip(this.#state, this.#graph, index, now));
         return;
       }
+      reducer.start(this.#state, index, now);
+      const call = prepareCall(this.#input, this.#graph, this.#state, index, now);
+      this.#commands.bytes += call.bytes;
+      this.#reporter.task(index);
+      // The root's cancellation reaches attempts through the reducer's `stop`, which knows what may go on.
+      void CancellationScope.nonCancellable(() => this.#attempt(index, call.send)).catch((error: unknown) => {
+        this.#broken = error;
+      });
+    } catch (error) {
+      // Expressions that cannot be evaluated count as an attempt.
+      if (this.#state.tasks[index]?.status !== "running") reducer.start(this.#state, index, now);
+      this.#settle(reducer.failAttempt(this.#state, this.#graph, index, failureOf(error), now));
     }
-    reducer.start(this.#state, index, now);
-    this.#reporter.task(index);
-    const scope = new CancellationScope();
-    this.#scopes.set(index, scope);
-    // Attempts settle on their own; the root's cancellation reaches them through `stop`, which knows what may go on.
-    void CancellationScope.nonCancellable(() => this.#attempt(index, task, scope)).catch((error: unknown) => {
-      this.#broken = error;
-    });
   }
 
-  async #attempt(index: number, task: PlanTask, scope: CancellationScope): Promise<void> {
-    const { plan } = this.#input;
-    const begun = Date.now();
-    const attempt = this.#state.tasks[index]?.attempts ?? 1;
-    const record = (change: Partial<AttemptChange> & Pick<AttemptChange, "status">): void =>
-      this.#reporter.attempt({ taskId: task.id, attempt, startedAt: iso(begun), finishedAt: iso(Date.now()), ...change });
+  async #attempt(index: number, send: () => Promise<TaskResult>): Promise<void> {
+    const scope = new CancellationScope();
+    this.#scopes.set(index, scope);
+    const { attempts = 1, lost = 0 } = this.#state.tasks[index] ?? {};
+    const attempt = {
+      taskId: reducer.taskOf(this.#graph, index).id,
+      attempt: attempts,
+      startedAt: iso(Date.now()),
+      ...(lost === 0 ? {} : { lostAttempts: lost }),
+    };
+    this.#reporter.attempt({ ...attempt, status: "running" });
     let settled: reducer.Settled;
     try {
-      const result = await scope.run(() =>
-        task.operator === "activity" ? this.#callOwn(index, task) : this.#callVerb(index, task, task.operator),
-      );
-      this.#metrics.set(index, result.metrics);
-      record({ status: "succeeded", ...workerOf(result) });
-      settled = reducer.succeed(this.#state, plan, this.#after, index, result.output, Date.now());
+      const { output, metrics, worker, lostAttempts } = await scope.run(send);
+      this.#results.set(index, { output, ...(metrics === undefined ? {} : { metrics }) });
+      this.#reporter.attempt({ ...attempt, status: "succeeded", finishedAt: iso(Date.now()), ...workerOf(worker, lostAttempts) });
+      settled = reducer.succeed(this.#state, this.#graph, index, output, Date.now());
     } catch (error) {
-      settled = this.#settleFailure(index, task, error, record);
+      settled = this.#settleFailure(index, error, attempt);
     }
     this.#scopes.delete(index);
     this.#settle(settled);
   }
 
-  #settleFailure(
-    index: number,
-    task: PlanTask,
-    error: unknown,
-    record: (change: Partial<AttemptChange> & Pick<AttemptChange, "status">) => void,
-  ): reducer.Settled {
-    const { plan } = this.#input;
+  #settleFailure(index: number, error: unknown, attempt: Omit<AttemptChange, "status">): reducer.Settled {
     const now = Date.now();
-    const end =
-      error instanceof DownbeatError
-        ? { kind: "failed" as const, failure: asFailure(error), facts: {} }
-        : readFailure(error, task.operator === "activity");
+    const end = readFailure(error, reducer.taskOf(this.#graph, index).operator === "activity");
+    const ended = { ...attempt, finishedAt: iso(now) };
     if (end.kind === "cancelled") {
-      record({ status: "cancelled" });
-      return reducer.cancelTask(this.#state, plan, this.#after, index, now);
+      this.#reporter.attempt({ ...ended, status: "cancelled" });
+      return reducer.cancelTask(this.#state, this.#graph, index, now);
     }
-    if (end.kind === "lost") {
-      const lost = (this.#lost.get(index) ?? 0) + 1;
-      this.#lost.set(index, lost);
-      record({ status: "lost", error: { code: "WORKER_LOST", message: "the worker stopped reporting" } });
-      if (lost <= MAX_LOST_ATTEMPTS) {
-        reducer.loseAttempt(this.#state, index, now);
-        return { ended: [index], cancel: [] };
-      }
-      return reducer.failAttempt(
-        this.#state,
-        plan,
-        this.#after,
-        index,
-        { code: "WORKER_LOST", message: `${lost} workers were lost with this task` },
-        now,
-      );
+    if (end.kind === "lost" && (this.#state.tasks[index]?.lost ?? 0) < MOST_LOST_ATTEMPTS) {
+      this.#reporter.attempt({ ...ended, status: "lost", error: end.error });
+      this.#reporter.task(index);
+      return reducer.loseAttempt(this.#state, this.#graph, index, now);
     }
-    const { retryAfterMs: _, ...taskError } = end.failure;
-    record({ status: "failed", error: taskError, ...workerOf(end.facts) });
-    return reducer.failAttempt(this.#state, plan, this.#after, index, end.failure, now);
+    const { retryAfterMs, ...taskError } = end.error;
+    this.#reporter.attempt({ ...ended, status: "failed", error: taskError, ...workerOf(end.worker, end.lostAttempts) });
+    this.#reporter.task(index);
+    const failure = retryAfterMs === undefined ? taskError : { ...taskError, retryAfterMs };
+    return reducer.failAttempt(this.#state, this.#graph, index, failure, now);
   }
 
   #settle({ ended, cancel }: reducer.Settled): void {
@@ -192,123 +208,47 @@ class RunExecution {
     this.#pump();
   }
 
-  readonly #metrics = new Map<number, TaskResult["metrics"]>();
-
-  #callVerb(index: number, task: PlanTask, operator: Exclude<PlanTask["operator"], "activity">): Promise<TaskResult> {
-    const { plan, run: facts, planHash, params } = this.#input;
-    const policy = reducer.policyOf(plan, index);
-    const attempt = this.#state.tasks[index]?.attempts ?? 1;
-    const verbs = proxyActivities<DagActivities>({ ...verbOptions(policy, this.#remainingMs(index)), ...this.#names(task, attempt) });
-    const call: TaskCall = {
-      run: facts,
-      planHash,
-      taskId: task.id,
-      attempt,
-      params,
-      tasks: this.#scope(task).tasks,
-      timeoutMs: policy.timeout.attemptMs,
-    };
-    return verbs[operator](call);
-  }
-
-  async #callOwn(index: number, task: PlanTask): Promise<TaskResult> {
-    const { name, input } = task.activity ?? { name: "", input: null };
-    const policy = reducer.policyOf(this.#input.plan, index);
-    const attempt = this.#state.tasks[index]?.attempts ?? 1;
-    const own = proxyActivities<Record<string, (input: Json) => Promise<Json | undefined>>>({
-      ...ownActivityOptions(policy, this.#remainingMs(index)),
-      ...this.#names(task, attempt),
-    });
-    const call = own[name];
-    if (call === undefined) throw new DownbeatError("INTERNAL", `task "${task.id}" names no activity`);
-    return { output: (await call(renderTemplates(input, this.#scope(task)))) ?? null };
-  }
-
-  #names(task: PlanTask, attempt: number): { activityId: string; summary: string; taskQueue?: string } {
-    return {
-      activityId: attempt === 1 ? task.id : `${task.id}#${attempt}`,
-      summary: task.summary,
-      ...(task.queue === undefined ? {} : { taskQueue: task.queue }),
-    };
-  }
-
-  #remainingMs(index: number): number {
-    const { totalMs } = reducer.policyOf(this.#input.plan, index).timeout;
-    return totalMs - (Date.now() - (this.#state.tasks[index]?.startedAt ?? Date.now()));
-  }
-
-  /** Only what the task's expressions read: inputs stay small. */
-  #scope(task: PlanTask): Scope {
-    const { plan, run: facts, params } = this.#input;
-    const tasks: Record<string, { status: string; output: Json }> = {};
-    const reads = new Set(task.reads);
-    if (reads.size > 0) {
-      for (const [index, other] of plan.tasks.entries()) {
-        if (!reads.has(other.id)) continue;
-        const state = this.#state.tasks[index];
-        tasks[other.id] = { status: state?.status ?? "pending", output: state?.output ?? null };
-      }
-    }
-    return { params, run: { ...facts }, tasks };
-  }
-
   #taskChange(index: number): TaskChange {
-    const state = this.#state.tasks[index] as reducer.TaskState;
-    const { status, attempts, startedAt, finishedAt, output, error } = state;
-    const metrics = this.#metrics.get(index);
+    const { status, attempts, startedAt, finishedAt, error } = this.#state.tasks[index] as reducer.TaskState;
+    const { output, metrics } = this.#results.get(index) ?? {};
     return {
-      taskId: (this.#input.plan.tasks[index] as PlanTask).id,
+      taskId: reducer.taskOf(this.#graph, index).id,
       status,
       attempts,
       ...(startedAt === undefined ? {} : { startedAt: iso(startedAt) }),
       ...(finishedAt === undefined ? {} : { finishedAt: iso(finishedAt) }),
-      ...(output === undefined ? {} : { output }),
+      ...(output === undefined || output === null || status !== "succeeded" ? {} : { output }),
       ...(metrics === undefined ? {} : { metrics }),
       ...(error === undefined ? {} : { error }),
     };
   }
 
   status(): RunStatusAnswer {
-    const entries = this.#input.plan.tasks.map((task, index) => [task.id, this.#state.tasks[index]?.status ?? "pending"] as const);
+    const entries = this.#state.tasks.map(({ status }, index) => [reducer.taskOf(this.#graph, index).id, status] as const);
     return { open: this.#state.open, tasks: Object.fromEntries(entries) };
   }
 
+  /** The input of the run's next execution. The store knows all before it, so the snapshot can leave that out. */
   async handOver(): Promise<RunInput> {
-    await this.#reporter.pause();
-    return { ...this.#input, continued: { state: this.#state, seq: this.#reporter.seq, startedAt: this.#startedAt } };
+    await CancellationScope.nonCancellable(() => this.#reporter.close({ status: "running" }));
+    const snapshot = takeSnapshot(this.#state, this.#graph);
+    return { ...this.#input, continued: { snapshot, seq: this.#reporter.seq, startedAt: this.#startedAt } };
   }
 
   /** Reports the outcome and ends the workflow the way Temporal's UI shows it: completed, failed or cancelled. */
-  async conclude(): Promise<RunResult> {
-    const { plan } = this.#input;
-    const outcome = reducer.outcome(this.#state, plan, this.#after);
-    const failed = plan.tasks.flatMap((task, index) =>
-      this.#state.tasks[index]?.status === "failed" ? [{ task, state: this.#state.tasks[index] }] : [],
-    );
-    const [first] = failed;
-    const more = failed.length > 1 ? ` (and ${failed.length - 1} more)` : "";
-    const error = first?.state?.error && { ...first.state.error, message: `task "${first.task.id}": ${first.state.error.message}${more}` };
-    await CancellationScope.nonCancellable(async () => {
-      upsertSearchAttributes([{ key: defineSearchAttributeKey("DownbeatStatus", "KEYWORD"), value: outcome }]);
-      setCurrentDetails(failed.length > 0 ? `**${outcome}**: ${failed.map(({ task }) => task.id).join(", ")}` : `**${outcome}**`);
-      await this.#reporter.finish({ status: outcome, finishedAt: iso(Date.now()), ...(outcome === "failed" && error ? { error } : {}) });
-    });
+  async finish(): Promise<RunResult> {
+    const { outcome, error, details } = conclude(this.#state, this.#graph);
+    setCurrentDetails(details);
+    upsertSearchAttributes([{ key: STATUS_ATTRIBUTE, value: outcome }]);
+    const end = { status: outcome, finishedAt: iso(Date.now()), ...(error === undefined ? {} : { error }) };
+    await CancellationScope.nonCancellable(() => this.#reporter.close(end));
     if (outcome === "cancelled") throw new CancelledFailure("the run was cancelled");
     if (outcome === "failed") throw ApplicationFailure.nonRetryable(error?.message ?? "the run failed", error?.code ?? "INTERNAL");
     return { outcome };
   }
 }
 
-const asFailure = (error: unknown): reducer.AttemptFailure =>
-  error instanceof DownbeatError ? { code: error.code, message: error.message } : { code: "INTERNAL", message: String(error) };
-
-const workerOf = ({
-  worker,
-  lostAttempts,
-}: {
-  readonly worker?: string;
-  readonly lostAttempts?: number;
-}): Pick<AttemptChange, "worker" | "lostAttempts"> => ({
+const workerOf = (worker: string | undefined, lostAttempts = 0): Pick<AttemptChange, "worker" | "lostAttempts"> => ({
   ...(worker === undefined ? {} : { worker }),
-  ...(lostAttempts === undefined || lostAttempts === 0 ? {} : { lostAttempts }),
+  ...(lostAttempts === 0 ? {} : { lostAttempts }),
 });

@@ -1,0 +1,47 @@
+// What a run says of itself in words: its details while it runs, its outcome and error at the end.
+
+import type { TaskError } from "../core/run-changes.ts";
+import { type Graph, outcome, policyOf, type RunOutcome, type RunState, taskOf } from "../core/run-state.ts";
+
+const MOST_NAMES = 20;
+
+const names = (ids: readonly string[]): string =>
+  ids.length <= MOST_NAMES ? ids.join(", ") : `${ids.slice(0, MOST_NAMES).join(", ")} and ${ids.length - MOST_NAMES} more`;
+
+/** Markdown for Temporal's UI: what runs, and what waits for what. */
+export const describeProgress = (state: RunState, graph: Graph): string => {
+  const running: string[] = [];
+  const waiting: string[] = [];
+  for (const [index, { status, attempts, error, retryAt = 0 }] of state.tasks.entries()) {
+    const { id } = taskOf(graph, index);
+    if (status === "running") running.push(id);
+    if (status === "waiting") {
+      const most = policyOf(graph, index).retry.attempts;
+      const why = error === undefined ? "" : ` after ${error.code}`;
+      waiting.push(`${id} (attempt ${attempts + 1} of ${most} at ${new Date(retryAt).toISOString()}${why})`);
+    }
+  }
+  const lines = [`${state.tasks.length - state.open} of ${state.tasks.length} tasks ended`];
+  if (running.length > 0) lines.push(`running: ${names(running)}`);
+  if (waiting.length > 0) lines.push(`waiting: ${names(waiting)}`);
+  if (state.stopping !== undefined) lines.push(`stopping: the run has ${state.stopping === "failed" ? "failed" : "been cancelled"}`);
+  return lines.join("  \n");
+};
+
+export interface Conclusion {
+  readonly outcome: RunOutcome;
+  /** Of a failed run: the first failed task's, by its place in the definition. */
+  readonly error?: TaskError;
+  readonly details: string;
+}
+
+export const conclude = (state: RunState, graph: Graph): Conclusion => {
+  const result = outcome(state, graph);
+  const failed = [...state.tasks.keys()].filter((index) => state.tasks[index]?.status === "failed");
+  const first = failed.find((index) => state.tasks[index]?.error !== undefined);
+  const details = failed.length === 0 ? `**${result}**` : `**${result}**: ${names(failed.map((index) => taskOf(graph, index).id))} failed`;
+  const error = first === undefined ? undefined : state.tasks[first]?.error;
+  if (result !== "failed" || first === undefined || error === undefined) return { outcome: result, details };
+  const more = failed.length > 1 ? ` (and ${failed.length - 1} more failed)` : "";
+  return { outcome: result, details, error: { ...error, message: `task "${taskOf(graph, first).id}": ${error.message}${more}` } };
+};

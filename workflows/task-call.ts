@@ -1,0 +1,76 @@
+// One attempt of one task as a call: which activity, with what input and options.
+
+import { proxyActivities } from "@temporalio/workflow";
+import { DownbeatError } from "../core/errors.ts";
+import { renderTemplates, type Scope } from "../core/expression.ts";
+import type { Json } from "../core/json.ts";
+import { LIMITS } from "../core/limits.ts";
+import type { PlanTask } from "../core/plan.ts";
+import type { TaskResult } from "../core/run-changes.ts";
+import { type Graph, policyOf, type RunState, taskOf } from "../core/run-state.ts";
+import type { RunInput } from "./messages.ts";
+import { ownActivityOptions, verbOptions } from "./policies.ts";
+import type { DagActivities, TaskCall } from "./ports.ts";
+
+export interface PreparedCall {
+  /** About what the call adds to the workflow task's answer, in bytes. */
+  readonly bytes: number;
+  readonly send: () => Promise<TaskResult>;
+}
+
+/** Ids, options and the like of one activity command. */
+const COMMAND_BYTES = 500;
+
+/** What the task's expressions may see; of other tasks only those that they read, so that inputs stay small. */
+export const scopeOf = ({ run, params }: RunInput, graph: Graph, state: RunState, task: PlanTask): Scope & Pick<TaskCall, "tasks"> => {
+  const tasks: Record<string, { status: string; output: Json }> = {};
+  const reads = new Set(task.reads);
+  if (reads.size > 0) {
+    for (const [index, { id }] of graph.plan.tasks.entries()) {
+      if (!reads.has(id)) continue;
+      const other = state.tasks[index];
+      tasks[id] = { status: other?.status ?? "pending", output: other?.output ?? null };
+    }
+  }
+  return { params, run: { ...run }, tasks };
+};
+
+export const prepareCall = (input: RunInput, graph: Graph, state: RunState, index: number, now: number): PreparedCall => {
+  const task = taskOf(graph, index);
+  const policy = policyOf(graph, index);
+  const { attempts = 1, lost = 0, startedAt = now } = state.tasks[index] ?? {};
+  const remainingMs = policy.timeout.totalMs - (now - startedAt);
+  // Temporal forgets an activity's id when it has ended, people do not: each attempt has its own.
+  const tries = attempts + lost;
+  const options = {
+    activityId: tries === 1 ? task.id : `${task.id}#${tries}`,
+    summary: task.summary,
+    ...(task.queue === undefined ? {} : { taskQueue: task.queue }),
+  };
+  if (task.operator === "activity") {
+    const { name, input: template } = task.activity ?? { name: "", input: null };
+    const rendered = renderTemplates(template, scopeOf(input, graph, state, task));
+    const bytes = JSON.stringify(rendered).length;
+    if (bytes > LIMITS.activityInputBytes) {
+      const message = `the input of activity "${name}" is ${bytes} bytes of JSON with its expressions evaluated; the limit is ${LIMITS.activityInputBytes}`;
+      throw new DownbeatError("EXPRESSION_FAILED", message);
+    }
+    const own = proxyActivities<Record<string, (input: Json) => Promise<Json | undefined>>>({
+      ...ownActivityOptions(policy, remainingMs),
+      ...options,
+    });
+    const send = async (): Promise<TaskResult> => ({ output: (await own[name]?.(rendered)) ?? null });
+    return { bytes: COMMAND_BYTES + bytes, send };
+  }
+  const verb = proxyActivities<DagActivities>({ ...verbOptions(policy, remainingMs), ...options })[task.operator];
+  const call: TaskCall = {
+    run: input.run,
+    planHash: input.planHash,
+    taskId: task.id,
+    attempt: attempts,
+    params: input.params,
+    tasks: scopeOf(input, graph, state, task).tasks,
+    timeoutMs: Math.max(Math.min(policy.timeout.attemptMs, remainingMs), 1),
+  };
+  return { bytes: COMMAND_BYTES + JSON.stringify(call).length, send: () => verb(call) };
+};
