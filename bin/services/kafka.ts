@@ -6,7 +6,7 @@ import path from "node:path";
 import { Admin } from "@platformatic/kafka";
 import { dockerImage, runContainer } from "./docker.ts";
 import { aptInstall, mavenJars } from "./install.ts";
-import { type FilledOptions, fillOptions, notOurs, refused, type ServiceOptions, withAddress } from "./options.ts";
+import { type FilledOptions, fillOptions, GIVEN_MS, notOurs, refused, type ServiceOptions, withAddress } from "./options.ts";
 import { waitUntil } from "./wait.ts";
 import { freePort, portFrom } from "../ports.ts";
 import { firstWay } from "./provision.ts";
@@ -61,6 +61,9 @@ const brokerSettings = (host: string, port: number, controllerPort: number): Rea
   "min.insync.replicas": "1",
   "num.partitions": "4",
   "group.initial.rebalance.delay.ms": "0",
+  // A killed broker's registration stands in its own way until its session ends.
+  "broker.session.timeout.ms": "3000",
+  "broker.heartbeat.interval.ms": "500",
 });
 
 interface Programs {
@@ -115,7 +118,7 @@ export const startKafka = async (options: ServiceOptions): Promise<Service<Kafka
   const given = env["DOWNBEAT_TEST_KAFKA"];
   if (given !== undefined && given !== "") {
     const address = { brokers: given.split(",").map((broker) => broker.trim()) };
-    await waitUntil(() => probe(address), { timeoutMs: 15_000 }).catch(refused("DOWNBEAT_TEST_KAFKA"));
+    await waitUntil(() => probe(address), { timeoutMs: GIVEN_MS }).catch(refused("DOWNBEAT_TEST_KAFKA"));
     return withAddress(address, notOurs("Kafka"));
   }
   const packages = ["default-jre-headless", "maven"];

@@ -6,7 +6,7 @@ import { createConnection } from "mysql2/promise";
 import { dockerImage, runContainer } from "./docker.ts";
 import { dataFolder, folderSecret, systemUser } from "./folders.ts";
 import { aptInstall } from "./install.ts";
-import { type FilledOptions, fillOptions, notOurs, refused, type ServiceOptions, withAddress } from "./options.ts";
+import { type FilledOptions, fillOptions, GIVEN_MS, notOurs, refused, type ServiceOptions, withAddress } from "./options.ts";
 import { waitUntil } from "./wait.ts";
 import { freePort, portFrom } from "../ports.ts";
 import { firstWay } from "./provision.ts";
@@ -124,7 +124,7 @@ export const startMysql = async (options: MysqlOptions): Promise<Service<MysqlAd
   const given = env["DOWNBEAT_TEST_MYSQL_URL"];
   if (given !== undefined && given !== "") {
     const address = givenAddress(given);
-    await waitUntil(() => probe(address), { timeoutMs: 15_000 }).catch(refused("DOWNBEAT_TEST_MYSQL_URL"));
+    await waitUntil(() => probe(address), { timeoutMs: GIVEN_MS }).catch(refused("DOWNBEAT_TEST_MYSQL_URL"));
     return withAddress(address, notOurs("MySQL"));
   }
   const found = await firstWay<Programs | string>(

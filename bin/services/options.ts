@@ -27,6 +27,9 @@ export const fillOptions = (options: ServiceOptions): FilledOptions => {
   return { dir: options.dir, say: options.say, env, cacheDir: options.cacheDir ?? cacheDir(env), port: options.port };
 };
 
+/** How long a server at an address of the user's may take to answer: it may still be starting beside us. */
+export const GIVEN_MS = 10_000;
+
 /** A service at an address of the user's is left alone. */
 export const notOurs = (name: string): ServiceControl => {
   const refuse = async (): Promise<void> => {

@@ -5,7 +5,7 @@ import { ListBucketsCommand, S3Client } from "@aws-sdk/client-s3";
 import { dockerImage, runContainer } from "./docker.ts";
 import { folderSecret } from "./folders.ts";
 import { goInstall } from "./install.ts";
-import { fillOptions, notOurs, refused, type ServiceOptions, withAddress } from "./options.ts";
+import { fillOptions, GIVEN_MS, notOurs, refused, type ServiceOptions, withAddress } from "./options.ts";
 import { waitUntil } from "./wait.ts";
 import { freePort, portFrom } from "../ports.ts";
 import { firstWay } from "./provision.ts";
@@ -51,7 +51,7 @@ export const startS3 = async (options: ServiceOptions): Promise<Service<S3Addres
   const given = env["DOWNBEAT_TEST_S3"];
   if (given !== undefined && given !== "") {
     const address = givenAddress(given);
-    await waitUntil(() => probe(address), { timeoutMs: 15_000 }).catch(refused("DOWNBEAT_TEST_S3"));
+    await waitUntil(() => probe(address), { timeoutMs: GIVEN_MS }).catch(refused("DOWNBEAT_TEST_S3"));
     return withAddress(address, notOurs("S3"));
   }
   const installed = async (): Promise<string> => {

@@ -200,7 +200,8 @@ const adopt = async (stateFile: string): Promise<RunningTemporal | undefined> =>
     const givenUp = (): string | undefined => (isOurs(state) ? undefined : "it is gone");
     await waitUntil(() => probe(state.address), { timeoutMs: 10_000, givenUp });
   } catch {
-    // Two servers on one database file lose data: one that hangs goes first.
+    // Two servers on one database file lose data: one that hangs goes first, and would not hear a polite word.
+    signal(state, "SIGKILL");
     await stop();
     return undefined;
   }
