@@ -6,6 +6,7 @@ import { z } from "zod";
 import { parseDuration } from "../../core/duration.ts";
 import { DownbeatError } from "../../core/errors.ts";
 import type { JsonObject } from "../../core/json.ts";
+import type { CompiledPlan } from "../../core/plan.ts";
 import { isRunEnded } from "../../core/run-changes.ts";
 import type { RunFilter, RunRecord } from "../../store/runs.ts";
 import type { ApiDeps } from "../deps.ts";
@@ -83,7 +84,15 @@ export const triggerRoutes = (deps: ApiDeps): Router => {
     response
       .status(ended ? 200 : 202)
       .location(`/v1/runs/${run.id}`)
-      .json(await presentWhole(deps, wait > 0 || !created ? ((await store.runs.find(run.id)) ?? run) : run, !created || wait > 0));
+      .json(
+        created && wait === 0
+          ? await presentWhole(deps, run, { reported: false, plan: version.plan })
+          : await presentWhole(deps, (await store.runs.find(run.id)) ?? run, {
+              reported: true,
+              // A repetition may be of an older version.
+              plan: created ? version.plan : undefined,
+            }),
+      );
   });
 
   return router;
@@ -96,13 +105,19 @@ const startAgain = async ({ store, orchestrator }: ApiDeps, run: RunRecord): Pro
   await orchestrator.startRun(runInput(run, plan.plan));
 };
 
-/** `reported`: whether anything can have been reported yet; a run that was just created has no tasks to read. */
-const presentWhole = async (deps: ApiDeps, run: RunRecord, reported: boolean) => {
+interface Known {
+  /** Whether anything can have been reported yet: a run that was just created has no tasks to read. */
+  readonly reported: boolean;
+  /** The run's plan, where it is at hand. */
+  readonly plan: CompiledPlan | undefined;
+}
+
+const presentWhole = async (deps: ApiDeps, run: RunRecord, known: Known) => {
   const { store, orchestrator, temporalUiUrl } = deps;
   const [plan, tasks, attempts] = await Promise.all([
-    store.definitions.findPlan(run.planHash),
-    reported ? store.runs.tasksOf(run.id) : [],
-    reported ? store.runs.attemptsOf(run.id) : [],
+    known.plan ?? store.definitions.findPlan(run.planHash),
+    known.reported ? store.runs.tasksOf(run.id) : [],
+    known.reported ? store.runs.attemptsOf(run.id) : [],
   ]);
   return {
     ...presentRun(run, { temporalUiUrl, namespace: orchestrator.namespace }),
@@ -141,7 +156,7 @@ export const runRoutes = (deps: ApiDeps): Router => {
       await orchestrator.waitForRun(run, wait);
       run = await existing(run.id);
     }
-    response.json(await presentWhole(deps, run, true));
+    response.json(await presentWhole(deps, run, { reported: true, plan: undefined }));
   });
 
   router.post("/:id/cancel", async (request, response) => {
