@@ -37,6 +37,7 @@ const RULES: readonly Rule[] = [
   { state: /^(53100|54000)/, code: same("DESTINATION_FULL"), hint: "make room on the server" },
   { state: /^(08|57P0|53|58)/, code: unavailable, hint: "the server is away or out of resources; see its log" },
   { state: /^(40001|40P01|55P03)/, code: unavailable, hint: "another transaction held what this one needed; try again", conflict: true },
+  { state: /^22P03/, code: unavailable, hint: "the table's columns were changed while they were written to; try again" },
   { state: /^(21|22|23)/, code: data, hint: "check the rows against the table's types and constraints" },
   { state: /^(42|0A|2B|3F|26)/, code: statement, hint: "check names, types and syntax" },
 ];

@@ -47,7 +47,10 @@ export class PostgresLoadSession implements LoadSession {
   #pending: Promise<void> | undefined;
 
   static async open(config: PostgresConfig, context: ConnectorContext, what: string): Promise<PostgresLoadSession> {
-    return new PostgresLoadSession(await connectPostgres(config, context, "destination", what), context, what);
+    const session = new PostgresLoadSession(await connectPostgres(config, context, "destination", what), context, what);
+    // Whoever waits longer is waiting for something that does not end by itself, and is tried again.
+    await session.run("set lock_timeout = '60s'");
+    return session;
   }
 
   private constructor(client: PostgresClient, context: ConnectorContext, what: string) {

@@ -36,7 +36,8 @@ const notes = `
 | time | time; values below zero or over a day are refused |
 
 Texts with NUL characters are refused. Names longer than 63 bytes are refused instead of cut. Replace truncates and inserts in one transaction, so views,
-grants and indexes stay; a table that foreign keys point to is emptied by DELETE in that transaction. Downbeat's own tables are in the schema \`_downbeat\`.
+grants and indexes stay; a table that foreign keys point to is emptied by DELETE in that transaction. Downbeat's own tables are in the schema \`_downbeat\`;
+the user needs the right to create it, or finds it made and owned by it.
 
 Read as text: enums, interval (ISO 8601), numeric without precision, network and range types and all others that have a text form. Read as JSON: arrays and
 composite types. Refused: money (its text depends on the locale). Rows with infinite dates or NaN in a numeric are rejected.

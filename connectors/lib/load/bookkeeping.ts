@@ -10,7 +10,7 @@ import type { LoadSession, SqlParam } from "./session.ts";
 
 const SCHEMA = BOOKKEEPING_SCHEMA;
 
-/** Read by people too: docs/reference/connectors.md describes every column. */
+/** Read by people too: docs/reference/bookkeeping.md describes every column. */
 const TABLES: readonly string[] = [
   // One row a load: a key (pipeline, task, stream) in one origin run. seq goes up with every commit and fences off overtaken attempts.
   `create table if not exists ${SCHEMA}.loads (

@@ -138,7 +138,7 @@ class SqlLoad implements Load {
 
   /** Creates or evolves the table when a schema comes that was not seen before. */
   async #prepare(schema: Schema): Promise<Shape> {
-    if (this.#shape?.schema === schema) return this.#shape.shape;
+    if (this.#shape !== undefined && isSameSchema(this.#shape.schema, schema)) return this.#shape.shape;
     await this.#session.settle();
     const shape = await this.#define(schema);
     if (this.#isStaged(shape.insert)) await this.#staging.prepare(schema, shape);
@@ -268,6 +268,13 @@ class SqlLoad implements Load {
     }
   }
 }
+
+const isSameSchema = (left: Schema, right: Schema): boolean =>
+  left === right ||
+  (left.columns.length === right.columns.length &&
+    left.columns.every(
+      (column, place) => column === right.columns[place] || JSON.stringify(column) === JSON.stringify(right.columns[place]),
+    ));
 
 const refuseKeyless = ({ mode, keyColumns, table }: LoadTarget): void => {
   if (mode !== "merge" || keyColumns.length > 0) return;
