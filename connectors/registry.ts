@@ -5,7 +5,8 @@ import { duckdb } from "./duckdb/spec.ts";
 import { file } from "./file.ts";
 import { http } from "./http/spec.ts";
 import { kafka } from "./kafka/spec.ts";
+import { mysql } from "./mysql/spec.ts";
 import { postgres } from "./postgres/spec.ts";
 import { s3 } from "./s3/spec.ts";
 
-export const builtinConnectors: readonly ConnectorSpec[] = [duckdb, file, http, kafka, postgres, s3];
+export const builtinConnectors: readonly ConnectorSpec[] = [duckdb, file, http, kafka, mysql, postgres, s3];

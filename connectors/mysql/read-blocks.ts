@@ -1,0 +1,75 @@
+// Runs one query and gives its rows in blocks, each with the place where it ends.
+
+import type { Reject, Schema, Vector } from "../batch.ts";
+import { BATCH_BYTES, BATCH_ROWS } from "../lib/batch-builder.ts";
+import type { BinarySession } from "./binary-session.ts";
+import { orderValues } from "./order.ts";
+import { RowColumns, type RowColumnsOptions } from "./row-columns.ts";
+import { resultColumns, type TypeOptions } from "./types.ts";
+
+export interface BlockQuery {
+  readonly sql: string;
+  readonly params: readonly string[];
+  /** Columns that the query orders by, cursor first; they say where a block ends. */
+  readonly orderNames: readonly string[];
+  /** No two rows share the values of all of them: a block may end behind any row. */
+  readonly isUnique: boolean;
+  /** Values of the place that the query begins behind. */
+  readonly after: readonly string[] | null;
+  readonly types: TypeOptions;
+  readonly rejectAll?: NonNullable<RowColumnsOptions["rejectAll"]>;
+  /** For messages: what is read. */
+  readonly what: string;
+}
+
+export interface Block {
+  readonly schema: Schema;
+  readonly rows: number;
+  readonly vectors: readonly Vector[];
+  readonly rejects: readonly Reject[];
+  /** Values of the order columns at its end; null = rows behind it may share them, or one of them is NULL. */
+  readonly end: readonly string[] | null;
+}
+
+/** Refused rows wait in memory, but not too many. */
+const MOST_REJECTS = 1_000;
+
+/** At least one block, if without rows. */
+export async function* readBlocks(session: BinarySession, query: BlockQuery): AsyncGenerator<Block> {
+  const { orderNames, isUnique } = query;
+  const statement = await session.prepare(query.sql);
+  let sink: RowColumns | undefined;
+  let more = await session.execute(statement, query.params, (definitions) => {
+    const columns = new RowColumns(resultColumns(definitions, query.types, query.what), {
+      zeroDates: query.types.zeroDates,
+      orderNames,
+      what: query.what,
+      ...(query.rejectAll === undefined ? {} : { rejectAll: query.rejectAll }),
+    });
+    sink = columns;
+    return {
+      row: (bytes, start, end) => columns.decode(bytes, start, end),
+      isFull: () => columns.rows >= BATCH_ROWS || columns.bytes >= BATCH_BYTES || columns.rejects.length >= MOST_REJECTS,
+    };
+  });
+  if (sink === undefined) throw new Error(`${query.what}: the query has ended without columns`);
+  const rows = sink;
+  const places = orderNames.map((name) => rows.columns.findIndex(({ column }) => column.name === name));
+  const schema: Schema = { columns: rows.columns.map(({ column }) => column) };
+  let end = query.after;
+  for (let isFirst = true; ; isFirst = false) {
+    const change = more && !isUnique ? rows.lastChange(places) : rows.rows;
+    // Rows that are all alike go out together, though their end is no place to stop at.
+    const count = change === 0 ? rows.rows : change;
+    const isWhole = count === rows.rows;
+    const tail = isWhole ? rows.tailValues : undefined;
+    const rejects = rows.takeRejects();
+    const vectors = rows.take(count);
+    if (tail !== undefined && tail !== null) end = tail;
+    else if (count > 0) end = places.length === 0 ? null : orderValues(rows.columns, vectors, places, count - 1);
+    const mayStop = !more || isUnique || (change > 0 && change === count);
+    if (isFirst || count > 0 || rejects.length > 0) yield { schema, rows: count, vectors, rejects, end: mayStop ? end : null };
+    if (!more) return;
+    more = await session.more();
+  }
+}
