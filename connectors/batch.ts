@@ -29,8 +29,6 @@ export type ColumnType =
   /** Canonical lower-case text in UTF-8. */
   | { readonly kind: "uuid" };
 
-export type ColumnKind = ColumnType["kind"];
-
 export interface Column {
   readonly name: string;
   readonly type: ColumnType;

@@ -1,0 +1,75 @@
+// What to do about each error: the sections of docs/reference/errors.md.
+
+import type { ErrorCode } from "../../core/errors.ts";
+
+export const ERROR_ADVICE: Readonly<Record<ErrorCode, string>> = {
+  DEFINITION_MALFORMED: "The text cannot be parsed. The issues give line and column; look for indentation, unclosed quotes and brackets.",
+  DEFINITION_INVALID:
+    "The document is well-formed and breaks rules. `issues` has all of them, each with its path, line and column. `POST /v1/pipelines/validate` checks without saving.",
+  REQUEST_INVALID: "Compare the request with the API reference at `/reference`; `issues` names the keys.",
+  PARAMS_INVALID: "The params of the trigger do not fit the JSON Schema under `params` of the pipeline's version.",
+  BODY_TOO_LARGE: "A definition may have 4 MB. Split the pipeline, or generate less of it.",
+  MEDIA_TYPE_UNSUPPORTED: "Send `content-type: application/json`, or `application/yaml` where a definition is taken.",
+  NOT_FOUND: "Check the name or id; lists show what there is.",
+  METHOD_NOT_ALLOWED: "The detail names the methods that the path takes.",
+  CONFLICT:
+    "Something else stands in the way; the detail says what. A connection in use cannot be deleted before the pipelines go without it.",
+  IDEMPOTENCY_KEY_REUSED: "A key stands for one request. Use another key for other params or another version.",
+  RUN_NOT_ACTIVE: "The run has ended; there is nothing to cancel.",
+  UNAUTHENTICATED: "Send the key of `DOWNBEAT_API_KEY` as a bearer token or in `X-API-Key`.",
+  CONFIG_INVALID: "The message lists every fault of the environment or of `downbeat.config.ts`. See [configuration](configuration.md).",
+  CONNECTION_NOT_FOUND: "Create the connection with `PUT /v1/connections/NAME`, or mend the name in the task.",
+  CONNECTION_INVALID: "The configuration does not fit the connector; the issues name the keys. See [connectors](connectors.md).",
+  CONNECTOR_UNKNOWN: "Check the kind. A connector of your own must be named in the `downbeat.config.ts` of API and workers alike.",
+  ROLE_UNSUPPORTED: "The connector cannot do what the task asks for, such as run SQL. See its roles in [connectors](connectors.md).",
+  SECRET_UNRESOLVED:
+    "The environment variable or file that the connection refers to is not there on the worker, or the store's key has changed.",
+  SOURCE_AUTH: "Check user, password, token and grants of the source's connection; `POST /v1/connections/NAME/check` tries them.",
+  SOURCE_UNAVAILABLE:
+    "The source does not answer or broke off. The task tries again; check host, port and the server itself if it goes on.",
+  SOURCE_STREAM_NOT_FOUND: "Check the stream's name; `POST /v1/connections/NAME/discover` lists what there is.",
+  SOURCE_OPTIONS_INVALID:
+    "A key of `from` or `to` asks for something that the connector cannot do. See its options in [connectors](connectors.md).",
+  SOURCE_TYPE_UNSUPPORTED: "Leave the column out with `columns`, or cast it in a `query`.",
+  SOURCE_DATA_INVALID:
+    "A row cannot be read or mapped; the message says where it lies. Repair it, or divert such rows with `dead_letters.max_rows`.",
+  SOURCE_FILE_BROKEN: "The file is truncated or not in its format. Upload it again; nothing of it was committed that will be doubled.",
+  SOURCE_CHANGED: "An object changed or vanished while it was read. The next attempt lists anew.",
+  SOURCE_QUERY_FAILED: "The source refused the query; the message is its own. Try the query there.",
+  CURSOR_NULL: "Rows without a cursor value would never be read. Fill the column, choose another one, or set `null_cursor: dead_letter`.",
+  CURSOR_INVALID: "The column does not exist among those that are read, or its values cannot be compared exactly. Choose another.",
+  RATE_LIMITED:
+    "The other system asks to wait; the task waits as long as it says. `requests_per_second` of an HTTP connection keeps below a limit.",
+  DESTINATION_AUTH: "Check user, password and grants of the destination's connection.",
+  DESTINATION_UNAVAILABLE: "The destination does not answer, or another process owns its file. The task tries again.",
+  DESTINATION_TABLE_INVALID: "The table's name, key or state does not fit what the task asks for; the message says which.",
+  DESTINATION_SCHEMA_MISMATCH:
+    "The stream brings a column that the table cannot hold. Change the table, declare the stream's columns, or set `schema`.",
+  DESTINATION_TYPE_UNSUPPORTED:
+    "The destination has no type that holds the column without loss. Cast it in a source query, or declare it as string.",
+  DESTINATION_DATA_REFUSED: "The destination refused rows: a constraint, a NULL in a key, a value out of range. The message is its own.",
+  DESTINATION_FULL: "The destination's disk, memory or the worker's temporary folder is full. Make room; the task tries again.",
+  LOAD_FENCED: "Another attempt of the same load went on meanwhile; this one stopped without writing. Nothing is to be done.",
+  DEAD_LETTER_LIMIT:
+    "More rows were refused than `dead_letters.max_rows` allows. Look at `_downbeat.dead_letters`, repair the source, or raise the limit.",
+  SQL_FAILED: "The warehouse refused the SQL; the message is its own. Statements of a task are one transaction: nothing of it stands.",
+  CHECK_FAILED:
+    "The expectation does not hold; the message names every one that failed with what was observed. Tasks behind it did not start.",
+  HTTP_REFUSED: "The endpoint answered with a status of 400 to 499; the message has the beginning of its answer.",
+  HTTP_UNAVAILABLE: "The endpoint does not answer or answered with a status from 500. The task tries again.",
+  EXPRESSION_FAILED: "An expression failed with the values of this run, such as a missing key; guard it with `has()`.",
+  OUTPUT_TOO_LARGE: "An output is at most 4 KB of JSON, since it travels with the run. Select less, or write a table.",
+  ACTIVITY_FAILED: "Your own activity threw; its message is shown. The task tries again as its `retry` says.",
+  ACTIVITY_REFUSED: "Your own activity threw a non-retryable failure, which ends the task.",
+  ATTEMPT_TIMEOUT: "One attempt took longer than `timeout.attempt`. Raise it, or look for what hangs.",
+  TASK_TIMEOUT: "All attempts together took longer than `timeout.total`, or no worker took the task: is one running on its queue?",
+  WORKER_LOST:
+    "Workers stopped reporting in the middle of the task. Lost attempts are not counted; this many mean that the task kills its worker: look at memory.",
+  CANCELLED: "Somebody cancelled the run.",
+  STORE_UNAVAILABLE: "Downbeat's own PostgreSQL does not answer. Runs go on as far as they need nothing from it, and report later.",
+  STORE_LOCKED: "Two processes on one data folder would lose data. Stop the other one, or set `DOWNBEAT_DATA_DIR`.",
+  TEMPORAL_UNAVAILABLE: "Temporal does not answer. Check `TEMPORAL_ADDRESS`, TLS and the server.",
+  SERVICE_MISSING:
+    "A server program that is needed cannot be had on this machine; the message says what to install or which address to set.",
+  INTERNAL: "A bug of ours, or something nobody thought of. The log has more under the instance or run id; please report it.",
+};
