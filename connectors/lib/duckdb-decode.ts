@@ -93,18 +93,20 @@ const microsOf = ({ micros, milliseconds, millis, seconds }: Moment): bigint =>
   micros ?? (milliseconds ?? millis ?? (seconds ?? 0n) * 1_000n) * 1_000n;
 
 const appendChunk = (chunk: DuckDBDataChunk, builder: BatchBuilder): void => {
+  // Asked once: each time is a call into the driver's native part.
+  const rows = chunk.rowCount;
   for (const [place, column] of builder.schema.columns.entries()) {
     const target = builder.columns[place];
     if (target === undefined) continue;
     const vector = chunk.getColumnVector(place);
     const append = appender(column.type, target);
-    for (let row = 0; row < chunk.rowCount; row += 1) {
+    for (let row = 0; row < rows; row += 1) {
       const value = vector.getItem(row);
       if (value === null) target.appendNull();
       else append(value);
     }
   }
-  for (let row = 0; row < chunk.rowCount; row += 1) builder.endRow();
+  for (let row = 0; row < rows; row += 1) builder.endRow();
 };
 
 /** Streams a result as batches without positions; one without rows when the result is empty. */
