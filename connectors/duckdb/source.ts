@@ -11,8 +11,8 @@ import type { SharedDuckdb } from "../lib/duckdb-instance.ts";
 import { isResumable, keysetClause, lookBack, orderColumns } from "../lib/keyset.ts";
 import { quoteIdentifier, quoteName, splitName } from "../lib/load/names.ts";
 import { rawText } from "../lib/rows.ts";
+import { queryAsTable } from "../lib/sql-text.ts";
 import { duckdbError } from "./errors.ts";
-import { withoutSemicolon } from "./warehouse.ts";
 
 type Share = () => Promise<SharedDuckdb>;
 type Request = Omit<StreamRequest, "bounds">;
@@ -22,7 +22,7 @@ interface Position {
 }
 
 const relationOf = ({ stream, query }: Pick<StreamRequest, "stream" | "query">): string =>
-  query === undefined ? quoteName(stream) : `(${withoutSemicolon(query)})`;
+  query === undefined ? quoteName(stream) : queryAsTable(query);
 
 const selection = ({ options }: Pick<StreamRequest, "options">): string => {
   const columns = options["columns"] as readonly string[] | undefined;

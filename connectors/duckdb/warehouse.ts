@@ -103,6 +103,3 @@ export const createDuckdbWarehouse = (share: Share, what: string, { signal }: Co
     }
   },
 });
-
-/** A query that is wrapped into another must not end itself. */
-export const withoutSemicolon = (sql: string): string => sql.trim().replace(/;+$/, "");

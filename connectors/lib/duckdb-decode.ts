@@ -35,7 +35,7 @@ export const describeQuery = async (connection: DuckDBConnection, query: string)
       selected.push(cast?.cast(`#${place + 1}`) ?? `#${place + 1}`);
     }
     const isPlain = selected.every((column, place) => column === `#${place + 1}`);
-    return { columns, select: isPlain ? query : `select ${selected.join(", ")} from (${query})` };
+    return { columns, select: isPlain ? query : `select ${selected.join(", ")} from (${query}\n)` };
   } finally {
     prepared.destroySync();
   }

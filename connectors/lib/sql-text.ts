@@ -1,6 +1,6 @@
 // Looks into SQL text as far as needed to bind `:name` parameters and to tell statements apart: strings, quoted names and comments stay as they are.
 
-import { DownbeatError } from "../../core/errors.ts";
+import { DownbeatError, type ErrorCode } from "../../core/errors.ts";
 import type { Json } from "../../core/json.ts";
 
 /** One statement: its text in pieces, with the names of parameters between them. */
@@ -20,8 +20,8 @@ const BEFORE_PARAMETER = /[\w:"'[\])}]/;
 const missing = (name: string, given: Readonly<Record<string, Json>>): DownbeatError =>
   new DownbeatError("SQL_FAILED", `the SQL uses :${name}, but params has no "${name}"; given: ${Object.keys(given).join(", ") || "none"}`);
 
-/** Splits at semicolons and parameters. */
-export const parseSql = (sql: string, given: Readonly<Record<string, Json>>): readonly SqlStatement[] => {
+/** Splits at semicolons and parameters; `null` = the text has no parameters. */
+export const parseSql = (sql: string, given: Readonly<Record<string, Json>> | null): readonly SqlStatement[] => {
   const statements: SqlStatement[] = [];
   let pieces: string[] = [];
   let names: string[] = [];
@@ -47,7 +47,7 @@ export const parseSql = (sql: string, given: Readonly<Record<string, Json>>): re
     }
     NAME.lastIndex = at;
     const name = NAME.exec(sql)?.[1];
-    if (name !== undefined && !BEFORE_PARAMETER.test(sql[at - 1] ?? " ")) {
+    if (given !== null && name !== undefined && !BEFORE_PARAMETER.test(sql[at - 1] ?? " ")) {
       if (!Object.hasOwn(given, name)) throw missing(name, given);
       pieces.push(sql.slice(start, at));
       names.push(name);
@@ -98,8 +98,15 @@ export const scalar = (value: Json | undefined): string | number | boolean | nul
   typeof value === "object" && value !== null ? JSON.stringify(value) : (value ?? null);
 
 /** The one query that `query` takes. */
-export const onlyStatement = (statements: readonly SqlStatement[]): SqlStatement => {
+export const onlyStatement = (statements: readonly SqlStatement[], code: ErrorCode = "SQL_FAILED"): SqlStatement => {
   const [first] = statements;
   if (first !== undefined && statements.length === 1) return first;
-  throw new DownbeatError("SQL_FAILED", `a query must be one statement, this text has ${statements.length}`);
+  throw new DownbeatError(code, `a query must be one statement, this text has ${statements.length}`);
+};
+
+/** A source's query as a table to select from. */
+export const queryAsTable = (sql: string): string => {
+  const { pieces } = onlyStatement(parseSql(sql, null), "SOURCE_QUERY_FAILED");
+  // The line break ends a comment that the query may end with.
+  return `(${pieces.join("")}\n)`;
 };

@@ -5,6 +5,7 @@ import type { ConnectorContext, Source, StreamInfo, StreamRequest } from "../con
 import { BatchBuilder } from "../lib/batch-builder.ts";
 import { isResumable, keysetClause, lookBack, orderColumns } from "../lib/keyset.ts";
 import { quoteIdentifier, quoteTable, splitName } from "../lib/load/names.ts";
+import { queryAsTable } from "../lib/sql-text.ts";
 import { DownbeatError } from "../../core/errors.ts";
 import type { Json } from "../../core/json.ts";
 import { connectPostgres, type PostgresClient, type PostgresConfig } from "./client.ts";
@@ -28,8 +29,6 @@ interface Stream {
 }
 
 const REJECTS_AT_ONCE = 10_000;
-
-const withoutSemicolon = (sql: string): string => sql.trim().replace(/;+$/, "");
 
 const tableOf = (stream: string): { readonly schema: string; readonly name: string } => {
   const parts = splitName(stream) ?? [];
@@ -63,7 +62,7 @@ const describe = async (client: PostgresClient, request: Request): Promise<Strea
       );
     }
   }
-  const relation = table ?? `(${withoutSemicolon(query ?? "")}\n)`;
+  const relation = table ?? queryAsTable(query ?? "");
   const wanted = request.options["columns"] as readonly string[] | undefined;
   const selected = wanted === undefined ? "*" : wanted.map(quoteIdentifier).join(", ");
   const { fields } = await client.driver.query(`select ${selected} from ${relation} as q limit 0`);

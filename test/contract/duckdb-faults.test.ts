@@ -158,3 +158,64 @@ describe("duckdb faults", () => {
     await expect(long).rejects.toBe(reason);
   });
 });
+
+describe("duckdb types as a source", () => {
+  it("reads every type without loss", async () => {
+    await using connector = await open("types.duckdb");
+    const sql = `select true as b, (-128)::tinyint as i1, (-32768)::smallint as i2, 255::utinyint as u1, 65535::usmallint as u2, 4294967295::uinteger as u4,
+      (-9223372036854775808)::bigint as i8, 18446744073709551615::ubigint as u8, 123456789012345678901234567890::hugeint as h, sum(i) as total,
+      1.401298464324817e-45::float as f4, 'nan'::double as f8, (-0.05)::decimal(4,2) as d4, 12345678901234567.8::decimal(18,1) as d18,
+      12345678901234567890.5::decimal(38,1) as d38, 'ü' as s, '\\x00\\xFF'::blob as bin, date '0044-03-15 (BC)' as ides, date '5881580-07-10' as last,
+      time '23:59:59.999999' as t, timestamp '1969-12-31 23:59:59.999999' as ts, timestamp_s '2026-01-02 03:04:05' as ts_s, timestamp_ms '2026-01-02 03:04:05.006' as ts_ms,
+      timestamp_ns '2026-01-02 03:04:05.000000006' as ts_ns, timestamptz '2026-03-29 02:30:00+02' as tz, timetz '10:00:00+02' as ttz, interval '1 month 2 days 3.5 seconds' as iv,
+      '{"b":1,  "a":2}'::json as j, 'A0EEBC99-9C0B-4EF8-BB6D-6BB9BD380A11'::uuid as u, [[1, null], [3]] as list, [1, 2]::integer[2] as arr, {'a': 1, 'b': 'x'} as st,
+      map {'k': 1.5} as m, 'good'::enum('good', 'bad') as e, '101'::bit as bits, null as nothing
+      from range(3) as r(i)`;
+    expect(await rowsOf(connector.sql!.query(sql))).toEqual([
+      {
+        b: true,
+        i1: -128,
+        i2: -32768,
+        u1: 255,
+        u2: 65535,
+        u4: 4294967295,
+        i8: "-9223372036854775808",
+        u8: "18446744073709551615",
+        h: "123456789012345678901234567890",
+        total: "3",
+        f4: 1.401298464324817e-45,
+        f8: "NaN",
+        d4: "-0.05",
+        d18: "12345678901234567.8",
+        d38: "12345678901234567890.5",
+        s: "ü",
+        bin: "AP8=",
+        ides: "-000043-03-15",
+        last: "+5881580-07-10",
+        t: "23:59:59.999999",
+        ts: "1969-12-31T23:59:59.999999",
+        ts_s: "2026-01-02T03:04:05",
+        ts_ms: "2026-01-02T03:04:05.006000",
+        ts_ns: "2026-01-02 03:04:05.000000006",
+        tz: "2026-03-29T00:30:00Z",
+        ttz: "10:00:00+02",
+        iv: "1 month 2 days 00:00:03.5",
+        j: { b: 1, a: 2 },
+        u: "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11",
+        list: [[1, null], [3]],
+        arr: [1, 2],
+        st: { a: 1, b: "x" },
+        m: { k: 1.5 },
+        e: "good",
+        bits: "101",
+        nothing: null,
+      },
+    ]);
+  });
+
+  it("refuses infinite dates and sums beyond 38 digits", async () => {
+    await using connector = await open("types.duckdb");
+    await expectCode(rowsOf(connector.sql!.query("select 'infinity'::timestamp as at")), "SOURCE_DATA_INVALID", "infinite");
+    await expectCode(rowsOf(connector.sql!.query("select 170141183460469231731687303715884105727::hugeint as h")), "SQL_FAILED");
+  });
+});

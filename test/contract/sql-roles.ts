@@ -225,7 +225,7 @@ export const testSqlRoles = (title: string, make: () => Promise<Connector>): voi
         await seed(connector, "chosen");
         const queried = await load(connector, {
           stream: "query",
-          query: "select id * 2 as id from src.chosen where id <= 3;",
+          query: "select id * 2 as id from src.chosen where id <= 3; -- that is all",
           key: ["id"],
         });
         expect(queried.flatMap(toRows)).toEqual([{ id: 2 }, { id: 4 }, { id: 6 }]);
