@@ -29,7 +29,13 @@ export class ClicksSource {
   }
 
   async #produce(count: number): Promise<number> {
-    const producer = new Producer({ clientId: "downbeat-demo", bootstrapBrokers: this.#brokers, serializers: stringSerializers });
+    // Idempotent: a send that is tried again must not write its messages twice.
+    const producer = new Producer({
+      clientId: "downbeat-demo",
+      bootstrapBrokers: this.#brokers,
+      serializers: stringSerializers,
+      idempotent: true,
+    });
     try {
       for (let sent = 0; sent < count; sent += PER_SEND) {
         const messages = Array.from({ length: Math.min(PER_SEND, count - sent) }, () => {

@@ -101,10 +101,7 @@ const runDemo = async (options: DemoOptions, folder: string, onStop: (cleanup: (
   chaos?.attach({ api: apiProcess, temporal });
 
   const api = new ApiClient({ baseUrl: `http://127.0.0.1:${port}`, patienceMs: 120_000 });
-  const warehouses: readonly Warehouse[] = [
-    duckdbWarehouse(path.join(dataDir, "warehouse.duckdb")),
-    postgresWarehouse({ ...postgres.address, database: postgres.address.database }),
-  ];
+  const warehouses: readonly Warehouse[] = [duckdbWarehouse(path.join(dataDir, "warehouse.duckdb")), postgresWarehouse(postgres.address)];
   const connections: readonly ConnectionInput[] = [
     { name: "shop", kind: "mysql", config: sources.orders.connection() },
     { name: "events", kind: "kafka", config: { brokers: kafka.address.brokers } },
@@ -141,7 +138,7 @@ const runDemo = async (options: DemoOptions, folder: string, onStop: (cleanup: (
         chaos?.observe(polled);
       });
       for (const task of run.tasks) {
-        const rows = task.metrics?.rows ?? 0;
+        const rows = task.metrics?.rows;
         const wanted = moved[task.id];
         const isExact = wanted === undefined || rows === wanted;
         if (!isExact) isRight = false;
@@ -150,7 +147,7 @@ const runDemo = async (options: DemoOptions, folder: string, onStop: (cleanup: (
           name,
           String(round + 1),
           task.id,
-          grouped(rows),
+          rows === undefined ? "" : grouped(rows),
           wanted === undefined ? "" : grouped(wanted),
           task.metrics?.seconds?.toFixed(1) ?? "",
           String(attempts),

@@ -35,8 +35,8 @@ export class OrdersSource {
   readonly #address: MysqlAddress;
   readonly #count: number;
 
-  constructor(address: MysqlAddress, count: number) {
-    this.#address = address;
+  constructor({ host, port, user, password }: MysqlAddress, count: number) {
+    this.#address = { host, port, user, password };
     this.#count = count;
   }
 

@@ -35,11 +35,11 @@ export interface PostgresAddress {
   readonly database: string;
 }
 
-export const postgresWarehouse = (address: PostgresAddress): Warehouse => ({
+export const postgresWarehouse = ({ host, port, user, password, database }: PostgresAddress): Warehouse => ({
   name: "postgres",
-  connection: { kind: "postgres", config: { ...address } },
+  connection: { kind: "postgres", config: { host, port, user, password, database } },
   async totals(table) {
-    const client = new pg.Client({ ...address });
+    const client = new pg.Client({ host, port, user, password, database });
     await client.connect();
     try {
       return asTotals((await client.query<Record<string, unknown>>(totalsQuery(table.table, table))).rows[0]);

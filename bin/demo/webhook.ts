@@ -10,8 +10,11 @@ export class WebhookReceiver {
   constructor() {
     this.#server = createServer((request, response) => {
       request.resume().on("end", () => {
-        const key = String(request.headers["idempotency-key"] ?? "(none)");
-        this.#deliveries.set(key, (this.#deliveries.get(key) ?? 0) + 1);
+        // The connection's check asks with GET; deliveries come by POST.
+        if (request.method === "POST") {
+          const key = String(request.headers["idempotency-key"] ?? "(none)");
+          this.#deliveries.set(key, (this.#deliveries.get(key) ?? 0) + 1);
+        }
         response.writeHead(200, { "content-type": "application/json" }).end('{"ok":true}');
       });
     });
