@@ -20,7 +20,10 @@ export const RUNS_AFTER_FAILURE: ReadonlySet<TriggerRule> = new Set(["all_done",
 /** A succeeded task with one of these rules has handled the failures that it needs directly. */
 export const HANDLES_FAILURE: ReadonlySet<TriggerRule> = new Set(["one_failed", "all_failed"]);
 
-/** As Airflow defines them: https://airflow.apache.org/docs/apache-airflow/stable/core-concepts/dags.html#trigger-rules */
+/**
+ * As Airflow defines them: https://airflow.apache.org/docs/apache-airflow/stable/core-concepts/dags.html#trigger-rules
+ * A verdict never depends on which need ends first: a skip waits for the others, since a later failure outranks it.
+ */
 export const verdict = (rule: TriggerRule, { open, succeeded, failed, skipped, upstreamFailed }: Readonly<NeedCounts>): Verdict => {
   const broken = failed + upstreamFailed;
   const done = open === 0;
@@ -31,8 +34,8 @@ export const verdict = (rule: TriggerRule, { open, succeeded, failed, skipped, u
       return done ? "start" : "wait";
     case "all_success":
       if (broken > 0) return "upstream_failed";
-      if (skipped > 0) return "skipped";
-      return done ? "start" : "wait";
+      if (!done) return "wait";
+      return skipped > 0 ? "skipped" : "start";
     case "none_failed":
       if (broken > 0) return "upstream_failed";
       return done ? "start" : "wait";

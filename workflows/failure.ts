@@ -2,6 +2,7 @@
 
 import { ActivityFailure, ApplicationFailure, isCancellation, TimeoutFailure } from "@temporalio/workflow";
 import { DownbeatError, type ErrorCode, isErrorCode } from "../core/errors.ts";
+import { LIMITS } from "../core/limits.ts";
 import type { AttemptFailure } from "../core/run-state.ts";
 import type { FailureFacts } from "./ports.ts";
 
@@ -44,7 +45,8 @@ const readTimeout = ({ timeoutType }: TimeoutFailure, isOwnActivity: boolean): A
 
 const readOwnFailure = ({ type, message, nonRetryable }: ApplicationFailure): AttemptEnd => {
   if (type === SHUTDOWN_TYPE) return lost("the worker shut down");
-  return failed(nonRetryable === true ? "ACTIVITY_REFUSED" : "ACTIVITY_FAILED", type ? `${type}: ${message}` : message);
+  const text = type ? `${type}: ${message}` : message;
+  return failed(nonRetryable === true ? "ACTIVITY_REFUSED" : "ACTIVITY_FAILED", text.slice(0, LIMITS.errorBytes));
 };
 
 const readVerbFailure = ({ type, message, details }: ApplicationFailure): AttemptEnd => {

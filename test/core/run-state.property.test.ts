@@ -6,7 +6,7 @@ import * as reducer from "../../core/run-state.ts";
 import { chooser, execute, type Executed, scenarios } from "./runs.ts";
 
 const order = fc.array(fc.nat(), { minLength: 1, maxLength: 40 });
-const RUNS = { numRuns: 500 };
+const RUNS = { numRuns: 1_000 };
 
 const outcomeOf = ({ state, graph }: Executed): RunOutcome => reducer.outcome(state, graph);
 const statuses = ({ state }: Executed): readonly string[] => state.tasks.map(({ status }) => status);

@@ -1,0 +1,32 @@
+// Recorded histories as JSON files: written by the recorder, read back for a replay.
+
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import path from "node:path";
+import proto from "@temporalio/proto";
+import type { ReplayHistoriesIterable } from "@temporalio/worker";
+
+const { History } = proto.temporal.api.history.v1;
+type History = Parameters<typeof History.encode>[0];
+
+export interface RecordedHistory {
+  readonly name: string;
+  readonly history: History;
+}
+
+const FOLDER = path.join(import.meta.dirname, "histories");
+
+export const historyText = (history: History): string =>
+  `${JSON.stringify(History.toObject(History.fromObject(history), { bytes: String, enums: String, longs: String }))}\n`;
+
+/** Undefined: nothing has been recorded yet, as before a first release. */
+export const recordedHistories = (): readonly RecordedHistory[] | undefined => {
+  if (!existsSync(FOLDER)) return undefined;
+  return readdirSync(FOLDER)
+    .filter((name) => name.endsWith(".json"))
+    .map((name) => ({ name, history: History.fromObject(JSON.parse(readFileSync(path.join(FOLDER, name), "utf8")) as History) }));
+};
+
+/** In the form that the SDK replays. */
+export const replayable = async function* (histories: readonly RecordedHistory[]): ReplayHistoriesIterable {
+  for (const { name, history } of histories) yield { workflowId: name, history };
+};

@@ -1,0 +1,179 @@
+// A worker on a real server: the product's workflows, verbs whose behaviour each run is given, reports kept in memory.
+
+import { randomBytes } from "node:crypto";
+import path from "node:path";
+import { Client, Connection, WorkflowFailedError, type WorkflowHandle } from "@temporalio/client";
+import { bundleWorkflowCode, DefaultLogger, NativeConnection, Runtime, Worker, type WorkflowBundleWithSourceMap } from "@temporalio/worker";
+import { runVerb, type VerbContext } from "../../activities/run-verb.ts";
+import { registerSearchAttributes } from "../../bin/temporal.ts";
+import type { Json, JsonObject } from "../../core/json.ts";
+import type { Plan } from "../../core/plan.ts";
+import type { AttemptChange, RunChanges, TaskChange, TaskResult } from "../../core/run-changes.ts";
+import type { DagActivities, TaskCall } from "../../workflows/ports.ts";
+import { RUN_WORKFLOW, type RunInput, type RunResult } from "../../workflows/messages.ts";
+
+export type Behaviour = (call: TaskCall, context: VerbContext) => Promise<TaskResult>;
+export type OwnActivities = Readonly<Record<string, (input: Json) => Promise<Json>>>;
+
+const silent = (): void => undefined;
+export const silentLog = { debug: silent, info: silent, warn: silent };
+
+// Refused reports and failing tasks are what these tests are about: the SDK need not tell of them.
+Runtime.install({
+  logger: new DefaultLogger("ERROR", silent),
+  telemetryOptions: { logging: { forward: {}, filter: { core: "ERROR", other: "ERROR" } } },
+});
+
+export const workflowsPath = path.resolve(import.meta.dirname, "../../workflows/index.ts");
+
+export const bundleRun = (file = workflowsPath): Promise<WorkflowBundleWithSourceMap> =>
+  bundleWorkflowCode({ workflowsPath: file, logger: { ...silentLog, trace: silent, error: console.error, log: silent } });
+
+export interface Outcome {
+  readonly outcome: "succeeded" | "failed" | "cancelled";
+  /** Type and message of the workflow's failure. */
+  readonly error?: { readonly code: string; readonly message: string };
+}
+
+export interface StartedRun {
+  readonly id: string;
+  readonly handle: WorkflowHandle<(input: RunInput) => Promise<RunResult>>;
+  readonly reports: readonly RunChanges[];
+  end(): Promise<Outcome>;
+  /** By task id, the newest report of each. */
+  tasks(): Readonly<Record<string, TaskChange>>;
+  attempts(taskId: string): readonly AttemptChange[];
+}
+
+export interface StartOptions {
+  readonly verbs?: Readonly<Record<string, Behaviour>>;
+  readonly params?: JsonObject;
+  /** Throws while the store is to be away. */
+  readonly onReport?: (changes: RunChanges, tries: number) => Promise<void> | void;
+}
+
+interface Registered {
+  readonly options: StartOptions;
+  readonly reports: RunChanges[];
+  tries: number;
+}
+
+/** Activities whose verbs do what the test of the run says; a task without a behaviour succeeds. */
+const activitiesOf = (runs: ReadonlyMap<string, Registered>): DagActivities => {
+  const verb = (operator: string) => (call: TaskCall) =>
+    runVerb(operator, runs.get(call.run.id)?.options.verbs?.[call.taskId] ?? (() => Promise.resolve({ output: null })), call, {
+      log: silentLog,
+      worker: "the test",
+    });
+  const inspect: DagActivities["checkConnection"] = ({ connection }) => Promise.resolve({ ok: connection !== "broken", milliseconds: 1 });
+  return {
+    transfer: verb("transfer"),
+    sql: verb("sql"),
+    http: verb("http"),
+    check: verb("check"),
+    publish: verb("publish"),
+    async recordRun(changes) {
+      const run = runs.get(changes.runId);
+      if (run === undefined) return;
+      run.tries += 1;
+      await run.options.onReport?.(changes, run.tries);
+      // As the store does: a report that is not newer changes nothing.
+      if (changes.seq > (run.reports.at(-1)?.seq ?? 0)) run.reports.push(changes);
+    },
+    checkConnection: inspect,
+    discoverConnection: inspect,
+  };
+};
+
+export interface Engine {
+  readonly queue: string;
+  readonly client: Client;
+  readonly native: NativeConnection;
+  readonly bundle: WorkflowBundleWithSourceMap;
+  readonly activities: DagActivities;
+  start(plan: Plan, options?: StartOptions): Promise<StartedRun>;
+  /** Starts a run and waits for its end. */
+  run(plan: Plan, options?: StartOptions): Promise<StartedRun & Outcome>;
+  stop(): Promise<void>;
+}
+
+export interface EngineOptions {
+  readonly own?: OwnActivities;
+  /** False: workflows and reports alone, tasks are left to others. */
+  readonly runsTasks?: boolean;
+}
+
+const fresh = (prefix: string): string => `${prefix}_${randomBytes(6).toString("hex")}`;
+
+export const startEngine = async (address: string, options: EngineOptions = {}): Promise<Engine> => {
+  const runs = new Map<string, Registered>();
+  const queue = fresh("queue");
+  const activities = activitiesOf(runs);
+  const connection = await Connection.connect({ address });
+  await registerSearchAttributes(connection, "default");
+  const client = new Client({ connection });
+  const native = await NativeConnection.connect({ address });
+  const bundle = await bundleRun();
+  const worker = await Worker.create({
+    connection: native,
+    taskQueue: queue,
+    workflowBundle: bundle,
+    activities: { ...options.own, ...activities },
+    enableNonLocalActivities: options.runsTasks ?? true,
+    maxHeartbeatThrottleInterval: "200ms",
+    shutdownGraceTime: 0,
+    shutdownForceTime: "5s",
+  });
+  const done = worker.run();
+
+  const start = async (plan: Plan, startOptions: StartOptions = {}): Promise<StartedRun> => {
+    const id = fresh("run");
+    const registered: Registered = { options: startOptions, reports: [], tries: 0 };
+    runs.set(id, registered);
+    const run = { id, origin: id, pipeline: "tested", version: 1, trigger: "test", triggeredAt: "2026-01-01T00:00:00.000Z" };
+    const handle = await client.workflow.start<(input: RunInput) => Promise<RunResult>>(RUN_WORKFLOW, {
+      workflowId: id,
+      taskQueue: queue,
+      args: [{ run, planHash: "hash", plan, params: startOptions.params ?? {} }],
+    });
+    return { id, handle, reports: registered.reports, end: () => outcomeOf(handle), ...viewOf(registered.reports) };
+  };
+
+  return {
+    queue,
+    activities,
+    client,
+    native,
+    bundle,
+    start,
+    async run(plan, startOptions) {
+      const run = await start(plan, startOptions);
+      return { ...run, ...(await run.end()) };
+    },
+    async stop() {
+      worker.shutdown();
+      await done.catch(silent);
+      await native.close();
+      await connection.close();
+    },
+  };
+};
+
+const outcomeOf = async (handle: StartedRun["handle"]): Promise<Outcome> => {
+  try {
+    return await handle.result();
+  } catch (error) {
+    if (!(error instanceof WorkflowFailedError)) throw error;
+    const { cause } = error;
+    if (cause?.name === "CancelledFailure") return { outcome: "cancelled" };
+    return { outcome: "failed", error: { code: (cause as { type?: string }).type ?? "", message: cause?.message ?? "" } };
+  }
+};
+
+const viewOf = (reports: readonly RunChanges[]): Pick<StartedRun, "tasks" | "attempts"> => ({
+  tasks: () => Object.fromEntries(reports.flatMap(({ tasks }) => tasks).map((task) => [task.taskId, task])),
+  attempts: (taskId) => {
+    const all = reports.flatMap(({ attempts }) => attempts).filter((attempt) => attempt.taskId === taskId);
+    return [...new Map(all.map((attempt) => [attempt.attempt, attempt])).values()];
+  },
+});

@@ -1,0 +1,32 @@
+// The engine of tests as hooks of a test file, and what several test files share.
+
+import { setTimeout as pause } from "node:timers/promises";
+import { afterAll, beforeAll } from "vitest";
+import { temporalServer } from "../fixtures/services.ts";
+import { type Engine, type EngineOptions, type StartedRun, startEngine } from "./engine.ts";
+
+/** An engine of this test file on the shared server; usable inside its tests. */
+export const useEngine = (options: EngineOptions = {}): (() => Engine) => {
+  let engine: Engine | undefined;
+  beforeAll(async () => {
+    engine = await startEngine(temporalServer().address, options);
+  });
+  afterAll(() => engine?.stop());
+  return () => {
+    if (engine === undefined) throw new Error("the worker has not started");
+    return engine;
+  };
+};
+
+/** Waits for a condition that another process or the server brings about. */
+export const until = async (what: string, condition: () => boolean | Promise<boolean>): Promise<void> => {
+  for (let left = 1_200; left > 0; left -= 1) {
+    if (await condition()) return;
+    await pause(25);
+  }
+  throw new Error(`it never came to this: ${what}`);
+};
+
+/** Task statuses of a run's reports, by id. */
+export const statusesOf = (run: StartedRun): Readonly<Record<string, string>> =>
+  Object.fromEntries(Object.entries(run.tasks()).map(([id, { status }]) => [id, status]));

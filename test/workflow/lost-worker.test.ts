@@ -1,0 +1,67 @@
+// Workers killed in the middle of a task: the attempt is not counted, another worker takes over.
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import path from "node:path";
+import { Worker } from "@temporalio/worker";
+import { afterEach, describe, expect, it } from "vitest";
+import { planOf } from "../core/runs.ts";
+import { temporalServer } from "../fixtures/services.ts";
+import { useEngine } from "./kit.ts";
+
+const engine = useEngine({ runsTasks: false });
+const children: ChildProcess[] = [];
+const workers: (() => Promise<void>)[] = [];
+
+afterEach(async () => {
+  for (const child of children.splice(0)) child.kill("SIGKILL");
+  for (const stop of workers.splice(0)) await stop();
+});
+
+/** Starts a worker process, waits until it has taken a task, kills it. */
+const takeAndDie = async (): Promise<void> => {
+  const script = path.join(import.meta.dirname, "hanging-worker.ts");
+  const child = spawn(process.execPath, [script, temporalServer().address, engine().queue], { stdio: ["ignore", "pipe", "inherit"] });
+  children.push(child);
+  await once(child.stdout, "data");
+  child.kill("SIGKILL");
+  await once(child, "exit");
+};
+
+/** A worker that does its work, from now on. */
+const startGoodWorker = async (): Promise<void> => {
+  const worker = await Worker.create({
+    connection: engine().native,
+    taskQueue: engine().queue,
+    activities: { sql: engine().activities.sql, own: async () => ({ done: true }) },
+  });
+  const done = worker.run();
+  workers.push(async () => {
+    worker.shutdown();
+    await done;
+  });
+};
+
+const once_ = { retry: { attempts: 1, backoffMs: 1, maxBackoffMs: 1, neverOn: [] } };
+const policies = [{ ...once_, timeout: { attemptMs: 60_000, totalMs: 120_000, heartbeatMs: 1_000 } }];
+
+describe("a killed worker", () => {
+  it("does not fail a task that has one attempt: the successor tells of the lost ones", async () => {
+    const run = await engine().start(planOf({ a: {} }, { policies }));
+    await takeAndDie();
+    await takeAndDie();
+    await startGoodWorker();
+    expect(await run.end()).toEqual({ outcome: "succeeded" });
+    expect(run.tasks()["a"]).toMatchObject({ status: "succeeded", attempts: 1 });
+    expect(run.attempts("a")).toMatchObject([{ attempt: 1, status: "succeeded", lostAttempts: 2 }]);
+  });
+
+  it("does not fail a user's own activity that heartbeats either", async () => {
+    const run = await engine().start(planOf({ a: { operator: "activity", activity: { name: "own", input: null } } }, { policies }));
+    await takeAndDie();
+    await startGoodWorker();
+    expect(await run.end()).toEqual({ outcome: "succeeded" });
+    expect(run.attempts("a")).toMatchObject([{ attempt: 1, status: "succeeded", lostAttempts: 1 }]);
+    const { events } = await run.handle.fetchHistory();
+    expect(events?.flatMap((event) => event.activityTaskScheduledEventAttributes?.activityId ?? [])).toEqual(["a", "a#2"]);
+  });
+});
