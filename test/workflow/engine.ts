@@ -58,12 +58,15 @@ interface Registered {
   tries: number;
 }
 
+/** The default names process and machine, which recorded histories should not. */
+const IDENTITY = "the test";
+
 /** Activities whose verbs do what the test of the run says; a task without a behaviour succeeds. */
 const activitiesOf = (runs: ReadonlyMap<string, Registered>): DagActivities => {
   const verb = (operator: string) => (call: TaskCall) =>
     runVerb(operator, runs.get(call.run.id)?.options.verbs?.[call.taskId] ?? (() => Promise.resolve({ output: null })), call, {
       log: silentLog,
-      worker: "the test",
+      worker: IDENTITY,
     });
   const inspect: DagActivities["checkConnection"] = ({ connection }) => Promise.resolve({ ok: connection !== "broken", milliseconds: 1 });
   return {
@@ -111,12 +114,13 @@ export const startEngine = async (address: string, options: EngineOptions = {}):
   const activities = activitiesOf(runs);
   const connection = await Connection.connect({ address });
   await registerSearchAttributes(connection, "default");
-  const client = new Client({ connection });
+  const client = new Client({ connection, identity: IDENTITY });
   const native = await NativeConnection.connect({ address });
   const bundle = await bundleRun();
   const worker = await Worker.create({
     connection: native,
     taskQueue: queue,
+    identity: IDENTITY,
     workflowBundle: bundle,
     activities: { ...options.own, ...activities },
     enableNonLocalActivities: options.runsTasks ?? true,
