@@ -65,27 +65,39 @@ export class Chaos {
   #apiKills = 0;
   #inFlight = false;
   #api: SupervisedProcess | undefined;
+  #worker: SupervisedProcess | undefined;
   #temporal: SupervisedTemporal | undefined;
   #restarting: Promise<void> = Promise.resolve();
 
   constructor(seed: number, kills: number, say: (line: string) => void) {
     this.#wanted = kills;
     // A few more than needed: one that a run never reaches is made up for later.
-    this.#points = [...killPoints(seed, kills + FAILPOINTS.length)];
+    this.#points = [...killPoints(seed, kills + 2 * FAILPOINTS.length)];
     this.#say = say;
     say(`  kill points: ${this.#points.map(({ failpoint, hit }) => `${failpoint}:${hit}`).join(" ")}`);
   }
 
-  attach(victims: { readonly api: SupervisedProcess; readonly temporal: SupervisedTemporal }): void {
+  attach(victims: { readonly api: SupervisedProcess; readonly worker: SupervisedProcess; readonly temporal: SupervisedTemporal }): void {
     this.#api = victims.api;
+    this.#worker = victims.worker;
     this.#temporal = victims.temporal;
   }
 
-  /** Every run gets its share of what is left. */
-  beginRun(): void {
+  /** Every run gets its share of what is left, and a worker that is armed with the first of it. */
+  async beginRun(): Promise<void> {
     this.#left = Math.ceil(this.#points.length / (RUNS - this.#runs));
     this.#runs += 1;
     this.#killsOfRun = 0;
+    this.#inFlight = true;
+    this.disarm();
+    await this.#worker?.stop();
+    this.#worker?.start();
+  }
+
+  /** A kill point that no run reached goes back to the others. */
+  disarm(): void {
+    if (this.#armed !== undefined) this.#points.push(this.#armed);
+    this.#armed = undefined;
   }
 
   nextWorkerEnvironment(): NodeJS.ProcessEnv {
@@ -95,10 +107,15 @@ export class Chaos {
     return { DOWNBEAT_FAILPOINTS: `${this.#armed.failpoint}:${this.#armed.hit}` };
   }
 
-  /** A death counts when it was ours and a transfer was in flight: failpoints lie inside transfers. */
+  /** A death counts when it was ours and a transfer was in flight: publishing files passes the same boundaries. */
   workerDied(): void {
     const point = this.#armed;
     if (point === undefined) return;
+    this.#armed = undefined;
+    if (!this.#inFlight) {
+      this.#say(`        ☠ worker killed at ${point.failpoint} (no transfer in flight: not counted)`);
+      return;
+    }
     this.#kills += 1;
     this.#killsOfRun += 1;
     this.#hits.set(point.failpoint, (this.#hits.get(point.failpoint) ?? 0) + 1);
@@ -123,10 +140,6 @@ export class Chaos {
     this.#apiKills += 1;
     this.#say(`        ☠ API killed (${this.#apiKills})`);
     this.#api?.kill();
-  }
-
-  endOfRuns(): void {
-    this.#armed = undefined;
   }
 
   /** Says what was killed; whether that was enough. */

@@ -98,7 +98,7 @@ const runDemo = async (options: DemoOptions, folder: string, onStop: (cleanup: (
   workerProcess.start();
   onStop(() => workerProcess.stop());
   onStop(() => apiProcess.stop());
-  chaos?.attach({ api: apiProcess, temporal });
+  chaos?.attach({ api: apiProcess, worker: workerProcess, temporal });
 
   const api = new ApiClient({ baseUrl: `http://127.0.0.1:${port}`, patienceMs: 120_000 });
   const warehouses: readonly Warehouse[] = [duckdbWarehouse(path.join(dataDir, "warehouse.duckdb")), postgresWarehouse(postgres.address)];
@@ -131,7 +131,7 @@ const runDemo = async (options: DemoOptions, folder: string, onStop: (cleanup: (
     const moved = expected ?? (say("\nChanging the sources: inserts, updates, messages, files …"), await change(sources, round));
     for (const { name } of warehouses) {
       say(`\n${round === 0 ? "First" : "Second"} run to ${name}:`);
-      chaos?.beginRun();
+      await chaos?.beginRun();
       const run = await triggerAndFollow(api, `commerce_${name}`, `${name}-${round}`, say, (polled) => {
         apiProcess.assertHealthy();
         workerProcess.assertHealthy();
@@ -160,7 +160,7 @@ const runDemo = async (options: DemoOptions, folder: string, onStop: (cleanup: (
   }
 
   say(`\n${formatTable(["warehouse", "run", "task", "rows", "expected", "seconds", "tries", "result"], table)}`);
-  chaos?.endOfRuns();
+  chaos?.disarm();
   await workerProcess.stop();
   const compared = await compareTotals(warehouses, sources);
   say(`\n${formatTable(["table", "where", "rows", "distinct ids", "sum", "equal"], compared.rows)}`);
