@@ -1,5 +1,5 @@
 // Errors on their way to Temporal: a code of the table as the type, never retryable to Temporal, bounded, without secrets.
-import { ApplicationFailure, CancelledFailure } from "@temporalio/common";
+import { type ApplicationFailure, CancelledFailure } from "@temporalio/common";
 import { describe, expect, it } from "vitest";
 import { toFailure } from "../../activities/failure.ts";
 import { DownbeatError } from "../../core/errors.ts";
