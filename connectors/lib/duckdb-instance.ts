@@ -97,6 +97,8 @@ const create = async (file: string, { memoryLimit, threads }: DuckdbOptions): Pr
     // Nothing is fetched from anywhere behind the user's back.
     autoinstall_known_extensions: "false",
     autoload_known_extensions: "false",
+    // Files are read once and then removed.
+    enable_external_file_cache: "false",
     // Chunks are smaller than the default of 16 MB lets pass: each would rewrite the row group that it ends in.
     checkpoint_threshold: "256MB",
   });
