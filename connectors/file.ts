@@ -67,7 +67,10 @@ export const file = defineConnector({
       },
       async patterns() {
         const byPattern = new Map<string, ListedObject>();
-        for (const object of await list("**/*")) {
+        for await (const name of glob("**/*", { cwd: base })) {
+          // Discovery passes over links that lead out of the root; reading one is refused.
+          const object = await describeFile(name).catch(() => undefined);
+          if (object === undefined) continue;
           const pattern = object.key.replace(/[^/]*?((\.[A-Za-z]+)+)$/, "*$1");
           if (!byPattern.has(pattern) && byPattern.size < MAX_PATTERNS) byPattern.set(pattern, object);
         }

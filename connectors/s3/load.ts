@@ -10,24 +10,34 @@ import { encodeFile } from "../lib/formats/write-file.ts";
 import { isMissing, s3Call } from "./client.ts";
 import { s3TargetOptions, type S3Config } from "./spec.ts";
 
-/** What readers go by: only these files count. */
-interface Manifest {
-  readonly key: string;
-  readonly origin: string;
-  readonly seq: number;
+/** One run's load as far as it has come. */
+interface LoadState {
   readonly position: Json;
   readonly bounds: Json;
-  readonly begun: boolean;
   readonly chunks: number;
   readonly rows: number;
   readonly bytes: number;
   readonly dead_letters: number;
+  /** A chunk without a position was committed: the stream has been read to its end. */
+  readonly whole: boolean;
   readonly done: boolean;
-  readonly files: readonly string[];
-  /** Replace: files of the load that is under way; they become `files` at its end. */
+  /** Replace: files of the load that is under way; they become the manifest's `files` at its end. */
   readonly staged: readonly string[];
-  readonly items: readonly string[];
 }
+
+/** What readers go by: only these files count. */
+interface Manifest {
+  readonly key: string;
+  readonly files: readonly string[];
+  /** Where an incremental load goes on in the next run. */
+  readonly cursor: Json;
+  readonly items: readonly string[];
+  /** By origin, oldest first: an earlier run that is tried again must find what it did. */
+  readonly loads: Readonly<Record<string, LoadState>>;
+}
+
+/** Runs whose loads are remembered. */
+const REMEMBERED_LOADS = 50;
 
 const digest = (text: string): string => createHash("sha256").update(text).digest("hex").slice(0, 16);
 
@@ -52,6 +62,7 @@ class S3Load implements Load {
   readonly #folder: string;
   readonly #manifestKey: string;
   #manifest: Manifest | undefined;
+  #state: LoadState | undefined;
   #etag: string | undefined;
   #pending: Batch[] = [];
   #resume: ResumePoint | undefined;
@@ -62,6 +73,12 @@ class S3Load implements Load {
     this.#config = config;
     this.#context = context;
     this.#target = target;
+    if (/^\.{0,2}$|^\/|\0/.test(target.table)) {
+      throw new DownbeatError(
+        "DESTINATION_TABLE_INVALID",
+        `"${target.table}" is no folder under the bucket; write a path such as "published/revenue"`,
+      );
+    }
     this.#folder = `${config.prefix}${target.table.replace(/\/+$/, "")}/`;
     this.#manifestKey = `${this.#folder}_downbeat/${digest(target.key)}.json`;
   }
@@ -83,12 +100,17 @@ class S3Load implements Load {
         if (!isMissing(error)) throw error;
       }
     });
-    const own = this.#manifest?.origin === this.#target.origin ? this.#manifest : undefined;
+    const own = this.#manifest?.loads[this.#target.origin];
+    if (own?.whole === true && !own.done) {
+      this.#state = own;
+      await this.finish();
+    } else this.#state = own;
+    const cursor = this.#target.incremental ? (this.#manifest?.cursor ?? null) : null;
     this.#resume = {
-      done: own?.done ?? false,
+      done: this.#state?.done ?? false,
       newRun: (own?.chunks ?? 0) === 0,
-      position: own !== undefined || this.#target.incremental ? (this.#manifest?.position ?? null) : null,
-      bounds: own?.begun === true ? own.bounds : undefined,
+      position: own === undefined ? cursor : own.position,
+      bounds: own?.bounds,
       rows: own?.rows ?? 0,
       bytes: own?.bytes ?? 0,
       deadLetters: own?.dead_letters ?? 0,
@@ -96,23 +118,10 @@ class S3Load implements Load {
   }
 
   async begin(bounds: Json): Promise<void> {
-    const before = this.#manifest;
-    await this.#save({
-      key: this.#target.key,
-      origin: this.#target.origin,
-      seq: (before?.seq ?? 0) + 1,
-      position: this.resume.position,
-      bounds,
-      begun: true,
-      chunks: 0,
-      rows: 0,
-      bytes: 0,
-      dead_letters: 0,
-      done: false,
-      files: before?.files ?? [],
-      staged: [],
-      items: before?.items ?? [],
-    });
+    await this.#save(
+      { position: this.resume.position, bounds, chunks: 0, rows: 0, bytes: 0, dead_letters: 0, whole: false, done: false, staged: [] },
+      {},
+    );
   }
 
   write(batch: Batch): Promise<void> {
@@ -121,13 +130,13 @@ class S3Load implements Load {
   }
 
   async commit(position: Json): Promise<void> {
-    const manifest = this.#opened();
-    const { failpoint, mode, origin } = this.#target;
+    const state = this.#begun();
+    const { failpoint, mode, origin, incremental } = this.#target;
     const batches = this.#pending;
     this.#pending = [];
     await failpoint("before-commit");
     // The name depends on where the chunk began, not on the attempt: a repetition writes the same object again.
-    const name = `${origin}-${digest(JSON.stringify([manifest.seq, manifest.position]))}`;
+    const name = `${digest(this.#target.key)}-${origin}-${digest(JSON.stringify([state.chunks, state.position]))}`;
     const added: string[] = [];
     let rows = 0;
     let bytes = 0;
@@ -148,27 +157,38 @@ class S3Load implements Load {
     }
     await failpoint("between-rows-and-cursor");
     await failpoint("within-commit");
-    await this.#save({
-      ...manifest,
-      seq: manifest.seq + 1,
-      position,
-      chunks: manifest.chunks + 1,
-      rows: manifest.rows + rows,
-      bytes: manifest.bytes + bytes,
-      dead_letters: manifest.dead_letters + rejects.length,
-      items: [...manifest.items, ...batches.flatMap((batch) => batch.items ?? [])],
-      ...(mode === "replace" ? { staged: [...manifest.staged, ...added] } : { files: [...manifest.files, ...added] }),
-    });
+    const isReplace = mode === "replace";
+    const whole = position === null;
+    await this.#save(
+      {
+        ...state,
+        position,
+        chunks: state.chunks + 1,
+        rows: state.rows + rows,
+        bytes: state.bytes + bytes,
+        dead_letters: state.dead_letters + rejects.length,
+        whole,
+        // A stream without positions has been read to its end; appended, nothing is left to do.
+        done: whole && !isReplace,
+        staged: isReplace ? [...state.staged, ...added] : [],
+      },
+      {
+        items: [...(this.#manifest?.items ?? []), ...batches.flatMap((batch) => batch.items ?? [])],
+        ...(isReplace ? {} : { files: [...(this.#manifest?.files ?? []), ...added] }),
+        ...(incremental && !whole ? { cursor: position } : {}),
+      },
+    );
     await failpoint("after-commit");
   }
 
   async finish(): Promise<void> {
-    const manifest = this.#opened();
+    const state = this.#begun();
+    if (state.done) return;
     const isReplace = this.#target.mode === "replace";
     if (isReplace) await this.#target.failpoint("between-staging-and-swap");
-    const next: Manifest = { ...manifest, seq: manifest.seq + 1, done: true, ...(isReplace ? { files: manifest.staged, staged: [] } : {}) };
-    await this.#save(next);
-    if (isReplace) await this.#remove(manifest.files.filter((file) => !next.files.includes(file)));
+    const before = this.#manifest?.files ?? [];
+    await this.#save({ ...state, done: true, staged: [] }, isReplace ? { files: state.staged } : {});
+    if (isReplace) await this.#remove(before.filter((file) => !state.staged.includes(file)));
   }
 
   seen(items: readonly string[]): Promise<ReadonlySet<string>> {
@@ -181,9 +201,9 @@ class S3Load implements Load {
     return Promise.resolve();
   }
 
-  #opened(): Manifest {
-    if (this.#manifest === undefined) throw new Error("the load has not begun");
-    return this.#manifest;
+  #begun(): LoadState {
+    if (this.#state === undefined) throw new Error("the load has not begun");
+    return this.#state;
   }
 
   async #put(Key: string, Body: Uint8Array): Promise<void> {
@@ -194,7 +214,11 @@ class S3Load implements Load {
   }
 
   /** On condition that nobody wrote it since: a zombie loses here. */
-  async #save(manifest: Manifest): Promise<void> {
+  async #save(state: LoadState, change: Partial<Omit<Manifest, "key" | "loads">>): Promise<void> {
+    const { key, origin } = this.#target;
+    const { [origin]: _, ...others } = this.#manifest?.loads ?? {};
+    const loads = Object.fromEntries([...Object.entries(others), [origin, state] as const].slice(-REMEMBERED_LOADS));
+    const manifest: Manifest = { key, files: [], cursor: null, items: [], ...this.#manifest, ...change, loads };
     const condition = this.#etag === undefined ? { IfNoneMatch: "*" } : { IfMatch: this.#etag };
     try {
       const answer = await s3Call(`put ${this.#manifestKey}`, "destination", this.#context, () =>
@@ -210,6 +234,7 @@ class S3Load implements Load {
         ),
       );
       this.#manifest = manifest;
+      this.#state = state;
       this.#etag = answer.ETag;
     } catch (error) {
       if (!(error instanceof DownbeatError) || error.code !== "LOAD_FENCED") throw error;
