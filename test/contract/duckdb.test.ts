@@ -1,7 +1,9 @@
 // DuckDB against the contract of destinations.
 
 import path from "node:path";
+import { beforeAll } from "vitest";
 import { destinationCases } from "../../connectors/contract/destination.ts";
+import { sourceCases } from "../../connectors/contract/source.ts";
 import { duckdb } from "../../connectors/duckdb/spec.ts";
 import { shareDuckdb } from "../../connectors/lib/duckdb-instance.ts";
 import { quoteName, quoteText } from "../../connectors/lib/load/names.ts";
@@ -12,8 +14,8 @@ import { sampleTable } from "./types.ts";
 
 const folder = testFolder("duckdb");
 const file = path.join(folder, "warehouse.duckdb");
-const make = (): ReturnType<typeof openConnector> =>
-  openConnector(duckdb, { path: file, memory_limit: "500MB", threads: 2 }, testContext(folder));
+const make = (signal?: AbortSignal): ReturnType<typeof openConnector> =>
+  openConnector(duckdb, { path: file, memory_limit: "500MB", threads: 2 }, testContext(folder, signal));
 
 /** Reads through the driver alone. The connector under test may hold the file, so it is read in this process's own instance of it. */
 const rowsOf = async (sql: string): Promise<readonly Record<string, unknown>[]> => {
@@ -80,3 +82,32 @@ runCases(
 );
 
 testSqlRoles("duckdb", make);
+
+// More rows than a batch takes, several with the same cursor value on each side of its end.
+beforeAll(async () => {
+  await using connector = await make();
+  await connector.sql!.execute(
+    `create schema seeded; create table seeded.none (id integer primary key, ts timestamp);
+     create table seeded.many (id integer primary key, ts timestamp, name varchar);
+     insert into seeded.many select i, timestamp '2026-01-01 00:00:00' + cast(cast(floor(i / 1000.0) as int) || ' seconds' as interval), 'row ' || i
+       from generate_series(1, 230000) as s(i)`,
+  );
+});
+
+let added = 1_000_000;
+runCases(
+  "duckdb source",
+  sourceCases({
+    open: (signal) => make(signal),
+    stream: "seeded.many",
+    emptyStream: "seeded.none",
+    options: {},
+    cursor: "ts",
+    capabilities: duckdb.capabilities,
+    expectedRows: 230_000,
+    append: async () => {
+      await using connector = await make();
+      await connector.sql!.execute("insert into seeded.many values (:id, timestamp '2027-01-01 00:00:00', 'late')", { id: (added += 1) });
+    },
+  }),
+);

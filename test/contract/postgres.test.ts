@@ -1,7 +1,9 @@
 // PostgreSQL against the contract of destinations, and as SQL warehouse and source.
 
 import pg from "pg";
+import { beforeAll } from "vitest";
 import { destinationCases } from "../../connectors/contract/destination.ts";
+import { sourceCases } from "../../connectors/contract/source.ts";
 import { quoteName, splitName } from "../../connectors/lib/load/names.ts";
 import { postgres } from "../../connectors/postgres/spec.ts";
 import type { Json } from "../../core/json.ts";
@@ -12,7 +14,7 @@ import { sampleTable } from "./types.ts";
 
 const folder = testFolder("postgres");
 const { url: _, ...address } = await freshPostgresDatabase();
-const make = (): ReturnType<typeof openConnector> => openConnector(postgres, address, testContext(folder));
+const make = (signal?: AbortSignal): ReturnType<typeof openConnector> => openConnector(postgres, address, testContext(folder, signal));
 
 /** Reads through the driver alone, values as the server writes them. */
 const rowsOf = async (sql: string, params: readonly string[] = []): Promise<readonly Record<string, unknown>[]> => {
@@ -77,3 +79,32 @@ runCases(
 );
 
 testSqlRoles("postgres", make);
+
+// More rows than a batch takes, several with the same cursor value on each side of its end.
+beforeAll(async () => {
+  await using connector = await make();
+  await connector.sql!.execute(
+    `create schema seeded; create table seeded.none (id integer primary key, ts timestamp);
+     create table seeded.many (id integer primary key, ts timestamp, name varchar);
+     insert into seeded.many select i, timestamp '2026-01-01 00:00:00' + cast(cast(floor(i / 1000.0) as int) || ' seconds' as interval), 'row ' || i
+       from generate_series(1, 230000) as s(i)`,
+  );
+});
+
+let added = 1_000_000;
+runCases(
+  "postgres source",
+  sourceCases({
+    open: (signal) => make(signal),
+    stream: "seeded.many",
+    emptyStream: "seeded.none",
+    options: {},
+    cursor: "ts",
+    capabilities: postgres.capabilities,
+    expectedRows: 230_000,
+    append: async () => {
+      await using connector = await make();
+      await connector.sql!.execute("insert into seeded.many values (:id, timestamp '2027-01-01 00:00:00', 'late')", { id: (added += 1) });
+    },
+  }),
+);
