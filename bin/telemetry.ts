@@ -2,7 +2,7 @@
 
 import { metrics } from "@opentelemetry/api";
 import type { WorkflowClientInterceptor } from "@temporalio/client";
-import type { InjectedSinks, RuntimeOptions, WorkerInterceptors } from "@temporalio/worker";
+import type { RuntimeOptions, WorkerInterceptors, WorkerOptions } from "@temporalio/worker";
 import type { VerbHost } from "../activities/run-verb.ts";
 import type { RunChanges } from "../core/run-changes.ts";
 import type { Config } from "./config.ts";
@@ -15,7 +15,7 @@ export interface Telemetry {
   readonly workflowInterceptorModules: readonly string[];
   readonly workerInterceptors: WorkerInterceptors;
   readonly clientInterceptors: readonly WorkflowClientInterceptor[];
-  readonly sinks: InjectedSinks<never> | undefined;
+  readonly sinks: WorkerOptions["sinks"];
   readonly onAttempt: NonNullable<VerbHost["onAttempt"]>;
   readonly onRunChanges: (changes: RunChanges) => void;
   /** Our figures and the Temporal SDK's, as one Prometheus text. */
@@ -106,7 +106,7 @@ const createTracing = async () => {
   const { makeWorkflowExporter, OpenTelemetryActivityInboundInterceptor, OpenTelemetryWorkflowClientInterceptor } = temporal;
   // The interceptors were typed against an older OpenTelemetry; the objects are the same in what is used of them.
   const makeSink = makeWorkflowExporter as unknown as (exporter: unknown, resource: unknown) => unknown;
-  const sinks = { exporter: makeSink(exporter, { attributes: {} }) } as unknown as InjectedSinks<never>;
+  const sinks = { exporter: makeSink(exporter, { attributes: {} }) } as unknown as NonNullable<WorkerOptions["sinks"]>;
   return {
     exporter,
     sinks,

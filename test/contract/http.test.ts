@@ -77,6 +77,8 @@ const server = createServer((request, response) => {
         return answer(response, 429, { error: "come back" }, { "retry-after": "3600" });
       case "/elsewhere":
         return answer(response, 302, {}, { location: "http://192.0.2.1/steal" });
+      case "/never":
+        return undefined;
       case "/hook":
         return answer(response, 200, { ok: true });
       default:
@@ -85,7 +87,10 @@ const server = createServer((request, response) => {
   });
 });
 await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-afterAll(() => server.close());
+afterAll(() => {
+  server.close();
+  server.closeAllConnections();
+});
 beforeEach(() => {
   received.length = 0;
   busy = 0;
@@ -190,6 +195,13 @@ describe("credentials and limits", () => {
   it("waits for a Retry-After that is short, and hands a long one to the task", async () => {
     expect(ids(await read("/busy", {}))).toEqual(all);
     await expect(read("/later", {})).rejects.toMatchObject({ code: "RATE_LIMITED", retryAfterMs: 3_600_000 });
+  });
+
+  it("a host that never answers is given up after its limit", async () => {
+    await expect(read("/never", {}, { timeout_seconds: 1 })).rejects.toMatchObject({
+      code: "SOURCE_UNAVAILABLE",
+      message: expect.stringContaining("no answer within 1 s") as unknown,
+    });
   });
 
   it("a redirect to another host is refused: the credentials stay", async () => {

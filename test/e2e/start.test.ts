@@ -1,0 +1,110 @@
+// `npm start` as a user runs it: the quickstart succeeds, a second start doubles nothing, a killed one leaves nothing behind that is lost.
+
+import { spawn, type ChildProcess } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { afterAll, describe, expect, it } from "vitest";
+import { ApiClient } from "../../bin/api-client.ts";
+import { freePort } from "../../bin/ports.ts";
+
+const dataDir = mkdtempSync(path.join(tmpdir(), "downbeat-start-"));
+const script = path.resolve(import.meta.dirname, "../../bin/start.ts");
+const children = new Set<ChildProcess>();
+const PATIENCE_MS = 180_000;
+
+interface Started {
+  readonly child: ChildProcess;
+  readonly output: () => string;
+  readonly ended: Promise<{ readonly code: number | null; readonly signal: NodeJS.Signals | null }>;
+}
+
+const start = (args: readonly string[], port: number): Started => {
+  const env: NodeJS.ProcessEnv = { ...process.env, DOWNBEAT_DATA_DIR: dataDir, DOWNBEAT_PORT: String(port) };
+  delete env["TEMPORAL_ADDRESS"];
+  delete env["DATABASE_URL"];
+  const child = spawn(process.execPath, [script, ...args], { env, stdio: ["ignore", "pipe", "pipe"] });
+  children.add(child);
+  let text = "";
+  child.stdout.on("data", (chunk: Buffer) => (text += chunk.toString("utf8")));
+  child.stderr.on("data", (chunk: Buffer) => (text += chunk.toString("utf8")));
+  const ended = new Promise<{ code: number | null; signal: NodeJS.Signals | null }>((resolve) => {
+    child.once("exit", (code, signal) => {
+      children.delete(child);
+      resolve({ code, signal });
+    });
+  });
+  return { child, output: () => text, ended };
+};
+
+const until = async (started: Started, text: string): Promise<void> => {
+  const deadline = Date.now() + PATIENCE_MS;
+  while (!started.output().includes(text)) {
+    if (Date.now() > deadline || started.child.exitCode !== null) throw new Error(`never said "${text}":\n${started.output()}`);
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+};
+
+afterAll(async () => {
+  for (const child of children) child.kill("SIGKILL");
+  try {
+    process.kill((JSON.parse(readFileSync(path.join(dataDir, "temporal.json"), "utf8")) as { pid: number }).pid, "SIGTERM");
+  } catch {
+    // No server was left running.
+  }
+  rmSync(dataDir, { recursive: true, force: true });
+});
+
+describe("npm start", () => {
+  it("runs the quickstart, then ends with 0; a second start doubles nothing", { timeout: 2 * PATIENCE_MS }, async () => {
+    const first = start(["--once"], await freePort());
+    expect(await first.ended, first.output()).toEqual({ code: 0, signal: null });
+    expect(first.output()).toMatch(/orders\s+orders\.csv\.gz\s+3,000/);
+    expect(first.output()).toMatch(/trust .*5 passed/);
+    const second = start(["--once"], await freePort());
+    expect(await second.ended, second.output()).toEqual({ code: 0, signal: null });
+    expect(second.output()).toMatch(/orders\s+orders\.csv\.gz\s+0 /);
+  });
+
+  it("killed with a run in flight and started again, it finishes the run and has everything", { timeout: 3 * PATIENCE_MS }, async () => {
+    const port = await freePort();
+    const baseUrl = `http://127.0.0.1:${port}`;
+    const killed = start(["--no-quickstart"], port);
+    await until(killed, "Downbeat listens");
+    const api = new ApiClient({ baseUrl, patienceMs: 30_000 });
+    const definition = {
+      apiVersion: "downbeat/v1",
+      name: "slow",
+      tasks: [
+        { id: "first", sql: { connection: "quickstart_warehouse", query: "create or replace table slow as select 1 as one" } },
+        {
+          id: "long",
+          needs: ["first"],
+          timeout: { heartbeat: "2s" },
+          sql: {
+            connection: "quickstart_warehouse",
+            query:
+              "create or replace table product as select count(*) as n from range(60000) a, range(60000) b where (a.range * b.range) % 7 = 3",
+          },
+        },
+      ],
+    };
+    await api.call("PUT", "/v1/pipelines/slow", definition);
+    const { id } = await api.call<{ readonly id: string }>("POST", "/v1/pipelines/slow/runs", {}, { "idempotency-key": "one" });
+    const deadline = Date.now() + PATIENCE_MS;
+    while ((await api.getRun(id)).tasks.find((task) => task.id === "long")?.status !== "running" && Date.now() < deadline)
+      await new Promise((resolve) => setTimeout(resolve, 100));
+    killed.child.kill("SIGKILL");
+    expect((await killed.ended).signal).toBe("SIGKILL");
+
+    const again = start(["--no-quickstart"], port);
+    await until(again, "Downbeat listens");
+    expect(again.output()).toContain("was still running and is used again");
+    const run = await api.followRun(id, () => undefined);
+    expect(run.status).toBe("succeeded");
+    const pipelines = await api.call<{ readonly items: readonly { readonly name: string }[] }>("GET", "/v1/pipelines");
+    expect(pipelines.items.map(({ name }) => name)).toEqual(["quickstart", "slow"]);
+    again.child.kill("SIGINT");
+    expect(await again.ended, again.output()).toEqual({ code: 0, signal: null });
+  });
+});
