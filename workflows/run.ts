@@ -20,11 +20,12 @@ import { LIMITS } from "../core/limits.ts";
 import type { AttemptChange, TaskChange, TaskResult } from "../core/run-changes.ts";
 import { restoreSnapshot, takeSnapshot } from "../core/run-snapshot.ts";
 import * as reducer from "../core/run-state.ts";
+import { RUNS_AFTER_FAILURE } from "../core/trigger-rules.ts";
 import { conclude, describeProgress } from "./conclusion.ts";
 import { failureOf, readFailure } from "./failure.ts";
 import { type RunInput, type RunResult, type RunStatusAnswer, STATUS_QUERY } from "./messages.ts";
 import { Reporter } from "./reporter.ts";
-import { prepareCall, scopeOf } from "./task-call.ts";
+import { type PreparedCall, prepareCall, scopeOf } from "./task-call.ts";
 
 /** Lost attempts of a user's own activity that are forgiven before the task counts as failed. */
 const MOST_LOST_ATTEMPTS = 100;
@@ -52,8 +53,18 @@ class RunExecution {
   readonly #state: reducer.RunState;
   readonly #startedAt: number;
   readonly #reporter: Reporter;
-  /** By running task: what cancels its attempt. */
-  readonly #scopes = new Map<number, CancellationScope>();
+  /**
+   * Where attempts run, and what cancels them: those that a failure stops, and those that go on after one. Neither hears of the root's
+   * cancellation directly, only through the reducer's `stop`. A scope for each attempt would triple what a task costs the sandbox.
+   */
+  readonly #scopes = (() => {
+    const shield = new CancellationScope({ cancellable: false });
+    return {
+      stoppable: new CancellationScope({ cancellable: true, parent: shield }),
+      surviving: new CancellationScope({ cancellable: true, parent: shield }),
+    };
+  })();
+  #inFlight = 0;
   /** What is reported but not kept in the state. */
   readonly #results = new Map<number, Pick<TaskResult, "output" | "metrics">>();
   /** The history is long: nothing new starts, what runs is drained, then the run continues as new. */
@@ -86,7 +97,7 @@ class RunExecution {
 
   /** Runs until everything has ended, or nothing runs and the history is full. A cancellation stops the run, not this loop. */
   async drive(): Promise<void> {
-    const isIdle = (): boolean => this.#broken !== undefined || this.isOver() || (this.#isDraining && this.#scopes.size === 0);
+    const isIdle = (): boolean => this.#broken !== undefined || this.isOver() || (this.#isDraining && this.#inFlight === 0);
     this.#pump();
     try {
       await condition(isIdle);
@@ -110,7 +121,7 @@ class RunExecution {
     this.#isDraining ||= historyLength >= LIMITS.historyEvents || continueAsNewSuggested;
     if (this.#commands.since !== historyLength) this.#commands = { bytes: 0, since: historyLength };
     let wakeAt = reducer.wake(this.#state, Date.now());
-    while (!this.#isDraining && this.#scopes.size < LIMITS.activitiesInFlight) {
+    while (!this.#isDraining && this.#inFlight < LIMITS.activitiesInFlight) {
       if (this.#commands.bytes > LIMITS.workflowTaskBytes) {
         wakeAt = Date.now() + 1;
         break;
@@ -147,10 +158,7 @@ class RunExecution {
       const call = prepareCall(this.#input, this.#graph, this.#state, index, now);
       this.#commands.bytes += call.bytes;
       this.#reporter.task(index);
-      // The root's cancellation reaches attempts through the reducer's `stop`, which knows what may go on.
-      void CancellationScope.nonCancellable(() => this.#attempt(index, call.send)).catch((error: unknown) => {
-        this.#broken = error;
-      });
+      this.#attempt(index, call);
     } catch (error) {
       // Expressions that cannot be evaluated count as an attempt.
       if (this.#state.tasks[index]?.status !== "running") reducer.start(this.#state, index, now);
@@ -158,9 +166,7 @@ class RunExecution {
     }
   }
 
-  async #attempt(index: number, send: () => Promise<TaskResult>): Promise<void> {
-    const scope = new CancellationScope();
-    this.#scopes.set(index, scope);
+  #attempt(index: number, { send, resultOf }: PreparedCall): void {
     const { attempts = 1, lost = 0 } = this.#state.tasks[index] ?? {};
     const attempt = {
       taskId: reducer.taskOf(this.#graph, index).id,
@@ -169,17 +175,38 @@ class RunExecution {
       ...(lost === 0 ? {} : { lostAttempts: lost }),
     };
     this.#reporter.attempt({ ...attempt, status: "running" });
-    let settled: reducer.Settled;
-    try {
-      const { output, metrics, worker, lostAttempts } = await scope.run(send);
-      this.#results.set(index, { output, ...(metrics === undefined ? {} : { metrics }) });
-      this.#reporter.attempt({ ...attempt, status: "succeeded", finishedAt: iso(Date.now()), ...workerOf(worker, lostAttempts) });
-      settled = reducer.succeed(this.#state, this.#graph, index, output, Date.now());
-    } catch (error) {
-      settled = this.#settleFailure(index, error, attempt);
-    }
-    this.#scopes.delete(index);
-    this.#settle(settled);
+    this.#inFlight += 1;
+    const ended = (settle: () => reducer.Settled): void => {
+      this.#inFlight -= 1;
+      try {
+        this.#settle(settle());
+      } catch (error) {
+        this.#broken = error;
+      }
+    };
+    const work = (): Promise<void> =>
+      send().then(
+        (answer) => ended(() => this.#settleSuccess(index, resultOf(answer), attempt)),
+        (error: unknown) => ended(() => this.#settleFailure(index, error, attempt)),
+      );
+    // Most tasks are started by the end of another, in the right scope already.
+    const scope = this.#scopeOf(index);
+    void (CancellationScope.current() === scope ? work() : scope.run(work));
+  }
+
+  #scopeOf(index: number): CancellationScope {
+    return RUNS_AFTER_FAILURE.has(reducer.taskOf(this.#graph, index).rule) ? this.#scopes.surviving : this.#scopes.stoppable;
+  }
+
+  #settleSuccess(
+    index: number,
+    { output, metrics, worker, lostAttempts }: TaskResult,
+    attempt: Omit<AttemptChange, "status">,
+  ): reducer.Settled {
+    const now = Date.now();
+    this.#results.set(index, { output, ...(metrics === undefined ? {} : { metrics }) });
+    this.#reporter.attempt({ ...attempt, status: "succeeded", finishedAt: iso(now), ...workerOf(worker, lostAttempts) });
+    return reducer.succeed(this.#state, this.#graph, index, output, now);
   }
 
   #settleFailure(index: number, error: unknown, attempt: Omit<AttemptChange, "status">): reducer.Settled {
@@ -204,7 +231,7 @@ class RunExecution {
 
   #settle({ ended, cancel }: reducer.Settled): void {
     for (const index of ended) this.#reporter.task(index);
-    for (const index of cancel) this.#scopes.get(index)?.cancel();
+    for (const scope of new Set(cancel.map((index) => this.#scopeOf(index)))) scope.cancel();
     this.#pump();
   }
 

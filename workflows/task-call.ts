@@ -15,7 +15,9 @@ import type { DagActivities, TaskCall } from "./ports.ts";
 export interface PreparedCall {
   /** About what the call adds to the workflow task's answer, in bytes. */
   readonly bytes: number;
-  readonly send: () => Promise<TaskResult>;
+  /** Not yet a task's result: `resultOf` makes it one. A promise more for each task is what costs a run most. */
+  readonly send: () => Promise<unknown>;
+  readonly resultOf: (answer: unknown) => TaskResult;
 }
 
 /** Ids, options and the like of one activity command. */
@@ -59,8 +61,13 @@ export const prepareCall = (input: RunInput, graph: Graph, state: RunState, inde
       ...ownActivityOptions(policy, remainingMs),
       ...options,
     });
-    const send = async (): Promise<TaskResult> => ({ output: (await own[name]?.(rendered)) ?? null });
-    return { bytes: COMMAND_BYTES + bytes, send };
+    const call = own[name];
+    if (call === undefined) throw new DownbeatError("INTERNAL", `task "${task.id}" names no activity`);
+    return {
+      bytes: COMMAND_BYTES + bytes,
+      send: () => call(rendered),
+      resultOf: (answer) => ({ output: (answer as Json | undefined) ?? null }),
+    };
   }
   const verb = proxyActivities<DagActivities>({ ...verbOptions(policy, remainingMs), ...options })[task.operator];
   const call: TaskCall = {
@@ -72,5 +79,5 @@ export const prepareCall = (input: RunInput, graph: Graph, state: RunState, inde
     tasks: scopeOf(input, graph, state, task).tasks,
     timeoutMs: Math.max(Math.min(policy.timeout.attemptMs, remainingMs), 1),
   };
-  return { bytes: COMMAND_BYTES + JSON.stringify(call).length, send: () => verb(call) };
+  return { bytes: COMMAND_BYTES + JSON.stringify(call).length, send: () => verb(call), resultOf: (answer) => answer as TaskResult };
 };
