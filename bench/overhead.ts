@@ -2,7 +2,7 @@
 
 import { spawn, type ChildProcess } from "node:child_process";
 import { randomBytes } from "node:crypto";
-import { chmodSync, closeSync, mkdtempSync, openSync, rmSync } from "node:fs";
+import { chmodSync, closeSync, mkdtempSync, openSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { Client, Connection } from "@temporalio/client";
@@ -141,6 +141,10 @@ const main = async (): Promise<number> => {
 
 try {
   process.exitCode = await main();
+} catch (error) {
+  for (const log of readdirSync(folder).filter((name) => name.endsWith(".log")))
+    say(`${log} ends: ${readFileSync(path.join(folder, log), "utf8").trim().split("\n").slice(-5).join(" | ")}`);
+  throw error;
 } finally {
   for (const cleanup of cleanups.toReversed()) await cleanup();
 }
