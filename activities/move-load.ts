@@ -14,6 +14,8 @@ export interface LoadFigures {
   readonly deadLetters: number;
   /** Chunks that this attempt committed. */
   readonly chunks: number;
+  /** Where the last committed chunk ends; null for streams without positions. */
+  readonly position: Batch["position"];
 }
 
 export interface MoveOptions {
@@ -29,7 +31,13 @@ export interface MoveOptions {
 export const moveLoad = async (options: MoveOptions): Promise<LoadFigures> => {
   const { source, load, signal } = options;
   const { resume } = load;
-  let figures: LoadFigures = { rows: resume.rows, bytes: resume.bytes, deadLetters: resume.deadLetters, chunks: 0 };
+  let figures: LoadFigures = {
+    rows: resume.rows,
+    bytes: resume.bytes,
+    deadLetters: resume.deadLetters,
+    chunks: 0,
+    position: resume.position,
+  };
   if (resume.done) return figures;
 
   const request = {
@@ -48,7 +56,7 @@ export const moveLoad = async (options: MoveOptions): Promise<LoadFigures> => {
   const commit = async (position: Batch["position"]): Promise<void> => {
     await load.commit(position);
     chunk = { rows: 0, bytes: 0, open: false };
-    figures = { ...figures, chunks: figures.chunks + 1 };
+    figures = { ...figures, chunks: figures.chunks + 1, position };
   };
   let lastPosition: Batch["position"] = null;
   for await (const batch of readAhead(source.read({ ...request, bounds }))) {

@@ -60,17 +60,25 @@ export const createTransfer = (deps: VerbDeps): Verb => {
       progress: context.heartbeat,
     });
     const seconds = Math.round(performance.now() - started) / 1000;
-    context.log.info({ ...figures, seconds, stream: streamName, table: config.to.table }, "load finished");
+    const { rows, bytes, deadLetters, position } = figures;
+    await deps.recordLoad({ key: target.key, runId: target.origin, rows, bytes, deadLetters, position }).catch((error: unknown) => {
+      // The load stands in the destination, whatever the store says; the next run's copy replaces this one.
+      context.log.warn({ err: error instanceof Error ? error.message : String(error) }, "the store did not take the load's copy");
+    });
+    context.log.info(
+      { rows, bytes, deadLetters, chunks: figures.chunks, seconds, stream: streamName, table: config.to.table },
+      "load finished",
+    );
     return {
       output: {
         stream: streamName,
         table: config.to.table,
         mode: target.mode,
-        rows: figures.rows,
-        bytes: figures.bytes,
-        dead_letters: figures.deadLetters,
+        rows,
+        bytes,
+        dead_letters: deadLetters,
       },
-      metrics: { rows: figures.rows, bytes: figures.bytes, deadLetters: figures.deadLetters, seconds },
+      metrics: { rows, bytes, deadLetters, seconds },
     };
   };
 };

@@ -16,6 +16,17 @@ export interface VerbDeps {
   readonly openConnection: OpenConnection;
   /** Named places where the process may be killed on purpose; does nothing unless configured. */
   readonly failpoint: Failpoint;
+  /** Copies where a load stands into the store, for lists; the destination keeps the truth. */
+  readonly recordLoad: (load: FinishedLoad) => Promise<void>;
+}
+
+export interface FinishedLoad {
+  readonly key: string;
+  readonly runId: string;
+  readonly position: Json;
+  readonly rows: number;
+  readonly bytes: number;
+  readonly deadLetters: number;
 }
 
 /** The task's configuration with its expressions evaluated. */

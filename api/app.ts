@@ -26,12 +26,26 @@ const securityHeaders: RequestHandler = (_request, response, next) => {
   next();
 };
 
+const SAFE_METHODS = new Set(["GET", "HEAD", "OPTIONS"]);
+
+/** Without an API key a page of any site could trigger runs through its visitor's browser; browsers say where a request comes from. */
+const refuseOtherSites: RequestHandler = (request, _response, next) => {
+  const site = request.headers["sec-fetch-site"];
+  const { origin, host } = request.headers;
+  const isForeign = site === "cross-site" || site === "same-site" || (origin !== undefined && URL.parse(origin)?.host !== host);
+  if (isForeign && !SAFE_METHODS.has(request.method)) {
+    throw new DownbeatError("FORBIDDEN", `a page of ${origin ?? "another site"} may not send ${request.method} here`);
+  }
+  next();
+};
+
 export const createApp = (deps: ApiDeps): Express => {
   const app = express();
   app.disable("x-powered-by");
   app.set("query parser", "simple");
   app.use(securityHeaders, traceRequests(deps.log));
   app.use("/health", healthRoutes(deps));
+  app.use(refuseOtherSites);
   if (deps.apiKey !== undefined) app.use(requireApiKey(deps.apiKey));
   if (deps.metrics !== undefined) app.use("/metrics", metricsRoutes(deps.metrics));
   app.get("/openapi.json", (_request, response) => {

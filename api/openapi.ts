@@ -153,6 +153,12 @@ const OPERATIONS: Readonly<Record<string, Operation>> = {
     body: DEFINITION,
     answers: { 200: "Unchanged", 201: "A new version, with the changed paths", 422: "Every fault, with line and column" },
   },
+  "GET /v1/pipelines/{name}/loads": {
+    tag: "pipelines",
+    summary: "Where each load of the pipeline stands, as its last run reported",
+    parameters: [path("name"), ...PAGE],
+    answers: { 200: "A page", 404: "None" },
+  },
   "GET /v1/pipelines/{name}/versions": {
     tag: "pipelines",
     summary: "List versions",

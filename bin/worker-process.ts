@@ -85,6 +85,7 @@ export const startWorker = async (deps: WorkerDeps): Promise<RunningWorker> => {
       baseDir: config.dataDir,
     }),
     failpoint: createFailpoint(config.failpoints),
+    recordLoad: (load) => store.loads.record(load),
     async applyRunChanges(changes) {
       await store.runs.apply(changes);
       telemetry.onRunChanges(changes);

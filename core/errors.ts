@@ -27,6 +27,7 @@ export const ERRORS = {
   RUN_NOT_ACTIVE: { retry: false, fault: "user", http: 409, title: "The run has already ended" },
   UNAUTHENTICATED: { retry: false, fault: "user", http: 401, title: "No valid API key was given" },
   CONFIG_INVALID: { retry: false, fault: "user", http: 500, title: "The process's configuration is not valid" },
+  FORBIDDEN: { retry: false, fault: "user", http: 403, title: "The request comes from where it may not come from" },
   // connections
   CONNECTION_NOT_FOUND: { retry: false, fault: "user", http: 422, title: "The connection does not exist" },
   CONNECTION_INVALID: { retry: false, fault: "user", http: 422, title: "The connection's configuration does not fit its connector" },

@@ -119,6 +119,25 @@ export const pipelineRoutes = (deps: ApiDeps): Router => {
     response.json(presentVersion(found));
   });
 
+  /** Where each of the pipeline's loads stands, as its last run reported. */
+  router.get("/:name/loads", async (request, response) => {
+    const name = pathParam(request, "name");
+    const { limit, cursor } = parseInput(pageQuery, request.query);
+    const after = decodeCursor(z.string(), cursor);
+    if ((await definitions.find(name)) === undefined) throw notFound("pipeline", name);
+    const found = await deps.store.loads.list(name, { limit: limit + 1, ...(after === undefined ? {} : { after }) });
+    const { items, next } = page(found, limit, (last) => last.key);
+    response.json({
+      items: items.map(({ runId, deadLetters, updatedAt, ...item }) => ({
+        ...item,
+        run_id: runId,
+        dead_letters: deadLetters,
+        updated_at: moment(updatedAt),
+      })),
+      next,
+    });
+  });
+
   router.get("/:name/versions", async (request, response) => {
     const name = pathParam(request, "name");
     const { limit, cursor } = parseInput(pageQuery, request.query);

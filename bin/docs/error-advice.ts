@@ -17,6 +17,7 @@ export const ERROR_ADVICE: Readonly<Record<ErrorCode, string>> = {
   IDEMPOTENCY_KEY_REUSED: "A key stands for one request. Use another key for other params or another version.",
   RUN_NOT_ACTIVE: "The run has ended; there is nothing to cancel.",
   UNAUTHENTICATED: "Send the key of `DOWNBEAT_API_KEY` as a bearer token or in `X-API-Key`.",
+  FORBIDDEN: "A page of another site sent the request through somebody's browser. Programs and the API's own pages are not affected.",
   CONFIG_INVALID: "The message lists every fault of the environment or of `downbeat.config.ts`. See [configuration](configuration.md).",
   CONNECTION_NOT_FOUND: "Create the connection with `PUT /v1/connections/NAME`, or mend the name in the task.",
   CONNECTION_INVALID: "The configuration does not fit the connector; the issues name the keys. See [connectors](connectors.md).",

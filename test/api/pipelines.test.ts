@@ -102,4 +102,29 @@ tasks:
     expect((await send("GET", "/v1/pipelines/tried")).status).toBe(404);
     expect((await send("POST", "/v1/pipelines/validate", definitionOf("Tried"))).status).toBe(422);
   });
+
+  it("show where their loads stand, page by page", async () => {
+    const { send, store } = api();
+    await send("PUT", "/v1/pipelines/loading", definitionOf("loading"));
+    for (const stream of ["a", "b"]) {
+      await store.loads.record({
+        key: `loading/task/${stream}`,
+        runId: "run-1",
+        position: { values: [stream] },
+        rows: 3,
+        bytes: 30,
+        deadLetters: 1,
+      });
+    }
+    const first = await send("GET", "/v1/pipelines/loading/loads?limit=1");
+    expect(first.body).toMatchObject({
+      items: [{ key: "loading/task/a", run_id: "run-1", position: { values: ["a"] }, rows: 3, dead_letters: 1 }],
+    });
+    const { next } = first.body as { next: string };
+    expect((await send("GET", `/v1/pipelines/loading/loads?limit=1&cursor=${next}`)).body).toMatchObject({
+      items: [{ key: "loading/task/b" }],
+      next: null,
+    });
+    expect((await send("GET", "/v1/pipelines/nowhere/loads")).status).toBe(404);
+  });
 });

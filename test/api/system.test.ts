@@ -64,6 +64,17 @@ describe("the API's answers", () => {
     expect((await api().send("PATCH", "/v1/pipelines")).headers.get("allow")).toBe("GET");
   });
 
+  it("refuse what a page of another site sends through somebody's browser, and nothing else", async () => {
+    const foreign = [{ "sec-fetch-site": "cross-site" }, { origin: "https://elsewhere.example" }, { origin: "null" }];
+    for (const headers of foreign) {
+      expect(await api().send("POST", "/v1/runs/x/cancel", {}, headers)).toMatchObject({ status: 403, body: { code: "FORBIDDEN" } });
+      expect((await api().send("GET", "/v1/connectors", undefined, headers)).status).toBe(200);
+    }
+    const own = { "sec-fetch-site": "same-origin", origin: api().url };
+    expect((await api().send("POST", "/v1/runs/x/cancel", {}, own)).status).toBe(404);
+    expect((await api().send("POST", "/v1/runs/x/cancel", {})).status).toBe(404);
+  });
+
   it("refuse bodies that are broken, too large or of another kind", async () => {
     const { send } = api();
     const json = { "content-type": "application/json" };
