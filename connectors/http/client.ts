@@ -3,7 +3,7 @@
 import { setTimeout as pause } from "node:timers/promises";
 import { DownbeatError, type ErrorCode } from "../../core/errors.ts";
 import type { ConnectorContext } from "../connector.ts";
-import { parseJson } from "../lib/formats/json-lines.ts";
+import { parseJson, plainJson } from "../lib/json-text.ts";
 import type { HttpConfig } from "./spec.ts";
 
 export interface HttpRequest {
@@ -22,6 +22,7 @@ export interface HttpAnswer {
 
 const MAX_ANSWER_BYTES = 64 * 1024 * 1024;
 const MAX_WAITS = 10;
+const MAX_REDIRECTS = 5;
 const SHOWN_BODY = 300;
 
 /** Which side the caller is: the same refusal is a source's or an operator's. */
@@ -56,11 +57,19 @@ export class HttpClient {
     return url;
   }
 
-  /** Throws for every status from 400 on; waits for Retry-After where it is short enough. */
-  async send(request: HttpRequest, side: HttpSide): Promise<HttpAnswer> {
+  /** Throws for every status that is no success; waits for Retry-After where it is short enough, follows redirects of GETs within the host. */
+  async send(asked: HttpRequest, side: HttpSide): Promise<HttpAnswer> {
+    let request = asked;
     let renewed = false;
-    for (let waits = 0; ; waits += 1) {
+    let redirects = 0;
+    for (let waits = 0; ; ) {
       const answer = await this.#once(request, side);
+      const location = answer.headers.get("location");
+      if (answer.status >= 300 && answer.status < 400 && location !== null && request.method === "GET" && redirects < MAX_REDIRECTS) {
+        redirects += 1;
+        request = { ...request, url: this.url(new URL(location, request.url).href) };
+        continue;
+      }
       if (answer.status === 401 && this.#config.auth === "oauth2_client_credentials" && !renewed) {
         renewed = true;
         this.#token = undefined;
@@ -73,10 +82,11 @@ export class HttpClient {
         retryAfter <= this.#config.max_retry_after_seconds * 1_000 &&
         waits < MAX_WAITS
       ) {
+        waits += 1;
         await this.#wait(retryAfter);
         continue;
       }
-      if (answer.status < 400) return answer;
+      if (answer.status >= 200 && answer.status < 300) return answer;
       throw this.#failure(request, answer, side, retryAfter);
     }
   }
@@ -85,7 +95,8 @@ export class HttpClient {
     const until = Date.now() + milliseconds;
     while (Date.now() < until) {
       this.#context.progress();
-      await pause(Math.min(1_000, until - Date.now()), undefined, { signal: this.#context.signal });
+      await pause(Math.min(1_000, until - Date.now()), undefined, { signal: this.#context.signal }).catch(() => undefined);
+      this.#context.signal.throwIfAborted();
     }
   }
 
@@ -97,7 +108,7 @@ export class HttpClient {
       accept: "application/json",
       ...this.#config.headers,
       ...request.headers,
-      ...(await this.#credentials(url)),
+      ...(await this.#credentials(url, side)),
     });
     const timeout = AbortSignal.timeout(seconds * 1_000);
     try {
@@ -108,11 +119,6 @@ export class HttpClient {
         signal: AbortSignal.any([this.#context.signal, timeout]),
         ...(request.body === undefined ? {} : { body: request.body }),
       });
-      const location = response.headers.get("location");
-      if (response.status >= 300 && response.status < 400 && location !== null && request.method === "GET") {
-        await response.body?.cancel();
-        return await this.#once({ ...request, url: this.url(new URL(location, url).href) }, side);
-      }
       return { status: response.status, headers: response.headers, body: await readBody(response) };
     } catch (error) {
       if (error instanceof DownbeatError) throw error;
@@ -136,7 +142,7 @@ export class HttpClient {
     if (at > Date.now()) await this.#wait(at - Date.now());
   }
 
-  async #credentials(url: URL): Promise<Record<string, string>> {
+  async #credentials(url: URL, side: HttpSide): Promise<Record<string, string>> {
     const config = this.#config;
     switch (config.auth) {
       case "none":
@@ -152,12 +158,12 @@ export class HttpClient {
           authorization: `Basic ${Buffer.from(`${needed(config.user, "user")}:${needed(config.password, "password")}`).toString("base64")}`,
         };
       case "oauth2_client_credentials":
-        return { authorization: `Bearer ${await this.#accessToken()}` };
+        return { authorization: `Bearer ${await this.#accessToken(side)}` };
     }
   }
 
   /** RFC 6749, 4.4. The token is kept until shortly before it ends. */
-  async #accessToken(): Promise<string> {
+  async #accessToken(side: HttpSide): Promise<string> {
     if (this.#token !== undefined && this.#token.until > Date.now()) return this.#token.value;
     const { token_url, client_id, client_secret, scope, timeout_seconds } = this.#config;
     const tokenUrl = needed(token_url, "token_url");
@@ -176,12 +182,20 @@ export class HttpClient {
       });
     } catch (error) {
       this.#context.signal.throwIfAborted();
-      throw new DownbeatError("SOURCE_UNAVAILABLE", `the token endpoint ${shown(new URL(tokenUrl))} does not answer`, { cause: error });
+      throw new DownbeatError(codes(side).away, `the token endpoint ${shown(new URL(tokenUrl))} does not answer`, { cause: error });
     }
     const answer = (await response.json().catch(() => ({}))) as { readonly access_token?: unknown; readonly expires_in?: unknown };
+    if (response.status === 429 || response.status >= 500) {
+      const retryAfter = retryAfterMs(response.headers);
+      throw new DownbeatError(
+        codes(side).away,
+        `the token endpoint ${shown(new URL(tokenUrl))} answered ${response.status}`,
+        retryAfter === undefined ? {} : { retryAfterMs: retryAfter },
+      );
+    }
     if (!response.ok || typeof answer.access_token !== "string") {
       throw new DownbeatError(
-        "SOURCE_AUTH",
+        codes(side).auth,
         `the token endpoint ${shown(new URL(tokenUrl))} gave no token (status ${response.status}); check client_id, client_secret and scope`,
       );
     }
@@ -193,15 +207,14 @@ export class HttpClient {
   #failure(request: HttpRequest, answer: HttpAnswer, side: HttpSide, retryAfter: number | undefined): DownbeatError {
     const { status, body } = answer;
     const known = codes(side);
-    const said =
-      (typeof body === "string"
-        ? body
-        : JSON.stringify(body, (_key, value: unknown) => (typeof value === "bigint" ? value.toString() : value))) ?? "";
+    const said = typeof body === "string" ? body : plainJson(body);
     const message = `${request.method} ${shown(request.url)} answered ${status}${said === "" ? "" : `: ${said.slice(0, SHOWN_BODY)}`}`;
     const options = retryAfter === undefined ? {} : { retryAfterMs: retryAfter };
     if (status === 429 || (status === 503 && retryAfter !== undefined)) return new DownbeatError("RATE_LIMITED", message, options);
     if (status === 401 || status === 403) return new DownbeatError(known.auth, `${message}; check the connection's credentials`);
     if (status === 404) return new DownbeatError(known.missing, message);
+    if (status >= 300 && status < 400)
+      return new DownbeatError(known.refused, `${message}: a redirect that is not followed; use the address that it leads to`);
     if (status === 408 || status >= 500) return new DownbeatError(known.away, message, options);
     return new DownbeatError(known.refused, message);
   }

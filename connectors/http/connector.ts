@@ -2,10 +2,11 @@
 
 import { DownbeatError } from "../../core/errors.ts";
 import type { Json } from "../../core/json.ts";
-import type { Batch, Column } from "../batch.ts";
+import type { Batch, Column, Reject } from "../batch.ts";
 import type { Connector, ConnectorContext, HttpCaller, Publisher, Source, StreamRequest } from "../connector.ts";
-import { inferColumns, parseColumnType } from "../lib/infer.ts";
-import { fromRows, toRows, type Row } from "../lib/rows.ts";
+import { inferColumns } from "../lib/infer.ts";
+import { plainJson } from "../lib/json-text.ts";
+import { fromRows, rawText, toRows, type Row } from "../lib/rows.ts";
 import { HttpClient, type HttpAnswer } from "./client.ts";
 import type { HttpConfig, HttpPublishOptions, HttpSourceOptions } from "./spec.ts";
 
@@ -32,7 +33,10 @@ const valueAt = (value: unknown, path: string): unknown =>
   path
     .split(".")
     .reduce<unknown>(
-      (current, part) => (typeof current === "object" && current !== null ? (current as Record<string, unknown>)[part] : undefined),
+      (current, part) =>
+        typeof current === "object" && current !== null && Object.hasOwn(current, part)
+          ? (current as Record<string, unknown>)[part]
+          : undefined,
       value,
     );
 
@@ -43,7 +47,17 @@ const recordsOf = (answer: HttpAnswer, { records }: HttpSourceOptions, stream: s
   throw new DownbeatError("SOURCE_DATA_INVALID", `${stream}: ${where} is not a list; set from.records to where the list is`);
 };
 
-const linkNext = (headers: Headers): string | undefined => /<([^>]+)>\s*;[^,]*\brel="?next"?/i.exec(headers.get("link") ?? "")?.[1];
+const linkNext = (headers: Headers): string | undefined =>
+  /<([^>]+)>\s*;[^,]*\brel="?next(?=["\s;,]|$)/i.exec(headers.get("link") ?? "")?.[1];
+
+/** It would never end. */
+const repeatedPage = (stream: string): DownbeatError =>
+  new DownbeatError("SOURCE_DATA_INVALID", `${stream}: a page names itself as the next one; check from.pagination`);
+
+const cursorText = (value: unknown, path: string): string => {
+  if (typeof value === "string" || typeof value === "number" || typeof value === "bigint") return String(value);
+  throw new DownbeatError("SOURCE_DATA_INVALID", `"${path}" in the answer is neither text nor a number; set from.pagination.path`);
+};
 
 interface Page {
   readonly answer: HttpAnswer;
@@ -88,7 +102,9 @@ async function* pages(
         const next = linkNext(answer.headers);
         yield { answer, records, isLast: next === undefined };
         if (next === undefined) return;
-        url = client.url(new URL(next, url).href);
+        const following = client.url(new URL(next, url).href);
+        if (following.href === url.href) throw repeatedPage(stream);
+        url = following;
         break;
       }
       case "cursor": {
@@ -96,7 +112,9 @@ async function* pages(
         const isLast = next === null || next === undefined || next === "";
         yield { answer, records, isLast };
         if (isLast) return;
-        url = client.url(stream, { ...query, [pagination.param]: String(next) });
+        const following = client.url(stream, { ...query, [pagination.param]: cursorText(next, pagination.path) });
+        if (following.href === url.href) throw repeatedPage(stream);
+        url = following;
       }
     }
   }
@@ -106,18 +124,28 @@ async function* pages(
   );
 }
 
-const declaredColumns = ({ columns }: HttpSourceOptions): readonly Column[] | undefined => {
-  if (columns === undefined) return undefined;
-  return Object.entries(columns).flatMap(([name, text]) => {
-    const type = parseColumnType(text);
-    return type === undefined ? [] : [{ name, type, nullable: true }];
-  });
+type CursorValue = string | number;
+
+/** Undefined: cannot be compared with others, and so not be gone on from. */
+const asCursor = (value: unknown): CursorValue | undefined => {
+  if (typeof value === "bigint") return value.toString();
+  return typeof value === "string" || typeof value === "number" ? value : undefined;
 };
 
-const largest = (left: string | number | null, right: unknown): string | number | null => {
-  if (typeof right !== "string" && typeof right !== "number") return left;
-  if (left === null) return right;
-  return right > left ? right : left;
+/** Numbers by value, also those whose digits are text; texts by their characters, as ISO 8601 times want it. */
+const isBeyond = (value: CursorValue, last: CursorValue): boolean => {
+  const isWhole = (text: CursorValue): boolean => /^-?\d+$/.test(String(text));
+  if (isWhole(value) && isWhole(last)) return BigInt(value) > BigInt(last);
+  return typeof value === "number" && typeof last === "number" ? value > last : String(value) > String(last);
+};
+
+/** Where this run begins: the last run's largest value, less the lookback. */
+const sinceValue = ({ position, lookbackMs = 0, newRun }: StreamRequest): CursorValue | null => {
+  const last = position as CursorValue | null;
+  if (last === null || !newRun || lookbackMs === 0) return last;
+  const moment = typeof last === "string" ? Date.parse(last) : Number.NaN;
+  if (!Number.isNaN(moment)) return new Date(moment - lookbackMs).toISOString();
+  throw new DownbeatError("CURSOR_INVALID", `lookback needs a cursor of ISO 8601 times; the last value is ${String(last)}`);
 };
 
 const createSource = (client: HttpClient): Source => ({
@@ -126,44 +154,73 @@ const createSource = (client: HttpClient): Source => ({
 
   async *read(request: StreamRequest): AsyncGenerator<Batch> {
     const options = request.options as unknown as HttpSourceOptions;
+    const { cursor } = request;
     if (request.query !== undefined)
       throw new DownbeatError("SOURCE_OPTIONS_INVALID", "an HTTP API is read by stream; query parameters go into from.params");
-    const { cursor } = request;
     if (cursor !== undefined && options.since_param === undefined)
       throw new DownbeatError("CURSOR_INVALID", "cursor needs since_param: the query parameter that takes its last value");
-    let last = cursor === undefined ? null : (request.position as string | number | null);
-    const since: Record<string, string> = options.since_param !== undefined && last !== null ? { [options.since_param]: String(last) } : {};
-    const declared = declaredColumns(options);
-    let columns: readonly Column[] = declared ?? [];
-    let number = 0;
+    const begin = cursor === undefined ? null : sinceValue(request);
+    const since: Record<string, string> =
+      options.since_param === undefined || begin === null ? {} : { [options.since_param]: String(begin) };
+    let last = cursor === undefined ? null : (request.position as CursorValue | null);
+    let columns: readonly Column[] = options.columns ?? [];
+    let page = 0;
     for await (const { records, isLast } of pages(client, request.stream, options, since)) {
-      number += 1;
-      const rows: Row[] = [];
-      const rejects = [];
-      for (const [index, record] of records.entries()) {
-        if (typeof record === "object" && record !== null && !Array.isArray(record)) rows.push(record as Row);
-        else
-          rejects.push({
-            where: `record ${index + 1} of page ${number}`,
-            code: "SOURCE_DATA_INVALID" as const,
-            reason: "is not a JSON object",
-            raw: JSON.stringify(record),
-          });
-      }
-      if (cursor !== undefined) for (const row of rows) last = largest(last, row[cursor]);
-      if (declared === undefined) columns = inferColumns(rows, columns);
-      // Pages may shift while they are read, so only the end is a place to go on from.
-      const position = isLast && cursor !== undefined ? last : null;
-      yield fromRows(columns, rows, { position, rejects, where: (index) => `record ${index + 1} of page ${number}` });
+      page += 1;
+      const sorted = sortRecords(records, request, page);
+      for (const value of sorted.cursors) if (last === null || isBeyond(value, last)) last = value;
+      if (options.columns === undefined) columns = inferColumns(sorted.rows, columns);
+      yield fromRows(columns, sorted.rows, {
+        // Pages may shift while they are read, so only the end is a place to go on from.
+        position: isLast && cursor !== undefined ? last : null,
+        rejects: sorted.rejects,
+        where: (index) => `record ${(sorted.places[index] ?? index) + 1} of page ${page}`,
+        areParsedJson: true,
+      });
     }
   },
 });
+
+interface SortedRecords {
+  readonly rows: readonly Row[];
+  /** Where each row lay on the page. */
+  readonly places: readonly number[];
+  readonly cursors: readonly CursorValue[];
+  readonly rejects: readonly Reject[];
+}
+
+const sortRecords = (records: readonly unknown[], { stream, cursor, nullCursor }: StreamRequest, page: number): SortedRecords => {
+  const rows: Row[] = [];
+  const places: number[] = [];
+  const cursors: CursorValue[] = [];
+  const rejects: Reject[] = [];
+  for (const [index, record] of records.entries()) {
+    const where = `record ${index + 1} of page ${page}`;
+    if (typeof record !== "object" || record === null || Array.isArray(record)) {
+      rejects.push({ where, code: "SOURCE_DATA_INVALID", reason: "is not a JSON object", raw: rawText(record) });
+      continue;
+    }
+    if (cursor !== undefined) {
+      const value = asCursor(valueAt(record, cursor));
+      if (value === undefined) {
+        const reason = `the cursor "${cursor}" is missing, NULL or no plain value`;
+        if (nullCursor === "fail")
+          throw new DownbeatError("CURSOR_NULL", `${stream}, ${where}: ${reason}; set from.null_cursor: dead_letter to divert such rows`);
+        rejects.push({ where, code: "CURSOR_NULL", reason, raw: rawText(record) });
+        continue;
+      }
+      cursors.push(value);
+    }
+    rows.push(record as Row);
+    places.push(index);
+  }
+  return { rows, places, cursors, rejects };
+};
 
 const createPublisher = (client: HttpClient, { progress }: ConnectorContext): Publisher => ({
   async publish(batches, request) {
     const { path, method, batch_size: size, body } = request.options as unknown as HttpPublishOptions;
     const perMessage = body === "row" ? 1 : size;
-    let pending: Json[] = [];
     const figures = { rows: 0, bytes: 0, messages: 0 };
     const send = async (rows: readonly Json[]): Promise<void> => {
       const text = JSON.stringify(body === "row" ? rows[0] : { rows });
@@ -181,11 +238,13 @@ const createPublisher = (client: HttpClient, { progress }: ConnectorContext): Pu
       figures.bytes += Buffer.byteLength(text);
       progress();
     };
+    let pending: Json[] = [];
     for await (const batch of batches) {
-      pending.push(...toRows(batch));
-      while (pending.length >= perMessage) {
-        await send(pending.slice(0, perMessage));
-        pending = pending.slice(perMessage);
+      for (const row of toRows(batch)) {
+        pending.push(row);
+        if (pending.length < perMessage) continue;
+        await send(pending);
+        pending = [];
       }
     }
     if (pending.length > 0) await send(pending);
@@ -206,9 +265,7 @@ const createCaller = (client: HttpClient): HttpCaller => ({
     );
     return {
       status: answer.status,
-      body: JSON.parse(
-        JSON.stringify(answer.body ?? null, (_key, value: unknown) => (typeof value === "bigint" ? value.toString() : value)),
-      ) as Json,
+      body: JSON.parse(plainJson(answer.body)) as Json,
     };
   },
 });

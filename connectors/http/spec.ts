@@ -1,9 +1,9 @@
 // HTTP APIs: a paged source, a receiver of published rows, and the http operator's caller.
 
 import { z } from "zod";
+import { declaredColumns } from "../lib/column-types.ts";
 import { secret } from "../lib/config.ts";
 import { defineConnector } from "../lib/define.ts";
-import { parseColumnType } from "../lib/infer.ts";
 
 const auth = z.enum(["none", "api_key", "bearer", "basic", "oauth2_client_credentials"]);
 
@@ -57,13 +57,7 @@ export const httpSourceOptions = z.strictObject({
     .default({ type: "none" }),
   params: z.record(z.string(), z.string()).default({}).describe("Query parameters of every page"),
   since_param: z.string().optional().describe("With `cursor`: query parameter that takes the largest cursor value of the last run"),
-  columns: z
-    .record(
-      z.string(),
-      z.string().refine((text) => parseColumnType(text) !== undefined, "is no column type; write int64, decimal(12,2), timestamptz, …"),
-    )
-    .optional()
-    .describe("Names and types; default: inferred"),
+  columns: declaredColumns("int64, decimal(12,2), timestamptz").optional().describe("Names and types; default: inferred"),
   max_pages: z.int().min(1).default(100_000),
 });
 

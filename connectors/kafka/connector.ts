@@ -3,9 +3,7 @@
 import type { Consumer } from "@platformatic/kafka";
 import { DownbeatError } from "../../core/errors.ts";
 import type { Json } from "../../core/json.ts";
-import type { Column } from "../batch.ts";
 import type { Connector, ConnectorContext, StreamInfo, StreamRequest } from "../connector.ts";
-import { parseColumnType } from "../lib/infer.ts";
 import { createConsumer, kafkaError } from "./client.ts";
 import { readPartitions, type PartitionRange } from "./fetch.ts";
 import { createMessageBatches } from "./messages.ts";
@@ -60,7 +58,7 @@ export const openKafka = async (config: KafkaConfig, context: ConnectorContext):
           next: starts[partition] ?? 0n,
           end: BigInt(end),
         }));
-        const batches = createMessageBatches(request.stream, options, declaredColumns(options));
+        const batches = createMessageBatches(request.stream, options);
         const position = (): Json => Object.fromEntries(ranges.map(({ partition, next }) => [String(partition), next.toString()]));
         try {
           for await (const messages of readPartitions(consumer, request.stream, ranges, context)) {
@@ -129,11 +127,3 @@ const startOffsets = (
   }
   return starts;
 };
-
-const declaredColumns = ({ columns }: KafkaSourceOptions): readonly Column[] | undefined =>
-  columns === undefined
-    ? undefined
-    : Object.entries(columns).flatMap(([name, text]) => {
-        const type = parseColumnType(text);
-        return type === undefined ? [] : [{ name, type, nullable: true }];
-      });

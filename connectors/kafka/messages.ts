@@ -1,8 +1,8 @@
 // Kafka messages as batches: parsed JSON (or raw values) beside their place in the topic.
 
 import type { Batch, Column, Position, Reject } from "../batch.ts";
-import { parseObject } from "../lib/formats/json-lines.ts";
 import { inferColumns } from "../lib/infer.ts";
+import { parseObject } from "../lib/json-text.ts";
 import { fromRows, rawText, type Row } from "../lib/rows.ts";
 import type { KafkaMessage } from "./fetch.ts";
 import type { KafkaSourceOptions } from "./spec.ts";
@@ -23,11 +23,8 @@ export interface MessageBatches {
   take(position: Position): Batch;
 }
 
-export const createMessageBatches = (
-  topic: string,
-  options: KafkaSourceOptions,
-  declared: readonly Column[] | undefined,
-): MessageBatches => {
+export const createMessageBatches = (topic: string, options: KafkaSourceOptions): MessageBatches => {
+  const declared = options.columns;
   const metadataColumns = options.metadata ? METADATA : [];
   let columns: readonly Column[] =
     declared ??

@@ -1,9 +1,9 @@
 // Apache Kafka: topics as streams that go on by themselves; offsets are committed with the data, in the destination.
 
 import { z } from "zod";
+import { declaredColumns } from "../lib/column-types.ts";
 import { secret } from "../lib/config.ts";
 import { defineConnector } from "../lib/define.ts";
-import { parseColumnType } from "../lib/infer.ts";
 
 export const kafkaConfig = z.strictObject({
   brokers: z
@@ -24,11 +24,7 @@ export const kafkaSourceOptions = z.strictObject({
     .enum(["json", "text", "binary"])
     .default("json")
     .describe("json: each value is an object whose keys become columns; text and binary: one column `value`"),
-  columns: z
-    .record(
-      z.string(),
-      z.string().refine((text) => parseColumnType(text) !== undefined, "is no column type; write int64, decimal(12,2), timestamptz, …"),
-    )
+  columns: declaredColumns("int64, decimal(12,2), timestamptz")
     .optional()
     .describe("Names and types of the JSON's keys; default: inferred"),
   metadata: z.boolean().default(true).describe("Adds _kafka_partition, _kafka_offset, _kafka_timestamp and _kafka_key"),

@@ -1,7 +1,10 @@
 // Columns out of rows, for sources without a schema: types are inferred and widened, never narrowed.
 
 import type { Column, ColumnType } from "../batch.ts";
+import { isRawNumber } from "./json-text.ts";
 import type { Row } from "./rows.ts";
+
+const isExactAsDouble = (value: bigint): boolean => BigInt(Number(value)) === value;
 
 const typeOfValue = (value: unknown): ColumnType | undefined => {
   switch (typeof value) {
@@ -14,17 +17,21 @@ const typeOfValue = (value: unknown): ColumnType | undefined => {
     case "string":
       return { kind: "string" };
     case "object":
-      return value === null ? undefined : value instanceof Uint8Array ? { kind: "binary" } : { kind: "json" };
+      if (value === null) return undefined;
+      if (value instanceof Uint8Array) return { kind: "binary" };
+      if (value instanceof Date) return { kind: "timestamptz" };
+      return isRawNumber(value) ? { kind: "string" } : { kind: "json" };
     default:
       return undefined;
   }
 };
 
-/** A type that holds both: numbers become fractions, anything else text. */
-const wider = (left: ColumnType, right: ColumnType): ColumnType => {
+/** A type that holds both: whole numbers beside fractions are fractions, a day beside moments is a moment, anything else text. */
+export const commonType = (left: ColumnType, right: ColumnType): ColumnType => {
   if (left.kind === right.kind) return left;
   const kinds = new Set([left.kind, right.kind]);
   if (kinds.has("int64") && kinds.has("float64")) return { kind: "float64" };
+  if (kinds.has("date") && kinds.has("timestamp")) return { kind: "timestamp" };
   return { kind: "string" };
 };
 
@@ -33,50 +40,25 @@ const wider = (left: ColumnType, right: ColumnType): ColumnType => {
  * so that callers can tell by identity.
  */
 export const inferColumns = (rows: readonly Row[], known: readonly Column[] = []): readonly Column[] => {
-  const types = new Map<string, ColumnType | undefined>(known.map((column) => [column.name, column.type]));
+  const types = new Map<string, ColumnType>(known.map((column) => [column.name, column.type]));
+  /** Columns with whole numbers that a double would round: beside fractions only text holds both. */
+  const large = new Set<string>();
   let changed = false;
   for (const row of rows) {
     for (const [name, value] of Object.entries(row)) {
-      const before = types.get(name);
+      // A column of nothing but nulls so far is left out until a value tells its type.
       const found = typeOfValue(value);
-      if (!types.has(name)) types.set(name, found);
-      else if (found === undefined) continue;
-      else if (before === undefined) types.set(name, found);
-      else if (before.kind === found.kind || before.kind === "string") continue;
-      else if (before.kind === "float64" && found.kind === "int64") continue;
-      else types.set(name, wider(before, found));
+      if (found === undefined) continue;
+      if (typeof value === "bigint" && !isExactAsDouble(value)) large.add(name);
+      const before = types.get(name);
+      if (before?.kind === "string") continue;
+      const common = before === undefined ? found : commonType(before, found);
+      const type: ColumnType = common.kind === "float64" && large.has(name) ? { kind: "string" } : common;
+      if (type.kind === before?.kind) continue;
+      types.set(name, type);
       changed = true;
     }
   }
   if (!changed) return known;
-  // A column of nothing but nulls so far is left out until a value tells its type.
-  return [...types].flatMap(([name, type]) => (type === undefined ? [] : [{ name, type, nullable: true }]));
-};
-
-const SIMPLE = [
-  "bool",
-  "int32",
-  "int64",
-  "uint64",
-  "float32",
-  "float64",
-  "string",
-  "binary",
-  "date",
-  "time",
-  "timestamp",
-  "timestamptz",
-  "json",
-  "uuid",
-] as const;
-
-/** "int64", "decimal(12,2)", …; undefined for anything else. */
-export const parseColumnType = (text: string): ColumnType | undefined => {
-  const decimal = /^decimal\((\d{1,3}),\s*(\d{1,3})\)$/.exec(text);
-  if (decimal !== null) {
-    const [precision, scale] = [Number(decimal[1]), Number(decimal[2])];
-    return precision >= 1 && scale <= precision ? { kind: "decimal", precision, scale } : undefined;
-  }
-  const kind = SIMPLE.find((candidate) => candidate === text);
-  return kind === undefined ? undefined : { kind };
+  return [...types].map(([name, type]) => ({ name, type, nullable: true }));
 };

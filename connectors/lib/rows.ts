@@ -1,9 +1,11 @@
 // Rows as JavaScript values ↔ columnar batches, exactly: what does not fit becomes a reject with its column and reason.
 
+import { isUtf8 } from "node:buffer";
 import type { Json } from "../../core/json.ts";
 import { layoutOf, type Batch, type Column, type ColumnType, type Position, type Reject, type Vector } from "../batch.ts";
 import { BatchBuilder, type FixedColumnBuilder, type TextColumnBuilder } from "./batch-builder.ts";
 import { formatDate, formatTime, formatTimestamp, parseDate, parseTime, parseTimestamp } from "./calendar.ts";
+import { isRawNumber, jsonText } from "./json-text.ts";
 
 export type Row = Readonly<Record<string, unknown>>;
 
@@ -14,23 +16,24 @@ export interface FromRowsOptions {
   readonly rejects?: readonly Reject[];
   /** Where row i lay, for people. */
   readonly where?: (index: number) => string;
+  /** Whether the rows are parsed JSON: then a string in a json column is a JSON string, else it is JSON text. */
+  readonly areParsedJson?: boolean;
 }
 
 const RAW_LENGTH = 64 * 1024;
 
-export const rawText = (value: unknown): string =>
-  (typeof value === "string"
-    ? value
-    : (JSON.stringify(value, (_key, part: unknown) => (typeof part === "bigint" ? part.toString() : part)) ?? "")
-  ).slice(0, RAW_LENGTH);
+export const rawText = (value: unknown): string => (typeof value === "string" ? value : jsonText(value)).slice(0, RAW_LENGTH);
 
 /** Keys of a row that no column names are left out: columns say what is wanted. */
 export const fromRows = (columns: readonly Column[], rows: Iterable<Row>, options: FromRowsOptions): Batch => {
   const builder = new BatchBuilder({ columns });
   const rejects: Reject[] = [...(options.rejects ?? [])];
+  // Names that every object inherits, such as "constructor", must be the row's own.
+  const inherited = columns.map(({ name }) => name in Object.prototype);
+  const jsonOf = options.areParsedJson === true ? jsonText : checkedJson;
   let index = 0;
   for (const row of rows) {
-    const fault = appendRow(builder, columns, row);
+    const fault = appendRow(builder, columns, row, inherited, jsonOf);
     if (fault === undefined) builder.endRow();
     else {
       builder.dropRow();
@@ -41,15 +44,37 @@ export const fromRows = (columns: readonly Column[], rows: Iterable<Row>, option
   return builder.take(options.position, { rejects, ...(options.items === undefined ? {} : { items: options.items }) });
 };
 
-const appendRow = (builder: BatchBuilder, columns: readonly Column[], row: Row): string | undefined => {
+type JsonOf = (value: unknown) => string | undefined;
+
+/** A string is JSON text. */
+const trustedJson: JsonOf = (value) => (typeof value === "string" ? value : jsonText(value));
+
+/** A string is JSON text only if it is some. */
+const checkedJson: JsonOf = (value) => {
+  if (typeof value !== "string") return jsonText(value);
+  try {
+    JSON.parse(value);
+    return value;
+  } catch {
+    return undefined;
+  }
+};
+
+const appendRow = (
+  builder: BatchBuilder,
+  columns: readonly Column[],
+  row: Row,
+  inherited: readonly boolean[],
+  jsonOf: JsonOf,
+): string | undefined => {
   for (const [place, column] of columns.entries()) {
-    const value = row[column.name];
+    const value = inherited[place] === true && !Object.hasOwn(row, column.name) ? undefined : row[column.name];
     const target = builder.columns[place];
     if (target === undefined) continue;
     if (value === null || value === undefined) {
       if (!column.nullable) return `column "${column.name}" must not be NULL`;
       target.appendNull();
-    } else if (!appendValue(target, column.type, value)) {
+    } else if (!appendValue(target, column.type, value, jsonOf)) {
       return `column "${column.name}": ${rawText(value).slice(0, 200)} is not a ${typeName(column.type)}`;
     }
   }
@@ -61,7 +86,13 @@ const INT64 = { least: -(2n ** 63n), most: 2n ** 63n - 1n };
 const UINT64_MOST = 2n ** 64n - 1n;
 
 /** Appends and answers true, or answers false: the value is not of this type. */
-export const appendValue = (target: FixedColumnBuilder | TextColumnBuilder, type: ColumnType, value: unknown): boolean => {
+export const appendValue = (
+  target: FixedColumnBuilder | TextColumnBuilder,
+  type: ColumnType,
+  given: unknown,
+  jsonOf: JsonOf = trustedJson,
+): boolean => {
+  const value = isRawNumber(given) && type.kind !== "json" ? given.rawJSON : given;
   const fixed = target as FixedColumnBuilder;
   const text = target as TextColumnBuilder;
   switch (type.kind) {
@@ -115,27 +146,42 @@ export const appendValue = (target: FixedColumnBuilder | TextColumnBuilder, type
       fixed.appendInt64(micros);
       return true;
     }
-    case "binary":
-      if (!(value instanceof Uint8Array)) return false;
-      text.appendBytes(value);
+    case "binary": {
+      const bytes =
+        value instanceof Uint8Array ? value : typeof value === "string" && BASE64.test(value) ? Buffer.from(value, "base64") : undefined;
+      if (bytes === undefined) return false;
+      text.appendBytes(bytes);
       return true;
-    case "json":
-      text.appendText(typeof value === "string" ? value : rawJson(value));
+    }
+    case "json": {
+      const json = jsonOf(value);
+      if (json === undefined) return false;
+      text.appendText(json);
       return true;
+    }
     case "uuid":
       if (typeof value !== "string" || !/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(value)) return false;
       text.appendText(value.toLowerCase());
       return true;
     case "string": {
-      const string = typeof value === "object" ? rawJson(value) : String(value);
+      const string = asText(value);
+      if (string === undefined) return false;
       text.appendText(string);
       return true;
     }
   }
 };
 
-const rawJson = (value: unknown): string =>
-  JSON.stringify(value, (_key, part: unknown) => (typeof part === "bigint" ? part.toString() : part));
+const BASE64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/;
+
+const asText = (value: unknown): string | undefined => {
+  // Half of a surrogate pair has no UTF-8.
+  if (typeof value === "string") return value.isWellFormed() ? value : undefined;
+  if (value instanceof Uint8Array)
+    return isUtf8(value) ? Buffer.from(value.buffer, value.byteOffset, value.byteLength).toString("utf8") : undefined;
+  if (value instanceof Date) return Number.isNaN(value.getTime()) ? undefined : value.toISOString();
+  return typeof value === "object" ? jsonText(value) : String(value);
+};
 
 const asBool = (value: unknown): boolean | undefined => {
   if (typeof value === "boolean") return value;

@@ -57,7 +57,7 @@ const read = async (stream: string, position: Json = null, more: Record<string, 
   if (source === undefined) throw new Error("kafka is a source");
   const request: Omit<StreamRequest, "bounds"> = {
     stream,
-    options: { ...options, ...more },
+    options: { ...options, ...(kafka.sourceOptions?.parse(more) as Record<string, unknown>) },
     nullCursor: "fail",
     newRun: true,
     position,

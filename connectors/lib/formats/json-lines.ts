@@ -5,36 +5,11 @@ import { createInterface } from "node:readline";
 import type { Batch, Column, Reject } from "../../batch.ts";
 import { BATCH_ROWS } from "../batch-builder.ts";
 import { inferColumns } from "../infer.ts";
+import { parseObject } from "../json-text.ts";
 import { fromRows, rawText, type Row } from "../rows.ts";
 
 /** Fewer rows than a batch's most: lines are objects in memory until they are columns. */
 const ROWS = Math.min(BATCH_ROWS, 20_000);
-
-const MAY_LOSE_DIGITS = /\d{16,}|\d\.\d{15,}/;
-
-/** `context.source` is the number's own text (ECMAScript's JSON.parse source text access). */
-const keepDigits = (_key: string, value: unknown, context?: { readonly source?: string }): unknown => {
-  const source = context?.source;
-  if (typeof value !== "number" || source === undefined) return value;
-  if (/^-?\d+$/.test(source)) return Number.isSafeInteger(value) ? value : BigInt(source);
-  const digits = source
-    .replace(/[eE].*$/, "")
-    .replace(/\D/g, "")
-    .replace(/^0+/, "");
-  return digits.length > 15 && String(value) !== source ? source : value;
-};
-
-/** Parses one JSON text without losing digits: integers beyond 2^53 come as bigint, decimals beyond a double as their text. */
-export const parseJson = (text: string): unknown => (MAY_LOSE_DIGITS.test(text) ? JSON.parse(text, keepDigits) : JSON.parse(text));
-
-export const parseObject = (text: string): Row | string => {
-  try {
-    const value = parseJson(text);
-    return typeof value === "object" && value !== null && !Array.isArray(value) ? (value as Row) : "is not a JSON object";
-  } catch (error) {
-    return `is not valid JSON: ${error instanceof Error ? error.message : String(error)}`;
-  }
-};
 
 export interface JsonLinesOptions {
   readonly file: string;

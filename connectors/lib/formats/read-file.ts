@@ -7,7 +7,7 @@ import { createGunzip, createZstdDecompress } from "node:zlib";
 import { z } from "zod";
 import { DownbeatError } from "../../../core/errors.ts";
 import type { Column } from "../../batch.ts";
-import { parseColumnType } from "../infer.ts";
+import { declaredColumns } from "../column-types.ts";
 import { readJsonLines } from "./json-lines.ts";
 import { readCsv, readParquet, type FileBatch } from "./tables.ts";
 
@@ -15,23 +15,13 @@ export const FORMATS = ["csv", "jsonl", "parquet"] as const;
 export type Format = (typeof FORMATS)[number];
 export type Compression = "none" | "gzip" | "zstd";
 
-const columnTypes = z
-  .record(
-    z.string(),
-    z.string().refine((text) => parseColumnType(text) !== undefined, "is no column type; write int64, decimal(12,2), timestamp, …"),
-  )
-  .transform((types): readonly Column[] =>
-    Object.entries(types).flatMap(([name, text]) => {
-      const type = parseColumnType(text);
-      return type === undefined ? [] : [{ name, type, nullable: true }];
-    }),
-  );
-
 /** Keys of `from` for everything that reads files. */
 export const fileOptions = {
   format: z.enum(FORMATS).optional().describe("Default: by the file's ending"),
   compression: z.enum(["none", "gzip", "zstd"]).optional().describe("Default: by the file's ending (.gz, .zst)"),
-  columns: columnTypes.optional().describe("Names and types, such as {id: int64, price: decimal(12,2)}; default: inferred"),
+  columns: declaredColumns("int64, decimal(12,2), timestamp")
+    .optional()
+    .describe("Names and types, such as {id: int64, price: decimal(12,2)}; default: inferred"),
   delimiter: z.string().length(1).default(",").describe("CSV"),
   header: z.boolean().default(true).describe("CSV"),
 } as const;
