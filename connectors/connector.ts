@@ -109,7 +109,7 @@ export interface Source {
    */
   bounds?(request: Omit<StreamRequest, "bounds">): Promise<Json>;
   /**
-   * Yields batches of about 16 MB or 100,000 rows, whichever comes first, in a stable order.
+   * Yields batches of about 32 MB or 122,880 rows (lib/batch-builder.ts), whichever comes first, in a stable order.
    * Promise: reading from a batch's `position` yields exactly the rows that follow it, up to the same bounds.
    * An empty stream yields one batch without rows, so that the destination learns the columns.
    */

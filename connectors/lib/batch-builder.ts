@@ -12,9 +12,9 @@ import {
   type Vector,
 } from "../batch.ts";
 
-/** A batch ends at whichever comes first: enough rows to make columns pay, little enough memory to keep several. */
-export const BATCH_ROWS = 100_000;
-export const BATCH_BYTES = 16 * 1024 * 1024;
+/** A batch ends at whichever comes first. As many rows as a row group of DuckDB has: groups that are never filled up later are written once. */
+export const BATCH_ROWS = 122_880;
+export const BATCH_BYTES = 32 * 1024 * 1024;
 
 const WIDTH = { bytes1: 1, bytes4: 4, bytes8: 8 } as const;
 

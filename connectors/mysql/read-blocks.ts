@@ -57,19 +57,23 @@ export async function* readBlocks(session: BinarySession, query: BlockQuery): As
   const places = orderNames.map((name) => rows.columns.findIndex(({ column }) => column.name === name));
   const schema: Schema = { columns: rows.columns.map(({ column }) => column) };
   let end = query.after;
+  let isHeldBack = false;
   for (let isFirst = true; ; isFirst = false) {
-    const change = more && !isUnique ? rows.lastChange(places) : rows.rows;
+    const isLast = !more;
+    const change = isLast ? rows.rows : isUnique ? Math.min(rows.rows, BATCH_ROWS) : rows.lastChange(places);
     // Rows that are all alike go out together, though their end is no place to stop at.
     const count = change === 0 ? rows.rows : change;
-    const isWhole = count === rows.rows;
-    const tail = isWhole ? rows.tailValues : undefined;
+    const tail = count === rows.rows ? rows.tailValues : undefined;
     const rejects = rows.takeRejects();
     const vectors = rows.take(count);
     if (tail !== undefined && tail !== null) end = tail;
     else if (count > 0) end = places.length === 0 ? null : orderValues(rows.columns, vectors, places, count - 1);
-    const mayStop = !more || isUnique || (change > 0 && change === count);
-    if (isFirst || count > 0 || rejects.length > 0) yield { schema, rows: count, vectors, rejects, end: mayStop ? end : null };
-    if (!more) return;
+    const mayStop = isLast || isUnique || change > 0;
+    if (isFirst || count > 0 || rejects.length > 0 || (isLast && isHeldBack)) {
+      yield { schema, rows: count, vectors, rejects, end: mayStop ? end : null };
+    }
+    if (isLast) return;
+    isHeldBack = !mayStop;
     more = await session.more();
   }
 }
