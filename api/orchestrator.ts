@@ -35,6 +35,8 @@ export interface Orchestrator {
   statusOf(run: RunReference): Promise<RunStatus | undefined>;
   inspect(input: InspectInput): Promise<InspectResult>;
   check(): Promise<void>;
+  /** Workflow tasks and activities that wait for a worker on Downbeat's own queue, as Temporal estimates. */
+  queueDepth(): Promise<{ readonly workflow: number; readonly activity: number }>;
   readonly namespace: string;
 }
 
@@ -182,6 +184,18 @@ export const createOrchestrator = (options: OrchestratorOptions): Orchestrator =
           { cause: error },
         );
       }
+    },
+
+    async queueDepth() {
+      const depthOf = async (taskQueueType: 1 | 2): Promise<number> => {
+        const { stats } = await temporalCall(() =>
+          client.workflowService.describeTaskQueue({ namespace, taskQueue: { name: DEFAULT_QUEUE }, taskQueueType, reportStats: true }),
+        );
+        return Number(stats?.approximateBacklogCount ?? 0);
+      };
+      // 1 and 2 are the wire's numbers for workflow and activity task queues.
+      const [workflow, activity] = await Promise.all([depthOf(1), depthOf(2)]);
+      return { workflow, activity };
     },
 
     async check() {

@@ -33,6 +33,7 @@ const RECONCILE_EVERY_MS = 15_000;
 
 export const startApi = async ({ config, store, loaded, connection, log, telemetry, port }: ApiProcessDeps): Promise<RunningApi> => {
   const orchestrator = createOrchestrator({ connection, namespace: config.temporal.namespace, interceptors: telemetry.clientInterceptors });
+  telemetry.watchQueue(() => orchestrator.queueDepth());
   const deps: ApiDeps = {
     store,
     orchestrator,

@@ -18,6 +18,8 @@ export interface Telemetry {
   readonly sinks: WorkerOptions["sinks"];
   readonly onAttempt: NonNullable<VerbHost["onAttempt"]>;
   readonly onRunChanges: (changes: RunChanges) => void;
+  /** Asked at every scrape: how many tasks wait for a worker, by kind. */
+  readonly watchQueue: (depth: () => Promise<Readonly<Record<string, number>>>) => void;
   /** Our figures and the Temporal SDK's, as one Prometheus text. */
   readonly metricsText: () => Promise<string>;
   readonly shutdown: () => Promise<void>;
@@ -87,6 +89,14 @@ export const startTelemetry = async (config: Config, service: "downbeat-api" | "
       runs.add(1, { status: changes.status });
       if (changes.startedAt !== undefined)
         runSeconds.record((Date.parse(changes.finishedAt) - Date.parse(changes.startedAt)) / 1_000, { status: changes.status });
+    },
+    watchQueue(depth) {
+      meter
+        .createObservableGauge("downbeat_queue_depth", { description: "Tasks that wait for a worker, as Temporal estimates" })
+        .addCallback(async (gauge) => {
+          // A Temporal that is away leaves the figure out; readiness says so.
+          for (const [kind, count] of Object.entries(await depth().catch(() => ({})))) gauge.observe(count, { kind });
+        });
     },
     async metricsText() {
       const { resourceMetrics } = await exporter.collect();

@@ -66,6 +66,10 @@ export class RecordingOrchestrator implements Orchestrator {
     });
   }
 
+  queueDepth(): Promise<{ readonly workflow: number; readonly activity: number }> {
+    return Promise.resolve({ workflow: 0, activity: 0 });
+  }
+
   statusOf({ id }: RunReference): Promise<RunStatus | undefined> {
     return Promise.resolve().then(() => {
       this.#check();

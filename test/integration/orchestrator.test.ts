@@ -85,6 +85,7 @@ describe.each(Object.keys(CONNECTIONS))("orchestrator through a %s connection", 
     expect(await orchestrator.statusOf(run)).toBe("running");
     await handleOf(run.id).terminate();
     expect(await orchestrator.statusOf(run)).toBe("cancelled");
+    expect(await orchestrator.queueDepth()).toEqual({ workflow: expect.any(Number) as unknown, activity: expect.any(Number) as unknown });
     expect(await orchestrator.statusOf({ pipeline: "p", id: "absent" })).toBeUndefined();
   });
 
