@@ -5,6 +5,7 @@ import path from "node:path";
 import type { Connector, ConnectorContext, ConnectorSpec, Role } from "../connectors/connector.ts";
 import { DownbeatError } from "../core/errors.ts";
 import type { JsonObject } from "../core/json.ts";
+import { withSpan } from "./span.ts";
 
 export interface StoredConnection {
   readonly name: string;
@@ -69,7 +70,9 @@ export const createConnectionOpener = (deps: ConnectionDeps): OpenConnection => 
     const tempDir = await mkdtemp(path.join(deps.tempRoot, "downbeat-"));
     const removeTempDir = (): Promise<void> => rm(tempDir, { recursive: true, force: true });
     try {
-      const connector = await spec.open(parsed.data, { ...context, tempDir, baseDir: deps.baseDir });
+      const connector = await withSpan(`open ${spec.kind}`, { "connector.kind": spec.kind, "connection.name": name }, () =>
+        spec.open(parsed.data, { ...context, tempDir, baseDir: deps.baseDir }),
+      );
       return {
         name,
         spec,

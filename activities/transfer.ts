@@ -8,6 +8,7 @@ import { openFor, renderedConfig, type Verb, type VerbDeps } from "./verb.ts";
 import { roleOf, type OpenedConnection } from "./connections.ts";
 import { moveLoad } from "./move-load.ts";
 import { parseOptions } from "./options.ts";
+import { withSpan } from "./span.ts";
 
 export interface TransferConfig {
   readonly from: {
@@ -43,22 +44,25 @@ export const createTransfer = (deps: VerbDeps): Verb => {
     await using load = await roleOf(to, "destination").openLoad(target);
 
     const started = performance.now();
-    const figures = await moveLoad({
-      source,
-      load,
-      request: {
-        stream: streamName,
-        ...(query === undefined ? {} : { query }),
-        options: parseOptions(from, "sourceOptions", sourceOptions),
-        ...(cursor === undefined ? {} : { cursor }),
-        ...(key === undefined ? {} : { key }),
-        ...(lookback === undefined ? {} : { lookbackMs: lookbackMs(lookback) }),
-        nullCursor: null_cursor ?? "fail",
-      },
-      maxDeadLetters: config.dead_letters?.max_rows ?? 0,
-      signal: context.signal,
-      progress: context.heartbeat,
-    });
+    const kinds = { "connector.kind.from": from.spec.kind, "connector.kind.to": to.spec.kind, stream: streamName, table: target.table };
+    const figures = await withSpan(`load ${from.spec.kind} → ${to.spec.kind}`, kinds, () =>
+      moveLoad({
+        source,
+        load,
+        request: {
+          stream: streamName,
+          ...(query === undefined ? {} : { query }),
+          options: parseOptions(from, "sourceOptions", sourceOptions),
+          ...(cursor === undefined ? {} : { cursor }),
+          ...(key === undefined ? {} : { key }),
+          ...(lookback === undefined ? {} : { lookbackMs: lookbackMs(lookback) }),
+          nullCursor: null_cursor ?? "fail",
+        },
+        maxDeadLetters: config.dead_letters?.max_rows ?? 0,
+        signal: context.signal,
+        progress: context.heartbeat,
+      }),
+    );
     const seconds = Math.round(performance.now() - started) / 1000;
     const { rows, bytes, deadLetters, position } = figures;
     await deps.recordLoad({ key: target.key, runId: target.origin, rows, bytes, deadLetters, position }).catch((error: unknown) => {

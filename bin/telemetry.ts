@@ -32,7 +32,7 @@ export const startTelemetry = async (config: Config, service: "downbeat-api" | "
   const { PrometheusExporter, PrometheusSerializer } = await import("@opentelemetry/exporter-prometheus");
   const { NodeSDK } = await import("@opentelemetry/sdk-node");
   const exporter = new PrometheusExporter({ preventServerStart: true });
-  const tracing = config.otlpEndpoint === undefined ? undefined : await createTracing();
+  const tracing = config.otlpEndpoint === undefined ? undefined : await createTracing(service);
   const sdk = new NodeSDK({
     serviceName: service,
     metricReaders: [exporter],
@@ -107,7 +107,7 @@ export const startTelemetry = async (config: Config, service: "downbeat-api" | "
 };
 
 /** Spans by OTLP to where the standard OTEL_ variables say, through client, workflow and activity. */
-const createTracing = async () => {
+const createTracing = async (service: string) => {
   const [{ OTLPTraceExporter }, temporal] = await Promise.all([
     import("@opentelemetry/exporter-trace-otlp-proto"),
     import("@temporalio/interceptors-opentelemetry"),
@@ -116,7 +116,9 @@ const createTracing = async () => {
   const { makeWorkflowExporter, OpenTelemetryActivityInboundInterceptor, OpenTelemetryWorkflowClientInterceptor } = temporal;
   // The interceptors were typed against an older OpenTelemetry; the objects are the same in what is used of them.
   const makeSink = makeWorkflowExporter as unknown as (exporter: unknown, resource: unknown) => unknown;
-  const sinks = { exporter: makeSink(exporter, { attributes: {} }) } as unknown as NonNullable<WorkerOptions["sinks"]>;
+  const sinks = { exporter: makeSink(forOldSpans(exporter), { attributes: { "service.name": service } }) } as unknown as NonNullable<
+    WorkerOptions["sinks"]
+  >;
   return {
     exporter,
     sinks,
@@ -127,3 +129,32 @@ const createTracing = async () => {
     clientInterceptors: [new OpenTelemetryWorkflowClientInterceptor()] satisfies WorkflowClientInterceptor[],
   };
 };
+
+/** What a workflow's span has in the older OpenTelemetry that the interceptors were built with. */
+interface OldSpan {
+  readonly instrumentationLibrary?: unknown;
+  readonly parentSpanId?: string;
+  spanContext(): { readonly traceId: string; readonly traceFlags: number };
+}
+
+interface Exporter {
+  export(spans: never[], done: (result: { readonly code: number }) => void): void;
+  shutdown(): Promise<void>;
+}
+
+/** Gives workflows' spans the names of today's fields, without which the exporter cannot read them. */
+const forOldSpans = (exporter: Exporter): Exporter => ({
+  export(spans: readonly OldSpan[], done) {
+    const today = spans.map((span) => {
+      const { traceId, traceFlags } = span.spanContext();
+      return {
+        ...span,
+        spanContext: () => span.spanContext(),
+        instrumentationScope: span.instrumentationLibrary ?? { name: "workflow" },
+        parentSpanContext: span.parentSpanId === undefined ? undefined : { traceId, traceFlags, spanId: span.parentSpanId },
+      };
+    });
+    exporter.export(today as never[], done);
+  },
+  shutdown: () => exporter.shutdown(),
+});
