@@ -13,6 +13,7 @@ const SLACK = 20_000;
 const source = JSON.parse(process.argv[2] ?? "") as FloorSource;
 const [databaseFile = "", folder = ""] = process.argv.slice(3);
 
+const cpu = process.cpuUsage();
 const started = performance.now();
 const instance = await DuckDBInstance.create(databaseFile, { threads: "2" });
 const warehouse = await instance.connect();
@@ -56,4 +57,12 @@ await warehouse.run("checkpoint");
 warehouse.closeSync();
 instance.closeSync();
 connection.destroy();
-console.log(JSON.stringify({ rows, seconds: (performance.now() - started) / 1_000 }));
+const { user, system } = process.cpuUsage(cpu);
+console.log(
+  JSON.stringify({
+    rows,
+    seconds: (performance.now() - started) / 1_000,
+    cpuSeconds: (user + system) / 1e6,
+    peakMegabytes: process.resourceUsage().maxRSS / 1_024,
+  }),
+);

@@ -12,10 +12,10 @@ const WRITE_FROM = 262_144;
 const source = JSON.parse(process.argv[2] ?? "") as FloorSource;
 const url = process.argv[3] ?? "";
 
+const cpu = process.cpuUsage();
 const started = performance.now();
 const client = new pg.Client({ connectionString: url });
 await client.connect();
-await client.query("drop table if exists orders_floor");
 await client.query(
   `create table orders_floor (id bigint, customer_id int, amount numeric(12, 2), sku text, note text, updated_at timestamp,
      order_date date, is_paid boolean, attrs json, score double precision)`,
@@ -38,4 +38,12 @@ out.end(copy?.take());
 await once(out, "finish");
 await client.end();
 connection.destroy();
-console.log(JSON.stringify({ rows, seconds: (performance.now() - started) / 1_000 }));
+const { user, system } = process.cpuUsage(cpu);
+console.log(
+  JSON.stringify({
+    rows,
+    seconds: (performance.now() - started) / 1_000,
+    cpuSeconds: (user + system) / 1e6,
+    peakMegabytes: process.resourceUsage().maxRSS / 1_024,
+  }),
+);

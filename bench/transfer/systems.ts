@@ -1,0 +1,113 @@
+// The servers and processes that bench:transfer measures on: MySQL, PostgreSQL, Temporal, Downbeat's API and worker.
+
+import { spawn, type ChildProcess } from "node:child_process";
+import { randomBytes } from "node:crypto";
+import { once } from "node:events";
+import { chmodSync, closeSync, mkdtempSync, openSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { ApiClient } from "../../bin/api-client.ts";
+import { freePort } from "../../bin/ports.ts";
+import { startMysql, type MysqlAddress } from "../../bin/services/mysql.ts";
+import { startPostgres, type PostgresAddress } from "../../bin/services/postgres.ts";
+import { findTemporal, startTemporal } from "../../bin/services/temporal.ts";
+
+export type Say = (line: string) => void;
+
+export interface Systems {
+  readonly folder: string;
+  readonly mysql: MysqlAddress;
+  readonly postgres: PostgresAddress;
+  readonly api: ApiClient;
+  readonly apiPid: number;
+  workerPid(): number;
+  /** A worker without a past: what it has used at most is then of one transfer. */
+  freshWorker(): Promise<void>;
+  stop(): Promise<void>;
+}
+
+/** Enough for the whole table: the bench measures transfers, not disks. */
+const MYSQL_SETTINGS = {
+  "innodb-buffer-pool-size": "2560M",
+  "innodb-log-file-size": "512M",
+  "innodb-flush-log-at-trx-commit": "2",
+  "performance-schema": "0",
+};
+const POSTGRES_SETTINGS = { shared_buffers: "1GB", max_wal_size: "8GB", checkpoint_timeout: "30min" };
+
+export const startSystems = async (say: Say): Promise<Systems> => {
+  const folder = mkdtempSync(path.join(tmpdir(), "downbeat-transfer-"));
+  // Servers refuse to run as root, and their own users have to pass through.
+  chmodSync(folder, 0o755);
+  const cleanups: (() => Promise<void> | void)[] = [() => rmSync(folder, { recursive: true, force: true })];
+  const stop = async (): Promise<void> => {
+    for (const cleanup of cleanups.splice(0).toReversed()) await cleanup();
+  };
+  try {
+    const found = await findTemporal(say, { ...process.env, TEMPORAL_ADDRESS: "" });
+    if (found.kind === "address") throw new Error("the bench starts a server of its own");
+    const mysql = await startMysql({ dir: path.join(folder, "mysql"), say, binlog: false, settings: MYSQL_SETTINGS });
+    cleanups.push(() => mysql.stop());
+    const postgres = await startPostgres({ dir: path.join(folder, "postgres"), say, settings: POSTGRES_SETTINGS });
+    cleanups.push(() => postgres.stop());
+    const temporal = await startTemporal({
+      program: found.path,
+      dbFile: path.join(folder, "temporal.db"),
+      logFile: path.join(folder, "temporal.log"),
+      port: await freePort(),
+    });
+    cleanups.push(temporal.stop);
+
+    const port = await freePort();
+    const configFile = path.join(folder, "downbeat.config.ts");
+    writeFileSync(configFile, "export default {};\n");
+    const env = {
+      DATABASE_URL: postgres.address.url,
+      TEMPORAL_ADDRESS: temporal.address,
+      DOWNBEAT_PORT: String(port),
+      DOWNBEAT_SECRET_KEY: randomBytes(32).toString("hex"),
+      DOWNBEAT_DATA_DIR: path.join(folder, "data"),
+      DOWNBEAT_CONFIG: configFile,
+      DOWNBEAT_LOG_LEVEL: "error",
+    };
+    const start = (script: string): ChildProcess => startScript(script, env, path.join(folder, `${path.basename(script)}.log`));
+    const apiProcess = start("../../bin/api.ts");
+    cleanups.push(() => end(apiProcess));
+    const api = new ApiClient({ baseUrl: `http://127.0.0.1:${port}`, patienceMs: 60_000 });
+    await api.call("GET", "/health/live");
+    let worker: ChildProcess | undefined;
+    cleanups.push(() => end(worker));
+    return {
+      folder,
+      mysql: mysql.address,
+      postgres: postgres.address,
+      api,
+      apiPid: apiProcess.pid ?? -1,
+      workerPid: () => worker?.pid ?? -1,
+      freshWorker: async () => {
+        await end(worker);
+        worker = start("../../bin/worker.ts");
+      },
+      stop,
+    };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+};
+
+const startScript = (script: string, env: NodeJS.ProcessEnv, logFile: string): ChildProcess => {
+  const log = openSync(logFile, "a");
+  const child = spawn(process.execPath, [path.resolve(import.meta.dirname, script)], {
+    env: { ...process.env, ...env },
+    stdio: ["ignore", log, log],
+  });
+  closeSync(log);
+  return child;
+};
+
+const end = async (child: ChildProcess | undefined): Promise<void> => {
+  if (child === undefined || child.exitCode !== null || child.signalCode !== null) return;
+  child.kill("SIGKILL");
+  await once(child, "exit");
+};
