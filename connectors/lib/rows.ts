@@ -50,7 +50,7 @@ type JsonOf = (value: unknown) => string | undefined;
 const trustedJson: JsonOf = (value) => (typeof value === "string" ? value : jsonText(value));
 
 /** A string is JSON text only if it is some. */
-const checkedJson: JsonOf = (value) => {
+export const checkedJson: JsonOf = (value) => {
   if (typeof value !== "string") return jsonText(value);
   try {
     JSON.parse(value);
@@ -185,9 +185,9 @@ const asText = (value: unknown): string | undefined => {
 
 const asBool = (value: unknown): boolean | undefined => {
   if (typeof value === "boolean") return value;
-  if (value === "true" || value === 1 || value === "1") return true;
-  if (value === "false" || value === 0 || value === "0") return false;
-  return undefined;
+  const text = typeof value === "string" ? value.toLowerCase() : value;
+  if (text === "true" || text === 1 || text === "1") return true;
+  return text === "false" || text === 0 || text === "0" ? false : undefined;
 };
 
 const asInteger = (value: unknown): bigint | undefined => {

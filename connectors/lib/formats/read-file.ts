@@ -1,6 +1,8 @@
 // Reads one local file as batches: format and compression by its name or by option; a truncated or foreign file is a clear error.
 
+import { randomUUID } from "node:crypto";
 import { createReadStream, createWriteStream } from "node:fs";
+import { rm } from "node:fs/promises";
 import path from "node:path";
 import { pipeline } from "node:stream/promises";
 import { createGunzip, createZstdDecompress } from "node:zlib";
@@ -8,8 +10,10 @@ import { z } from "zod";
 import { DownbeatError } from "../../../core/errors.ts";
 import type { Column } from "../../batch.ts";
 import { declaredColumns } from "../column-types.ts";
+import { readCsv } from "./csv.ts";
+import type { FileBatch } from "./engine.ts";
 import { readJsonLines } from "./json-lines.ts";
-import { readCsv, readParquet, type FileBatch } from "./tables.ts";
+import { readParquet } from "./parquet.ts";
 
 export const FORMATS = ["csv", "jsonl", "parquet"] as const;
 export type Format = (typeof FORMATS)[number];
@@ -56,15 +60,21 @@ const formatOf = (name: string): Format => {
   throw new DownbeatError("SOURCE_OPTIONS_INVALID", `${name}: its ending tells no format; set from.format to one of ${FORMATS.join(", ")}`);
 };
 
-/** Unpacks into the temporary folder: the readers want to seek, and a truncated file shows here. */
-const unpack = async ({ file, name, tempDir, signal }: ReadFileOptions, compression: Exclude<Compression, "none">): Promise<string> => {
-  const target = path.join(tempDir, `${path.basename(file)}.plain`);
+interface PlainFile extends AsyncDisposable {
+  readonly path: string;
+}
+
+/** Unpacks into the temporary folder: the readers want to seek, and a truncated file shows before a row of it is read. */
+const unpack = async ({ file, name, tempDir, signal }: ReadFileOptions, compression: Exclude<Compression, "none">): Promise<PlainFile> => {
+  const target = path.join(tempDir, `${randomUUID()}.plain`);
+  const remove = (): Promise<void> => rm(target, { force: true });
   try {
     await pipeline(createReadStream(file), compression === "gzip" ? createGunzip() : createZstdDecompress(), createWriteStream(target), {
       signal,
     });
-    return target;
+    return { path: target, [Symbol.asyncDispose]: remove };
   } catch (error) {
+    await remove();
     signal.throwIfAborted();
     const { code, message } = error as NodeJS.ErrnoException;
     if (code === "ENOSPC")
@@ -77,18 +87,16 @@ export async function* readFile(options: ReadFileOptions): AsyncGenerator<FileBa
   const { name, columns: declared, known, skipRows, signal, delimiter, header } = options;
   const format = options.format ?? formatOf(name);
   const compression = options.compression ?? compressionOf(name);
-  const file = compression === "none" ? options.file : await unpack(options, compression);
+  await using plain = compression === "none" ? undefined : await unpack(options, compression);
+  const read = { file: plain?.path ?? options.file, name, declared, known, skipRows, signal };
   switch (format) {
     case "csv":
-      yield* readCsv(
-        { file, name, declared, skipRows, signal },
-        { delimiter: /\.tsv(\.|$)/i.test(name) && delimiter === "," ? "\t" : delimiter, header },
-      );
+      yield* readCsv(read, { delimiter: /\.tsv(\.|$)/i.test(name) && delimiter === "," ? "\t" : delimiter, header });
       return;
     case "jsonl":
-      yield* readJsonLines({ file, name, declared, known, skipRows });
+      yield* readJsonLines(read);
       return;
     case "parquet":
-      yield* readParquet({ file, name, declared, skipRows, signal });
+      yield* readParquet(read);
   }
 }
