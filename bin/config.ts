@@ -29,7 +29,8 @@ export interface Config {
   readonly userConfigFile: { readonly path: string; readonly isDefault: boolean };
   readonly logLevel: LogLevel;
   readonly otlpEndpoint: string | undefined;
-  /** Where a worker of its own answers /metrics and /health; 0: a free port. */
+  /** Where a worker of its own answers /metrics and /health; port 0: a free one. */
+  readonly workerHost: string;
   readonly workerPort: number;
   readonly maxActivities: number;
   readonly maxWorkflows: number;
@@ -75,13 +76,14 @@ export const VARIABLES = [
   { name: "TEMPORAL_TLS_KEY", description: "PEM file of the client certificate's key" },
   { name: "TEMPORAL_UI_URL", description: "Where Temporal's UI answers, for links" },
   { name: "DOWNBEAT_CONFIG", description: "Module with connectors and activities of your own", default: "downbeat.config.ts" },
-  { name: "DOWNBEAT_LOG_LEVEL", description: "debug, info, warn, error or silent", default: "info" },
+  { name: "DOWNBEAT_LOG_LEVEL", description: "debug, info, warn, error or silent; `npm start` begins at warn", default: "info" },
   { name: "OTEL_EXPORTER_OTLP_ENDPOINT", description: "Where traces go by OTLP; without it none are made" },
   {
-    name: "DOWNBEAT_WORKER_PORT",
-    description: "Port of a worker's /metrics and /health/live on loopback; 0 takes a free one",
-    default: "0",
+    name: "DOWNBEAT_WORKER_HOST",
+    description: "Address of a worker's /metrics and /health/live; beyond loopback it needs DOWNBEAT_API_KEY, which /metrics then asks for",
+    default: "127.0.0.1",
   },
+  { name: "DOWNBEAT_WORKER_PORT", description: "Port of a worker's /metrics and /health/live; 0 takes a free one", default: "0" },
   { name: "DOWNBEAT_MAX_ACTIVITIES", description: "Tasks that one worker runs at once", default: "100" },
   { name: "DOWNBEAT_MAX_WORKFLOWS", description: "Runs that one worker keeps in memory", default: "500" },
   { name: "DOWNBEAT_SHUTDOWN_GRACE", description: "How long a stopping process waits for what it runs", default: "10s" },
@@ -94,9 +96,8 @@ export const VARIABLES = [
 type VariableName = (typeof VARIABLES)[number]["name"];
 
 const LOG_LEVELS: readonly LogLevel[] = ["debug", "info", "warn", "error", "silent"];
-const LOOPBACK = new Set(["127.0.0.1", "::1", "localhost"]);
 
-export const isLoopback = (host: string): boolean => LOOPBACK.has(host);
+const isLoopback = (host: string): boolean => host === "localhost" || host === "::1" || /^127(\.\d{1,3}){3}$/.test(host);
 
 export const parseConfig = (env: Readonly<Record<string, string | undefined>>): Config => {
   const faults: string[] = [];
@@ -119,10 +120,13 @@ export const parseConfig = (env: Readonly<Record<string, string | undefined>>): 
   };
   /** The variable itself, or the content of the file that NAME_FILE names. */
   const secretText = (name: VariableName): string | undefined => {
-    const file = env[`${name}_FILE`];
+    const file = env[`${name}_FILE`]?.trim();
     if (file === undefined || file === "") return text(name);
+    if (text(name) !== undefined) faults.push(`${name} and ${name}_FILE are both set: keep one`);
     try {
-      return readFileSync(file, "utf8").trim();
+      const content = readFileSync(file, "utf8").trim();
+      if (content === "") faults.push(`${name}_FILE: ${file} is empty`);
+      return content;
     } catch (error) {
       faults.push(`${name}_FILE: ${error instanceof Error ? error.message : String(error)}`);
       return undefined;
@@ -140,21 +144,30 @@ export const parseConfig = (env: Readonly<Record<string, string | undefined>>): 
     return found ?? (values[0] as Value);
   };
 
-  const databaseUrl = text("DATABASE_URL");
-  if (databaseUrl !== undefined && !/^postgres(ql)?:\/\//.test(databaseUrl)) faults.push("DATABASE_URL must begin with postgres://");
+  const url = (name: VariableName, protocols: readonly string[]): string | undefined => {
+    const value = text(name);
+    // The value itself may hold a password, so the message leaves it out.
+    if (value !== undefined && !protocols.includes(URL.parse(value)?.protocol ?? ""))
+      faults.push(`${name} is no URL that begins with ${protocols.map((protocol) => `${protocol}//`).join(" or ")}`);
+    return value;
+  };
+
+  const databaseUrl = url("DATABASE_URL", ["postgres:", "postgresql:"]);
   const secretKey = secretText("DOWNBEAT_SECRET_KEY");
   if (secretKey !== undefined && !/^[0-9a-fA-F]{64}$/.test(secretKey))
     faults.push("DOWNBEAT_SECRET_KEY must be 64 hex digits; make one with: openssl rand -hex 32");
   const host = text("DOWNBEAT_HOST") ?? "";
   const apiKey = secretText("DOWNBEAT_API_KEY");
-  if (!isLoopback(host) && apiKey === undefined) {
-    faults.push(
-      `DOWNBEAT_HOST is ${host}, beyond loopback: set DOWNBEAT_API_KEY (or DOWNBEAT_API_KEY_FILE), which every request then needs`,
-    );
+  const workerHost = text("DOWNBEAT_WORKER_HOST") ?? "";
+  for (const [name, value] of Object.entries({ DOWNBEAT_HOST: host, DOWNBEAT_WORKER_HOST: workerHost })) {
+    if (!isLoopback(value) && apiKey === undefined)
+      faults.push(`${name} is ${value}, beyond loopback: set DOWNBEAT_API_KEY (or DOWNBEAT_API_KEY_FILE), which every request then needs`);
   }
   if (apiKey !== undefined && apiKey.length < 16) faults.push("DOWNBEAT_API_KEY must have at least 16 characters");
   const [ca, cert, key] = [text("TEMPORAL_TLS_CA"), text("TEMPORAL_TLS_CERT"), text("TEMPORAL_TLS_KEY")];
   if ((cert === undefined) !== (key === undefined)) faults.push("TEMPORAL_TLS_CERT and TEMPORAL_TLS_KEY belong together: set both or none");
+  const address = text("TEMPORAL_ADDRESS");
+  if (address !== undefined && !/^[^\s/]+:\d{1,5}$/.test(address)) faults.push(`TEMPORAL_ADDRESS is "${address}"; it takes host:port`);
   const failpoints = text("DOWNBEAT_FAILPOINTS");
   if (failpoints !== undefined && !/^[a-z-]+:[1-9]\d*(,[a-z-]+:[1-9]\d*)*$/.test(failpoints))
     faults.push('DOWNBEAT_FAILPOINTS is a list such as "before-commit:2"');
@@ -166,16 +179,17 @@ export const parseConfig = (env: Readonly<Record<string, string | undefined>>): 
     apiKey,
     secretKey,
     temporal: {
-      address: text("TEMPORAL_ADDRESS"),
+      address,
       namespace: text("TEMPORAL_NAMESPACE") ?? "",
       apiKey: secretText("TEMPORAL_API_KEY"),
       tls: flag("TEMPORAL_TLS"),
       tlsFiles: { ca, cert, key },
-      uiUrl: text("TEMPORAL_UI_URL"),
+      uiUrl: url("TEMPORAL_UI_URL", ["http:", "https:"]),
     },
     userConfigFile: { path: text("DOWNBEAT_CONFIG") ?? "", isDefault: (env["DOWNBEAT_CONFIG"] ?? "") === "" },
     logLevel: oneOf("DOWNBEAT_LOG_LEVEL", LOG_LEVELS),
-    otlpEndpoint: text("OTEL_EXPORTER_OTLP_ENDPOINT"),
+    otlpEndpoint: url("OTEL_EXPORTER_OTLP_ENDPOINT", ["http:", "https:"]),
+    workerHost,
     workerPort: whole("DOWNBEAT_WORKER_PORT", 0, 65_535),
     maxActivities: whole("DOWNBEAT_MAX_ACTIVITIES", 1, 10_000),
     maxWorkflows: whole("DOWNBEAT_MAX_WORKFLOWS", 10, 100_000),

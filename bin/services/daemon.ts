@@ -14,6 +14,8 @@ export interface DaemonOptions {
   readonly gid?: number;
   /** One try; rejects while the server does not answer yet. */
   readonly probe: () => Promise<unknown>;
+  /** Told as soon as the process is there, before it answers. */
+  readonly onSpawn?: (pid: number) => void;
   readonly readyWithinMs?: number;
   readonly stopSignal?: NodeJS.Signals;
 }
@@ -51,6 +53,7 @@ export const startDaemon = async (options: DaemonOptions): Promise<Daemon> => {
     ...(gid === undefined ? {} : { gid }),
   });
   closeSync(log);
+  if (child.pid !== undefined) options.onSpawn?.(child.pid);
   let ended: string | undefined;
   const exit = new Promise<void>((resolve) => {
     child.once("error", (error) => {

@@ -129,10 +129,17 @@ export const startTemporal = async (options: TemporalOptions): Promise<RunningTe
       ? []
       : ["--db-filename", options.dbFile, "--sqlite-pragma", "journal_mode=wal", "--sqlite-pragma", "synchronous=normal"],
   ].flat();
-  const daemon = await startDaemon({ command: options.program, args, logFile: options.logFile, probe: () => probe(address) });
   const uiUrl = `http://127.0.0.1:${uiPort}`;
-  if (options.stateFile !== undefined)
-    writeFileSync(options.stateFile, JSON.stringify({ pid: daemon.pid, birth: birthOf(daemon.pid), address, uiUrl }));
+  const daemon = await startDaemon({
+    command: options.program,
+    args,
+    logFile: options.logFile,
+    probe: () => probe(address),
+    // Before it answers: were we killed now, the next start has to find this server, not start a second one on its database.
+    onSpawn: (pid) => {
+      if (options.stateFile !== undefined) writeFileSync(options.stateFile, JSON.stringify({ pid, birth: birthOf(pid), address, uiUrl }));
+    },
+  });
   return {
     address,
     uiUrl,
