@@ -21,7 +21,7 @@ export const LIMITS = {
   errorBytes: 3 * 1024,
   /** Temporal suggests continue-as-new at 4,096 events; about 3.3 events an activity. */
   historyEvents: 4_096,
-  /** Activities in flight in one workflow: pending activities are capped at 2,000 and advised below 500. */
+  /** Activities in flight in one workflow: pending activities are capped at 2,000 and advised below 500; 500 were no faster than 200. */
   activitiesInFlight: 200,
   expressionLength: 4_096,
   /** Levels of lists and maps in a definition: what walks it may recurse. */
