@@ -10,7 +10,8 @@ import path from "node:path";
 import { afterAll, expect, it } from "vitest";
 import { ApiClient } from "../../bin/api-client.ts";
 import { freePort } from "../../bin/ports.ts";
-import { freshPostgresDatabase, temporalServer } from "../fixtures/services.ts";
+import { findTemporal, startTemporal, type RunningTemporal } from "../../bin/services/temporal.ts";
+import { freshPostgresDatabase } from "../fixtures/services.ts";
 
 interface Span {
   readonly trace: string;
@@ -53,6 +54,7 @@ const spansIn = (body: Buffer): readonly Span[] =>
 const folder = mkdtempSync(path.join(tmpdir(), "downbeat-trace-"));
 const children: ChildProcess[] = [];
 const spans: Span[] = [];
+let temporal: RunningTemporal | undefined;
 const receiver = createServer((request, response) => {
   const chunks: Buffer[] = [];
   request.on("data", (chunk: Buffer) => chunks.push(chunk));
@@ -62,20 +64,25 @@ const receiver = createServer((request, response) => {
   });
 });
 
-afterAll(() => {
+afterAll(async () => {
   for (const child of children) child.kill("SIGKILL");
   receiver.close();
   receiver.closeAllConnections();
+  await temporal?.stop();
   rmSync(folder, { recursive: true, force: true });
 });
 
 it("one trace goes from the HTTP request through the workflow to the connector", { timeout: 180_000 }, async () => {
   await new Promise<void>((resolve) => receiver.listen(0, "127.0.0.1", resolve));
   const port = await freePort();
+  // Its own server: the worker under test must not take the tasks of other tests on the same queue.
+  const found = await findTemporal(() => undefined, { ...process.env, TEMPORAL_ADDRESS: "" });
+  if (found.kind === "address") throw new Error("a program was asked for");
+  temporal = await startTemporal({ program: found.path, logFile: path.join(folder, "temporal.log"), port: await freePort() });
   const env = {
     ...process.env,
     DATABASE_URL: (await freshPostgresDatabase()).url,
-    TEMPORAL_ADDRESS: temporalServer().address,
+    TEMPORAL_ADDRESS: temporal.address,
     DOWNBEAT_PORT: String(port),
     DOWNBEAT_SECRET_KEY: randomBytes(32).toString("hex"),
     DOWNBEAT_DATA_DIR: folder,
