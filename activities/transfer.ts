@@ -40,7 +40,8 @@ export const createTransfer = (deps: VerbDeps): Verb => {
     await using to = await openFor(deps, config.to.connection, context);
     const source = roleOf(from, "source");
     const streamName = stream ?? "query";
-    const target = loadTarget(config, call.run, call.taskId, streamName, isIncremental(from, cursor), to, deps);
+    const options = parseOptions(from, "sourceOptions", sourceOptions);
+    const target = loadTarget(config, call.run, call.taskId, streamName, isIncremental(from, cursor, options), to, deps);
     await using load = await roleOf(to, "destination").openLoad(target);
 
     const started = performance.now();
@@ -52,7 +53,7 @@ export const createTransfer = (deps: VerbDeps): Verb => {
         request: {
           stream: streamName,
           ...(query === undefined ? {} : { query }),
-          options: parseOptions(from, "sourceOptions", sourceOptions),
+          options,
           ...(cursor === undefined ? {} : { cursor }),
           ...(key === undefined ? {} : { key }),
           ...(lookback === undefined ? {} : { lookbackMs: lookbackMs(lookback) }),
@@ -87,8 +88,14 @@ export const createTransfer = (deps: VerbDeps): Verb => {
   };
 };
 
-const isIncremental = (from: OpenedConnection, cursor: string | undefined): boolean =>
-  cursor !== undefined || from.spec.capabilities.incremental === "always";
+const isIncremental = (
+  { spec: { capabilities } }: OpenedConnection,
+  cursor: string | undefined,
+  options: Readonly<Record<string, unknown>>,
+): boolean =>
+  cursor !== undefined ||
+  capabilities.incremental === "always" ||
+  (capabilities.incrementalWhen !== undefined && options[capabilities.incrementalWhen] === true);
 
 const lookbackMs = (lookback: string | number): number => {
   const milliseconds = typeof lookback === "number" ? lookback : parseDuration(lookback);

@@ -66,6 +66,7 @@ export const createCatalogue = (specs: readonly ConnectorSpec[], activities: rea
     roles: spec.roles,
     ...(spec.capabilities.modes === undefined ? {} : { modes: spec.capabilities.modes }),
     ...(spec.capabilities.incremental === undefined ? {} : { incremental: spec.capabilities.incremental }),
+    ...(spec.capabilities.incrementalWhen === undefined ? {} : { incrementalWhen: spec.capabilities.incrementalWhen }),
     ...(spec.sourceOptions === undefined ? {} : { sourceOptions: spec.sourceOptions }),
     ...(spec.targetOptions === undefined ? {} : { targetOptions: spec.targetOptions }),
     ...(spec.publishOptions === undefined ? {} : { publishOptions: spec.publishOptions }),

@@ -28,6 +28,8 @@ export interface Log {
 export interface Capabilities {
   /** Source: streams can be read from a cursor column, or go on by themselves (`always`: topics, new objects). */
   readonly incremental?: "cursor" | "always" | "never";
+  /** Source: the boolean option that, set to true, makes a stream go on by itself although others do not. */
+  readonly incrementalWhen?: string;
   /** Source: a broken load goes on from its last committed position instead of from the start. */
   readonly resumable?: boolean;
   /** Destination: modes that it can do. */

@@ -25,7 +25,7 @@ export const file = defineConnector({
     ...fileOptions,
     new_only: z.boolean().default(false).describe("Take each file once; a file whose content changed counts as new"),
   }),
-  capabilities: { incremental: "never", resumable: true },
+  capabilities: { incremental: "never", incrementalWhen: "new_only", resumable: true },
   notes: "A stream is a path or a glob under `root`: `orders.csv`, `2026/**/*.jsonl.gz`. Links that lead out of `root` are refused.",
   async open({ root }, context) {
     const { glob, realpath, stat } = await import("node:fs/promises");
@@ -40,9 +40,23 @@ export const file = defineConnector({
       return full;
     };
 
+    /** Undefined: there is no such file (any more). */
     const describeFile = async (name: string): Promise<ListedObject | undefined> => {
-      const facts = await stat(await inside(name));
-      return facts.isFile() ? { key: name.replaceAll(path.sep, "/"), tag: `${facts.size}-${Math.trunc(facts.mtimeMs)}` } : undefined;
+      try {
+        const facts = await stat(await inside(name));
+        return facts.isFile() ? { key: name.replaceAll(path.sep, "/"), tag: `${facts.size}-${Math.trunc(facts.mtimeMs)}` } : undefined;
+      } catch (error) {
+        const { code } = error as NodeJS.ErrnoException;
+        if (code === "ENOENT") return undefined;
+        if (code === "EACCES" || code === "EPERM")
+          throw new DownbeatError("SOURCE_AUTH", `the worker may not read "${name}"; check its permissions`, { cause: error });
+        throw error;
+      }
+    };
+
+    const refuseChanged = async ({ key, tag }: ListedObject): Promise<void> => {
+      const now = await describeFile(key);
+      if (now?.tag !== tag) throw new DownbeatError("SOURCE_CHANGED", `${key} changed while it was being read`);
     };
 
     const list = async (pattern: string): Promise<readonly ListedObject[]> => {
@@ -60,10 +74,12 @@ export const file = defineConnector({
     const store: ObjectStore = {
       list,
       async fetch(object) {
-        const full = await inside(object.key);
-        const now = await describeFile(object.key);
-        if (now?.tag !== object.tag) throw new DownbeatError("SOURCE_CHANGED", `${object.key} changed while it was being read`);
-        return { path: full, [Symbol.asyncDispose]: () => Promise.resolve() };
+        await refuseChanged(object);
+        return {
+          path: await inside(object.key),
+          confirm: () => refuseChanged(object),
+          [Symbol.asyncDispose]: () => Promise.resolve(),
+        };
       },
       async patterns() {
         const byPattern = new Map<string, ListedObject>();

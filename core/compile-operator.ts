@@ -53,6 +53,11 @@ export class OperatorCheck {
     }
     if (from.cursor !== undefined && source?.incremental === "never")
       this.#fault("MODE_UNSUPPORTED", [...path, "from", "cursor"], `connection "${from.connection}" cannot be read by a cursor`);
+    const onlyNew = source?.incrementalWhen;
+    if (onlyNew !== undefined && to.mode === "replace" && from[onlyNew] === true) {
+      const message = `${onlyNew} leaves out what was read before, and mode replace would leave only the rest in the table; write append or merge`;
+      this.#fault("MODE_UNSUPPORTED", [...path, "to", "mode"], message);
+    }
     this.#mode(to.mode, target, to.connection, [...path, "to", "mode"]);
     this.#options(source, source?.sourceOptions, from, FROM_KEYS, [...path, "from"]);
     this.#options(target, target?.targetOptions, to, TO_KEYS, [...path, "to"]);

@@ -25,6 +25,8 @@ export interface ConnectorFacts {
   readonly roles: readonly string[];
   readonly modes?: readonly string[];
   readonly incremental?: "cursor" | "always" | "never";
+  /** The source option that, set to true, leaves out what was read before. */
+  readonly incrementalWhen?: string;
   readonly sourceOptions?: OptionsSchema;
   readonly targetOptions?: OptionsSchema;
   readonly publishOptions?: OptionsSchema;

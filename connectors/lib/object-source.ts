@@ -1,10 +1,12 @@
 // Streams of files or objects: lists them, reads each once, goes on in the middle of one. Shared by file and S3.
 
 import { DownbeatError } from "../../core/errors.ts";
-import type { Batch, Column } from "../batch.ts";
+import type { Batch, Column, Position } from "../batch.ts";
 import type { Source, StreamInfo, StreamRequest } from "../connector.ts";
 import { BatchBuilder } from "./batch-builder.ts";
+import { parseColumnType } from "./column-types.ts";
 import { readFile, type Compression, type Format } from "./formats/read-file.ts";
+import { typeName } from "./rows.ts";
 
 export interface ListedObject {
   readonly key: string;
@@ -14,6 +16,8 @@ export interface ListedObject {
 
 export interface FetchedFile extends AsyncDisposable {
   readonly path: string;
+  /** Throws SOURCE_CHANGED when the file is not a copy and has changed while it was read. */
+  confirm?(): Promise<void>;
 }
 
 export interface ObjectStore {
@@ -39,6 +43,8 @@ interface ObjectPosition {
   readonly tag: string;
   /** Rows of this object that are committed; null: all of it. */
   readonly row: number | null;
+  /** Inferred types so far: what follows may only widen them, also in the next run. */
+  readonly columns?: Readonly<Record<string, string>>;
 }
 
 const itemOf = ({ key, tag }: ListedObject): string => `${key}@${tag}`;
@@ -79,30 +85,32 @@ async function* readObjects(store: ObjectStore, request: StreamRequest, host: So
     throw new DownbeatError("SOURCE_STREAM_NOT_FOUND", `nothing matches "${request.stream}"; check the prefix and the pattern`);
   }
   const seen = options.new_only ? await request.seen(listed.map(itemOf)) : new Set<string>();
-  // A full read that was interrupted goes on behind its position; a new run of one starts again.
   const position = request.position as ObjectPosition | null;
+  // A full read begins anew in every run; what was interrupted goes on behind its position.
   const resumed = position !== null && (options.new_only || !request.newRun) ? position : null;
-  let known: readonly Column[] = options.columns ?? [];
+  const unread = listed.filter((object) => !seen.has(itemOf(object)) && !isBehind(object, resumed, options.new_only));
+  const begun = begunObject(unread, resumed, options.new_only);
+  let known = options.columns ?? columnsOf(position);
   let isEmpty = true;
-  for (const object of listed) {
+  // What is begun comes first: a position further on would forget how far it was read.
+  for (const object of begun === undefined ? unread : [begun, ...unread.filter((other) => other !== begun)]) {
     host.signal.throwIfAborted();
-    if (seen.has(itemOf(object)) || isBehind(object, resumed, options.new_only)) continue;
-    const skipRows = resumed?.key === object.key && resumed.tag === object.tag ? (resumed.row ?? 0) : 0;
+    const at = (row: number | null): Position => {
+      const { key, tag } = object;
+      return { key, tag, row, ...(options.columns === undefined ? { columns: typesOf(known) } : {}) };
+    };
+    const skipRows = object === begun ? (resumed?.row ?? 0) : 0;
     await using file = await store.fetch(object);
     let last: Batch | undefined;
     for await (const { batch, rows } of readFile({ ...options, file: file.path, name: object.key, known, skipRows, ...host })) {
       if (last !== undefined) yield last;
       known = batch.schema.columns;
-      last = { ...batch, position: { key: object.key, tag: object.tag, row: rows } };
+      last = { ...batch, position: at(rows) };
     }
-    if (last !== undefined) {
-      isEmpty = false;
-      yield {
-        ...last,
-        position: { key: object.key, tag: object.tag, row: null },
-        ...(options.new_only ? { items: [itemOf(object)] } : {}),
-      };
-    }
+    await file.confirm?.();
+    if (last === undefined) continue;
+    isEmpty = false;
+    yield { ...last, position: at(null), ...(options.new_only ? { items: [itemOf(object)] } : {}) };
   }
   if (isEmpty) yield new BatchBuilder({ columns: known }).take(request.position);
 }
@@ -112,3 +120,24 @@ const isBehind = (object: ListedObject, position: ObjectPosition | null, newOnly
   if (position === null || newOnly) return false;
   return object.key < position.key || (object.key === position.key && position.row === null);
 };
+
+/** The object of which a part is committed. */
+const begunObject = (unread: readonly ListedObject[], position: ObjectPosition | null, newOnly: boolean): ListedObject | undefined => {
+  if (position === null || position.row === null) return undefined;
+  const begun = unread.find(({ key, tag }) => key === position.key && tag === position.tag);
+  // With `new_only` another content is another object.
+  if (begun !== undefined || newOnly) return begun;
+  throw new DownbeatError(
+    "SOURCE_CHANGED",
+    `${position.key} changed after a part of it was committed: the load cannot go on; start a new run`,
+  );
+};
+
+const typesOf = (columns: readonly Column[]): Readonly<Record<string, string>> =>
+  Object.fromEntries(columns.map(({ name, type }) => [name, typeName(type)]));
+
+const columnsOf = (position: ObjectPosition | null): readonly Column[] =>
+  Object.entries(position?.columns ?? {}).flatMap(([name, text]) => {
+    const type = parseColumnType(text);
+    return type === undefined ? [] : [{ name, type, nullable: true }];
+  });

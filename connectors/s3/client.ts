@@ -12,7 +12,8 @@ export const createS3Client = async (config: S3Config): Promise<S3Client> => {
     region: config.region,
     forcePathStyle: config.path_style,
     maxAttempts: 3,
-    requestHandler: { connectionTimeout: 10_000, requestTimeout: 120_000 },
+    // Long answers are fine, silent ones are not.
+    requestHandler: { connectionTimeout: 10_000, socketTimeout: 30_000 },
     ...(config.endpoint === undefined ? {} : { endpoint: config.endpoint }),
     ...(accessKeyId === undefined || secretAccessKey === undefined
       ? {}
@@ -35,6 +36,7 @@ const MISSING = new Set(["NoSuchBucket", "NotFound"]);
 interface AwsError {
   readonly name?: string;
   readonly message?: string;
+  readonly code?: string;
   readonly $metadata?: { readonly httpStatusCode?: number };
 }
 
@@ -63,7 +65,10 @@ export const s3Call = async <Value>(
   } catch (error) {
     signal.throwIfAborted();
     if (error instanceof DownbeatError) throw error;
-    const { name = "", message = "" } = error as AwsError;
+    const { name = "", message = "", code } = error as AwsError;
+    if (code === "ENOSPC") {
+      throw new DownbeatError("DESTINATION_FULL", `the disk of the temporary folder is full (during S3 ${what})`, { cause: error });
+    }
     throw new DownbeatError(
       codeOf(error as AwsError, side),
       `S3 ${what}: ${name}${message === "" || message === name ? "" : `: ${message}`}`,

@@ -10,11 +10,15 @@ import { DownbeatError } from "../../core/errors.ts";
 import { createObjectSource, type ListedObject, type ObjectStore } from "../lib/object-source.ts";
 import { createS3Client, s3Call } from "./client.ts";
 import { openS3Load } from "./load.ts";
+import { S3Objects } from "./objects.ts";
 import type { S3Config } from "./spec.ts";
 
 const MAX_PATTERNS = 50;
 /** Discovery looks at the beginning of a bucket, not at millions of keys. */
 const DISCOVERY_KEYS = 5_000;
+
+/** Manifests and dead letters of loads are nobody's data. */
+const isBookkeeping = (key: string): boolean => key.split("/").includes("_downbeat");
 
 export const openS3 = async (config: S3Config, context: ConnectorContext): Promise<Connector> => {
   const sdk = await import("@aws-sdk/client-s3");
@@ -45,7 +49,7 @@ export const openS3 = async (config: S3Config, context: ConnectorContext): Promi
       const full = `${prefix}${pattern}`;
       const literal = full.slice(0, full.search(/[*?[{]|$/));
       const matched = (await listKeys(literal, Number.POSITIVE_INFINITY)).filter(
-        ({ key }) => path.posix.matchesGlob(key, full) || key === full,
+        ({ key }) => key === full || (path.posix.matchesGlob(key, full) && !isBookkeeping(key)),
       );
       return matched.toSorted((left, right) => (left.key < right.key ? -1 : 1));
     },
@@ -59,7 +63,9 @@ export const openS3 = async (config: S3Config, context: ConnectorContext): Promi
         const answer = await client.send(new sdk.GetObjectCommand({ Bucket, Key: object.key, IfMatch: `"${object.tag}"` }), {
           abortSignal: signal,
         });
-        await pipeline(answer.Body as Readable, createWriteStream(file), { signal });
+        const body = answer.Body as Readable;
+        body.on("data", context.progress);
+        await pipeline(body, createWriteStream(file), { signal });
       }).catch((error: unknown) => {
         if (error instanceof DownbeatError && error.code === "SOURCE_STREAM_NOT_FOUND") {
           throw new DownbeatError("SOURCE_CHANGED", `${object.key} was deleted while it was being read`, { cause: error });
@@ -72,7 +78,7 @@ export const openS3 = async (config: S3Config, context: ConnectorContext): Promi
     async patterns() {
       const byPattern = new Map<string, ListedObject>();
       for (const object of await listKeys(prefix, DISCOVERY_KEYS)) {
-        if (object.key.includes("/_downbeat/") || object.key.startsWith("_downbeat/")) continue;
+        if (isBookkeeping(object.key)) continue;
         const pattern = object.key.slice(prefix.length).replace(/[^/]*?((\.[A-Za-z]+\d?)+)$/, "*$1");
         if (!byPattern.has(pattern) && byPattern.size < MAX_PATTERNS) byPattern.set(pattern, object);
       }
@@ -87,7 +93,7 @@ export const openS3 = async (config: S3Config, context: ConnectorContext): Promi
       );
     },
     source: createObjectSource(store, context),
-    destination: { openLoad: (target) => openS3Load(client, sdk, config, context, target) },
+    destination: { openLoad: (target) => openS3Load(new S3Objects(client, sdk, Bucket, context), prefix, target) },
     async [Symbol.asyncDispose]() {
       client.destroy();
     },

@@ -1,14 +1,13 @@
-// A load into S3: files with names that never change between attempts, and a manifest, written last and on condition, that says which of them count.
+// A load into S3: files that nobody knows yet, and a manifest, written last and on condition, that says which of them count.
 
-import { createHash } from "node:crypto";
-import type * as Sdk from "@aws-sdk/client-s3";
+import { createHash, randomUUID } from "node:crypto";
 import { DownbeatError } from "../../core/errors.ts";
 import type { Json } from "../../core/json.ts";
-import type { Batch } from "../batch.ts";
-import type { ConnectorContext, Load, LoadTarget, ResumePoint } from "../connector.ts";
+import type { Batch, Reject } from "../batch.ts";
+import type { Load, LoadTarget, ResumePoint } from "../connector.ts";
 import { encodeFile } from "../lib/formats/write-file.ts";
-import { isMissing, s3Call } from "./client.ts";
-import { s3TargetOptions, type S3Config } from "./spec.ts";
+import type { S3Objects } from "./objects.ts";
+import { s3TargetOptions } from "./spec.ts";
 
 /** One run's load as far as it has come. */
 interface LoadState {
@@ -28,6 +27,9 @@ interface LoadState {
 /** What readers go by: only these files count. */
 interface Manifest {
   readonly key: string;
+  /** Which attempt wrote it: one whose write was answered too late must know it again. */
+  readonly writer: string;
+  readonly seq: number;
   readonly files: readonly string[];
   /** Where an incremental load goes on in the next run. */
   readonly cursor: Json;
@@ -36,42 +38,42 @@ interface Manifest {
   readonly loads: Readonly<Record<string, LoadState>>;
 }
 
+/** What was written since the last commit; nobody's data until the manifest names it. */
+interface OpenChunk {
+  readonly files: readonly string[];
+  readonly rows: number;
+  readonly bytes: number;
+  readonly rejects: readonly Reject[];
+  readonly items: readonly string[];
+}
+
+const EMPTY_CHUNK: OpenChunk = { files: [], rows: 0, bytes: 0, rejects: [], items: [] };
+
 /** Runs whose loads are remembered. */
 const REMEMBERED_LOADS = 50;
 
 const digest = (text: string): string => createHash("sha256").update(text).digest("hex").slice(0, 16);
 
-export const openS3Load = async (
-  client: Sdk.S3Client,
-  sdk: typeof Sdk,
-  config: S3Config,
-  context: ConnectorContext,
-  target: LoadTarget,
-): Promise<Load> => {
-  const load = new S3Load(client, sdk, config, context, target);
+export const openS3Load = async (objects: S3Objects, prefix: string, target: LoadTarget): Promise<Load> => {
+  const load = new S3Load(objects, prefix, target);
   await load.open();
   return load;
 };
 
 class S3Load implements Load {
-  readonly #client: Sdk.S3Client;
-  readonly #sdk: typeof Sdk;
-  readonly #config: S3Config;
-  readonly #context: ConnectorContext;
+  readonly #objects: S3Objects;
   readonly #target: LoadTarget;
   readonly #folder: string;
   readonly #manifestKey: string;
   #manifest: Manifest | undefined;
   #state: LoadState | undefined;
-  #etag: string | undefined;
-  #pending: Batch[] = [];
+  #tag: string | undefined;
+  readonly #writer = randomUUID();
+  #chunk: OpenChunk = EMPTY_CHUNK;
   #resume: ResumePoint | undefined;
 
-  constructor(client: Sdk.S3Client, sdk: typeof Sdk, config: S3Config, context: ConnectorContext, target: LoadTarget) {
-    this.#client = client;
-    this.#sdk = sdk;
-    this.#config = config;
-    this.#context = context;
+  constructor(objects: S3Objects, prefix: string, target: LoadTarget) {
+    this.#objects = objects;
     this.#target = target;
     if (/^\.{0,2}$|^\/|\0/.test(target.table)) {
       throw new DownbeatError(
@@ -79,7 +81,7 @@ class S3Load implements Load {
         `"${target.table}" is no folder under the bucket; write a path such as "published/revenue"`,
       );
     }
-    this.#folder = `${config.prefix}${target.table.replace(/\/+$/, "")}/`;
+    this.#folder = `${prefix}${target.table.replace(/\/+$/, "")}/`;
     this.#manifestKey = `${this.#folder}_downbeat/${digest(target.key)}.json`;
   }
 
@@ -89,17 +91,7 @@ class S3Load implements Load {
   }
 
   async open(): Promise<void> {
-    await s3Call(`get ${this.#manifestKey}`, "destination", this.#context, async () => {
-      try {
-        const answer = await this.#client.send(new this.#sdk.GetObjectCommand({ Bucket: this.#config.bucket, Key: this.#manifestKey }), {
-          abortSignal: this.#context.signal,
-        });
-        this.#manifest = JSON.parse((await answer.Body?.transformToString()) ?? "null") as Manifest;
-        this.#etag = answer.ETag;
-      } catch (error) {
-        if (!isMissing(error)) throw error;
-      }
-    });
+    await this.#read();
     const own = this.#manifest?.loads[this.#target.origin];
     if (own?.whole === true && !own.done) {
       this.#state = own;
@@ -124,34 +116,44 @@ class S3Load implements Load {
     );
   }
 
-  write(batch: Batch): Promise<void> {
-    this.#pending.push(batch);
-    return Promise.resolve();
+  async write(batch: Batch): Promise<void> {
+    const { files, rows, bytes, rejects, items } = this.#chunk;
+    const { format } = s3TargetOptions.parse(this.#target.options);
+    const added: string[] = [];
+    if (batch.rows > 0) {
+      // No two attempts write the same object: one that lives on after it was given up must not change what its successor committed.
+      const key = `${this.#folder}${this.#chunkName()}-${this.#writer.slice(0, 8)}-${files.length}.${format}`;
+      await this.#objects.put(key, await encodeFile(format, batch));
+      added.push(key);
+    }
+    this.#chunk = {
+      files: [...files, ...added],
+      rows: rows + batch.rows,
+      bytes: bytes + (batch.rows > 0 ? batch.bytes : 0),
+      rejects: [...rejects, ...(batch.rejects ?? [])],
+      items: [...items, ...(batch.items ?? [])],
+    };
+  }
+
+  /** What all files of this run's load begin with. */
+  get #prefix(): string {
+    return `${digest(this.#target.key)}-${this.#target.origin}-`;
+  }
+
+  /** Depends on where the chunk began, not on the attempt. */
+  #chunkName(): string {
+    const { chunks, position } = this.#begun();
+    return `${this.#prefix}${digest(JSON.stringify([chunks, position]))}`;
   }
 
   async commit(position: Json): Promise<void> {
     const state = this.#begun();
-    const { failpoint, mode, origin, incremental } = this.#target;
-    const batches = this.#pending;
-    this.#pending = [];
+    const { failpoint, mode, incremental } = this.#target;
+    const { files, rows, bytes, rejects, items } = this.#chunk;
     await failpoint("before-commit");
-    // The name depends on where the chunk began, not on the attempt: a repetition writes the same object again.
-    const name = `${digest(this.#target.key)}-${origin}-${digest(JSON.stringify([state.chunks, state.position]))}`;
-    const added: string[] = [];
-    let rows = 0;
-    let bytes = 0;
-    const { format } = s3TargetOptions.parse(this.#target.options);
-    for (const [index, batch] of batches.filter(({ rows: count }) => count > 0).entries()) {
-      const key = `${this.#folder}${name}-${index}.${format}`;
-      await this.#put(key, await encodeFile(format, batch));
-      added.push(key);
-      rows += batch.rows;
-      bytes += batch.bytes;
-    }
-    const rejects = batches.flatMap((batch) => batch.rejects ?? []);
     if (rejects.length > 0) {
-      await this.#put(
-        `${this.#folder}_downbeat/dead-letters/${name}.jsonl`,
+      await this.#objects.put(
+        `${this.#folder}_downbeat/dead-letters/${this.#chunkName()}.jsonl`,
         Buffer.from(rejects.map((reject) => `${JSON.stringify(reject)}\n`).join("")),
       );
     }
@@ -170,14 +172,15 @@ class S3Load implements Load {
         whole,
         // A stream without positions has been read to its end; appended, nothing is left to do.
         done: whole && !isReplace,
-        staged: isReplace ? [...state.staged, ...added] : [],
+        staged: isReplace ? [...state.staged, ...files] : [],
       },
       {
-        items: [...(this.#manifest?.items ?? []), ...batches.flatMap((batch) => batch.items ?? [])],
-        ...(isReplace ? {} : { files: [...(this.#manifest?.files ?? []), ...added] }),
+        items: [...(this.#manifest?.items ?? []), ...items],
+        ...(isReplace ? {} : { files: [...(this.#manifest?.files ?? []), ...files] }),
         ...(incremental && !whole ? { cursor: position } : {}),
       },
     );
+    this.#chunk = EMPTY_CHUNK;
     await failpoint("after-commit");
   }
 
@@ -188,7 +191,10 @@ class S3Load implements Load {
     if (isReplace) await this.#target.failpoint("between-staging-and-swap");
     const before = this.#manifest?.files ?? [];
     await this.#save({ ...state, done: true, staged: [] }, isReplace ? { files: state.staged } : {});
-    if (isReplace) await this.#remove(before.filter((file) => !state.staged.includes(file)));
+    const counting = new Set(this.#manifest?.files);
+    const replaced = isReplace ? before : [];
+    const leftBehind = await this.#objects.list(`${this.#folder}${this.#prefix}`);
+    for (const file of new Set([...replaced, ...leftBehind])) if (!counting.has(file)) await this.#objects.remove(file);
   }
 
   seen(items: readonly string[]): Promise<ReadonlySet<string>> {
@@ -197,7 +203,7 @@ class S3Load implements Load {
   }
 
   [Symbol.asyncDispose](): Promise<void> {
-    this.#pending = [];
+    this.#chunk = EMPTY_CHUNK;
     return Promise.resolve();
   }
 
@@ -206,49 +212,35 @@ class S3Load implements Load {
     return this.#state;
   }
 
-  async #put(Key: string, Body: Uint8Array): Promise<void> {
-    await s3Call(`put ${Key}`, "destination", this.#context, () =>
-      this.#client.send(new this.#sdk.PutObjectCommand({ Bucket: this.#config.bucket, Key, Body }), { abortSignal: this.#context.signal }),
-    );
-    this.#context.progress();
+  async #read(): Promise<void> {
+    const found = await this.#objects.read(this.#manifestKey);
+    if (found === undefined) return;
+    this.#manifest = JSON.parse(found.text) as Manifest;
+    this.#tag = found.tag;
   }
 
   /** On condition that nobody wrote it since: a zombie loses here. */
-  async #save(state: LoadState, change: Partial<Omit<Manifest, "key" | "loads">>): Promise<void> {
+  async #save(state: LoadState, change: Partial<Pick<Manifest, "files" | "items" | "cursor">>): Promise<void> {
     const { key, origin } = this.#target;
     const { [origin]: _, ...others } = this.#manifest?.loads ?? {};
     const loads = Object.fromEntries([...Object.entries(others), [origin, state] as const].slice(-REMEMBERED_LOADS));
-    const manifest: Manifest = { key, files: [], cursor: null, items: [], ...this.#manifest, ...change, loads };
-    const condition = this.#etag === undefined ? { IfNoneMatch: "*" } : { IfMatch: this.#etag };
+    const seq = (this.#manifest?.seq ?? 0) + 1;
+    const manifest: Manifest = { files: [], cursor: null, items: [], ...this.#manifest, ...change, key, writer: this.#writer, seq, loads };
     try {
-      const answer = await s3Call(`put ${this.#manifestKey}`, "destination", this.#context, () =>
-        this.#client.send(
-          new this.#sdk.PutObjectCommand({
-            Bucket: this.#config.bucket,
-            Key: this.#manifestKey,
-            Body: JSON.stringify(manifest),
-            ContentType: "application/json",
-            ...condition,
-          }),
-          { abortSignal: this.#context.signal },
-        ),
-      );
+      this.#tag = await this.#objects.replace(this.#manifestKey, JSON.stringify(manifest), this.#tag);
       this.#manifest = manifest;
       this.#state = state;
-      this.#etag = answer.ETag;
     } catch (error) {
       if (!(error instanceof DownbeatError) || error.code !== "LOAD_FENCED") throw error;
+      await this.#read();
+      if (this.#manifest?.writer === this.#writer && this.#manifest.seq === seq) {
+        // It was this attempt's own write, answered too late and made again.
+        this.#state = state;
+        return;
+      }
       throw new DownbeatError("LOAD_FENCED", `another attempt of the load "${this.#target.key}" has moved it on; this one stops`, {
         cause: error,
       });
-    }
-  }
-
-  async #remove(keys: readonly string[]): Promise<void> {
-    for (const Key of keys) {
-      await s3Call(`delete ${Key}`, "destination", this.#context, () =>
-        this.#client.send(new this.#sdk.DeleteObjectCommand({ Bucket: this.#config.bucket, Key }), { abortSignal: this.#context.signal }),
-      );
     }
   }
 }

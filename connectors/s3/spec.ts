@@ -36,13 +36,17 @@ export const s3 = defineConnector({
     new_only: z.boolean().default(false).describe("Take each object once; one whose content changed counts as new"),
   }),
   targetOptions: s3TargetOptions,
-  capabilities: { incremental: "never", resumable: true, modes: ["append", "replace"], transactional: true },
+  capabilities: { incremental: "never", incrementalWhen: "new_only", resumable: true, modes: ["append", "replace"], transactional: true },
   notes: `
 A stream is a key or a glob: \`prices/2026/*.csv.gz\`; the part before the first \`*\` is what is listed. Objects are read in key order, each in the version that was listed: one that changes
-meanwhile ends the attempt with SOURCE_CHANGED. With \`new_only\` the destination remembers each object by key and ETag.
+meanwhile ends the attempt with SOURCE_CHANGED. With \`new_only\` the destination remembers each object by key and ETag, and an object that was begun is read on, also
+in the next run.
 
-As a destination \`table\` is a folder. Files have names that depend on the run and their place in it, and the manifest \`_downbeat/….json\` beside them, written last and on condition, says which of them
-count: readers take the files that it names. Replace writes new files, then a manifest that names only them, then deletes the old ones.
+CSV and JSON Lines are taken exactly: values that are not of their column's type and lines that do not fit become rejects with file and line. Types are inferred over a whole CSV file, over batches of
+a JSON Lines file, and only widen from file to file; "007" and numbers with more digits than a double has are text. Declare \`columns\` where a type must not depend on the data, such as prices.
+
+As a destination \`table\` is a folder. The manifest \`_downbeat/….json\` in it, written last and on condition, says which of its files count: readers take the files that it names.
+Replace writes new files, then a manifest that names only them, then deletes the old ones. Rejected rows go to \`_downbeat/dead-letters/\`.
 `.trim(),
   open: async (config, context) => (await import("./connector.ts")).openS3(config, context),
 });
