@@ -5,13 +5,14 @@ import path from "node:path";
 import { openStore } from "../store/open-store.ts";
 import { startApi } from "./api-process.ts";
 import type { Config } from "./config.ts";
+import { keepTemporal } from "./keep-temporal.ts";
 import { createLogger } from "./log.ts";
 import { portFrom } from "./ports.ts";
 import { publishCatalogue } from "./publish-catalogue.ts";
 import { runProcess, type ProcessHandle } from "./process.ts";
 import { runQuickstart } from "./quickstart.ts";
 import { secretKeyOf } from "./secrets.ts";
-import { findTemporal, startTemporal } from "./services/temporal.ts";
+import { findTemporal } from "./services/temporal.ts";
 import { startTelemetry } from "./telemetry.ts";
 import { connectClient, connectNative, registerSearchAttributes } from "./temporal.ts";
 import { loadCatalogue } from "./user-config.ts";
@@ -31,12 +32,15 @@ const ensureTemporal = async (config: Config, handle: ProcessHandle): Promise<Co
   if (config.temporal.address !== undefined) return config;
   const found = await findTemporal(say);
   if (found.kind === "address") return { ...config, temporal: { ...config.temporal, address: found.address } };
-  const server = await startTemporal({
-    program: found.path,
-    dbFile: path.join(config.dataDir, "temporal.db"),
-    logFile: path.join(config.dataDir, "temporal.log"),
-    stateFile: path.join(config.dataDir, "temporal.json"),
-  });
+  const server = await keepTemporal(
+    {
+      program: found.path,
+      dbFile: path.join(config.dataDir, "temporal.db"),
+      logFile: path.join(config.dataDir, "temporal.log"),
+      stateFile: path.join(config.dataDir, "temporal.json"),
+    },
+    say,
+  );
   handle.onStop(server.stop);
   say(`Temporal ${server.adopted ? "was still running and is used again" : "started"} at ${server.address}`);
   return { ...config, temporal: { ...config.temporal, address: server.address, uiUrl: config.temporal.uiUrl ?? server.uiUrl } };
