@@ -201,7 +201,7 @@ describe("JSON Lines", () => {
     );
     expect(found.rows).toEqual([
       { id: 1, deep: null },
-      { id: "9007199254740993", deep: { n: 12345678901234567.89 } },
+      { id: "9007199254740993", deep: { n: Number("12345678901234567.89") } },
     ]);
     expect(found.rejects).toEqual([
       expect.stringMatching(/^line 4 of x.jsonl: is not valid JSON/) as string,
