@@ -29,6 +29,7 @@ runCases(
     options,
     capabilities: file.capabilities,
     expectedRows: 51,
+    discovered: "deep/*.jsonl.zst",
     emptyStream: "nothing.jsonl",
   }),
 );

@@ -47,12 +47,33 @@ runCases(
   sourceCases({
     open: (signal) => make(signal),
     stream: "in/*",
-    options: s3.sourceOptions?.parse({}) as Record<string, unknown>,
+    options: options({ new_only: false }),
+    discovered: "in/*.csv.gz",
     capabilities: s3.capabilities,
     expectedRows: 5,
     openUnauthorized: () => openConnector(s3, { ...config, secret_access_key: "wrong" }, testContext(folder)),
     openUnreachable: () => openConnector(s3, { ...config, endpoint: "http://127.0.0.1:1" }, testContext(folder)),
   }),
+);
+
+let added = 5;
+await put("news/m.csv", "id,name\n1,one\n2,two\n");
+await put("news/n.jsonl", '{"id":3}\n{"id":4,"name":"four"}\n');
+
+runCases(
+  "s3 source of new objects",
+  sourceCases({
+    open: (signal) => make(signal),
+    stream: "news/*",
+    emptyStream: "later/*",
+    options: options(),
+    capabilities: s3.capabilities,
+    async append() {
+      added += 1;
+      await put(`news/a${added}.csv`, `id,name\n${added},more\n`);
+    },
+  }),
+  [{ reason: "with new_only a pattern that matches nothing yet is no mistake", tests: ["an unknown stream is SOURCE_STREAM_NOT_FOUND"] }],
 );
 
 /** The rows of the files that the table's manifests name: what a reader is told to go by. */

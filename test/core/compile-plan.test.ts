@@ -183,6 +183,15 @@ describe("faults", () => {
     );
   });
 
+  it("refuses to replace a table by what is new alone", () => {
+    const from = { connection: "lake", stream: "prices/*.csv" };
+    const to = { ...copy.to, mode: "replace" };
+    expect(issuesOf([{ id: "a", transfer: { from: { ...from, new_only: true }, to } }])).toMatchObject([
+      { code: "MODE_UNSUPPORTED", path: "tasks[0].transfer.to.mode", message: expect.stringContaining("new_only") as unknown },
+    ]);
+    expect(issuesOf([{ id: "a", transfer: { from: { ...from, new_only: false }, to } }])).toEqual([]);
+  });
+
   it.each(["for_each", "pool", "priority", "deadline"])("says that the task key %s is of a later version", (key) => {
     expect(issuesOf([{ id: "a", ...own, [key]: 1 }])).toMatchObject([
       { code: "UNKNOWN_KEY", message: `"${key}" is not in this version yet; remove it` },
