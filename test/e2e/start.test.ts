@@ -2,6 +2,7 @@
 
 import { spawn, type ChildProcess } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
@@ -84,7 +85,7 @@ describe("npm start", () => {
           sql: {
             connection: "quickstart_warehouse",
             query:
-              "create or replace table product as select count(*) as n from range(60000) a, range(60000) b where (a.range * b.range) % 7 = 3",
+              "create or replace table product as select count(*) as n from range(30000) a, range(30000) b where (a.range * b.range) % 7 = 3",
           },
         },
       ],
@@ -106,5 +107,40 @@ describe("npm start", () => {
     expect(pipelines.items.map(({ name }) => name)).toEqual(["quickstart", "slow"]);
     again.child.kill("SIGINT");
     expect(await again.ended, again.output()).toEqual({ code: 0, signal: null });
+  });
+
+  it("refuses a data folder that another one uses; brings its Temporal back when that dies", { timeout: 3 * PATIENCE_MS }, async () => {
+    const port = await freePort();
+    const first = start(["--no-quickstart"], port);
+    await until(first, "Downbeat listens");
+    const second = start(["--once"], await freePort());
+    expect(await second.ended, second.output()).toEqual({ code: 1, signal: null });
+    expect(second.output()).toContain(dataDir);
+
+    process.kill((JSON.parse(readFileSync(path.join(dataDir, "temporal.json"), "utf8")) as { pid: number }).pid, "SIGKILL");
+    await until(first, "started again at");
+    const api = new ApiClient({ baseUrl: `http://127.0.0.1:${port}` });
+    const deadline = Date.now() + PATIENCE_MS;
+    const isReady = async (): Promise<boolean> => (await fetch(`http://127.0.0.1:${port}/health/ready`)).ok;
+    while (!(await isReady()) && Date.now() < deadline) await new Promise((resolve) => setTimeout(resolve, 200));
+    const { id } = await api.call<{ readonly id: string }>("POST", "/v1/pipelines/quickstart/runs", {});
+    expect((await api.followRun(id, () => undefined)).status).toBe("succeeded");
+    first.child.kill("SIGTERM");
+    expect(await first.ended, first.output()).toEqual({ code: 0, signal: null });
+  });
+
+  it("takes the next free port and says so", { timeout: PATIENCE_MS }, async () => {
+    const port = await freePort();
+    const squatter = createServer();
+    await new Promise<void>((resolve) => squatter.listen(port, "127.0.0.1", resolve));
+    try {
+      const started = start(["--no-quickstart"], port);
+      await until(started, "Downbeat listens");
+      expect(started.output()).toMatch(new RegExp(`port ${port} is taken; the API takes \\d+`));
+      started.child.kill("SIGINT");
+      expect(await started.ended, started.output()).toEqual({ code: 0, signal: null });
+    } finally {
+      squatter.close();
+    }
   });
 });
