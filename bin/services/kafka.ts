@@ -100,8 +100,9 @@ const startNative = async (programs: Programs, dir: string, options: FilledOptio
   await writeFile(file, lines.map(([key, value]) => `${key}=${value}\n`).join(""));
   const base = [...JAVA, "-cp", path.join(programs.jars, "*")];
   if (!existsSync(path.join(data, "meta.properties"))) {
+    // Given as one argument: an id may begin with "-".
     const clusterId = randomBytes(16).toString("base64url");
-    await runCommand(programs.java, [...base, "kafka.tools.StorageTool", "format", "-t", clusterId, "-c", file], {
+    await runCommand(programs.java, [...base, "kafka.tools.StorageTool", "format", `--cluster-id=${clusterId}`, "-c", file], {
       env,
       timeoutMs: 60_000,
     });

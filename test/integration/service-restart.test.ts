@@ -92,6 +92,8 @@ describe("services that go and come back", () => {
     const second = await start();
     expect(second).toMatchObject({ adopted: true, pid: first.pid, address: first.address });
     process.kill(first.pid, "SIGSTOP");
+    // Until the kernel has stopped every thread it may still answer.
+    await expect.poll(() => /^State:\s+T/m.test(readFileSync(`/proc/${first.pid}/status`, "utf8")), { timeout: 30_000 }).toBe(true);
     const third = await start();
     expect(third.adopted).toBe(false);
     expect(() => process.kill(first.pid, 0)).toThrow(/ESRCH/);
