@@ -3,7 +3,7 @@
 import { mkdirSync } from "node:fs";
 import { hostname, tmpdir } from "node:os";
 import path from "node:path";
-import { bundleWorkflowCode, Runtime, Worker, type NativeConnection, type WorkflowBundleWithSourceMap } from "@temporalio/worker";
+import { Runtime, Worker, type NativeConnection } from "@temporalio/worker";
 import { createConnectionOpener } from "../activities/connections.ts";
 import { createActivities } from "../activities/index.ts";
 import { DownbeatError } from "../core/errors.ts";
@@ -11,6 +11,7 @@ import { DEFAULT_QUEUE } from "../core/ids.ts";
 import type { JsonObject } from "../core/json.ts";
 import type { CompiledPlan } from "../core/plan.ts";
 import type { Store } from "../store/open-store.ts";
+import { bundleWorkflows } from "./bundle-workflows.ts";
 import type { Config } from "./config.ts";
 import { createFailpoint } from "./failpoints.ts";
 import { temporalLogger, type Logger } from "./log.ts";
@@ -62,13 +63,6 @@ export const installRuntime = (log: Logger, telemetry: Telemetry): void => {
   Runtime.install({ logger: temporalLogger(log), telemetryOptions: { ...telemetry.runtimeOptions }, shutdownSignals: [] });
 };
 
-export const bundleWorkflows = (log: Logger, telemetry: Telemetry): Promise<WorkflowBundleWithSourceMap> =>
-  bundleWorkflowCode({
-    workflowsPath: path.resolve(import.meta.dirname, "../workflows/index.ts"),
-    workflowInterceptorModules: [...telemetry.workflowInterceptorModules],
-    logger: temporalLogger(log),
-  });
-
 export const startWorker = async (deps: WorkerDeps): Promise<RunningWorker> => {
   const { config, store, loaded, connection, log, telemetry, env } = deps;
   const tempRoot = path.join(tmpdir(), "downbeat");
@@ -99,7 +93,7 @@ export const startWorker = async (deps: WorkerDeps): Promise<RunningWorker> => {
     namespace: config.temporal.namespace,
     taskQueue: DEFAULT_QUEUE,
     identity,
-    workflowBundle: await bundleWorkflows(log, telemetry),
+    workflowBundle: await bundleWorkflows(telemetry.workflowInterceptorModules),
     activities: { ...loaded.implementations, ...activities },
     maxConcurrentActivityTaskExecutions: config.maxActivities,
     maxConcurrentWorkflowTaskPolls: 5,

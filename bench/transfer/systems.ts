@@ -3,7 +3,7 @@
 import { spawn, type ChildProcess } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
-import { chmodSync, closeSync, mkdtempSync, openSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, closeSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { ApiClient } from "../../bin/api-client.ts";
@@ -70,8 +70,8 @@ export const startSystems = async (say: Say): Promise<Systems> => {
       DOWNBEAT_CONFIG: configFile,
       DOWNBEAT_LOG_LEVEL: "error",
     };
-    const start = (script: string): ChildProcess => startScript(script, env, path.join(folder, `${path.basename(script)}.log`));
-    const apiProcess = start("../../bin/api.ts");
+    const start = (script: "api" | "worker"): ChildProcess => startScript(script, env, path.join(folder, `${script}.log`));
+    const apiProcess = start("api");
     cleanups.push(() => end(apiProcess));
     const api = new ApiClient({ baseUrl: `http://127.0.0.1:${port}`, patienceMs: 60_000 });
     await api.call("GET", "/health/live");
@@ -86,7 +86,7 @@ export const startSystems = async (say: Say): Promise<Systems> => {
       workerPid: () => worker?.pid ?? -1,
       freshWorker: async () => {
         await end(worker);
-        worker = start("../../bin/worker.ts");
+        worker = start("worker");
       },
       stop,
     };
@@ -96,12 +96,16 @@ export const startSystems = async (say: Say): Promise<Systems> => {
   }
 };
 
+const ROOT = path.resolve(import.meta.dirname, "../..");
+
+/** As `npm run` starts it, but without npm between the process and its id. */
 const startScript = (script: string, env: NodeJS.ProcessEnv, logFile: string): ChildProcess => {
+  const { scripts } = JSON.parse(readFileSync(path.join(ROOT, "package.json"), "utf8")) as {
+    readonly scripts: Readonly<Record<string, string>>;
+  };
+  const [, ...args] = (scripts[script] ?? "").split(" ");
   const log = openSync(logFile, "a");
-  const child = spawn(process.execPath, [path.resolve(import.meta.dirname, script)], {
-    env: { ...process.env, ...env },
-    stdio: ["ignore", log, log],
-  });
+  const child = spawn(process.execPath, args, { cwd: ROOT, env: { ...process.env, ...env }, stdio: ["ignore", log, log] });
   closeSync(log);
   return child;
 };

@@ -1,0 +1,26 @@
+// Bundles the workflow code in a process of its own: bundling takes 150 MB that a worker would keep. Run as a script it answers with the code on standard output.
+
+import { execFile } from "node:child_process";
+import path from "node:path";
+import { promisify } from "node:util";
+import type { WorkflowBundle } from "@temporalio/worker";
+
+const MOST_BYTES = 64 * 1024 * 1024;
+
+export const bundleWorkflows = async (interceptorModules: readonly string[]): Promise<WorkflowBundle> => {
+  const script = path.resolve(import.meta.dirname, "bundle-workflows.ts");
+  const { stdout } = await promisify(execFile)(process.execPath, [script, ...interceptorModules], { maxBuffer: MOST_BYTES });
+  return { code: stdout };
+};
+
+const writeBundle = async (interceptorModules: readonly string[]): Promise<void> => {
+  const { bundleWorkflowCode, DefaultLogger } = await import("@temporalio/worker");
+  const { code } = await bundleWorkflowCode({
+    workflowsPath: path.resolve(import.meta.dirname, "../workflows/index.ts"),
+    workflowInterceptorModules: [...interceptorModules],
+    logger: new DefaultLogger("WARN", ({ level, message }) => process.stderr.write(`${level} ${message}\n`)),
+  });
+  process.stdout.write(code);
+};
+
+if (import.meta.main) await writeBundle(process.argv.slice(2));
