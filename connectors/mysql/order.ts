@@ -12,18 +12,20 @@ export interface OrderColumn {
   readonly expression: string;
   /** A parameter of that type; text that is compared with a number would be rounded to a double. */
   readonly placeholder: string;
-  /** The expression gives the text's bytes. */
-  readonly isBytes: boolean;
+  /** The largest value, as positions have it. */
+  readonly largest: string;
 }
 
 /** `isUnique`: no two rows share the values of all order columns. */
 export const orderColumn = (name: string, { column, definition }: ResultColumn, isUnique: boolean, what: string): OrderColumn => {
-  const plain = (placeholder: string): OrderColumn => ({ name, expression: quote(name), placeholder, isBytes: false });
+  const quoted = quote(name);
+  const plain = (placeholder: string, largest = `max(${quoted})`): OrderColumn => ({ name, expression: quoted, placeholder, largest });
   const { type } = column;
   switch (type.kind) {
     case "bool":
     case "uint64":
-      return plain("cast(? as unsigned)");
+      // MariaDB's max() of a bit column is signed.
+      return plain("cast(? as unsigned)", `cast(max(${quoted}) as unsigned)`);
     case "int32":
     case "int64":
       return plain("cast(? as signed)");
@@ -51,12 +53,8 @@ export const orderColumn = (name: string, { column, definition }: ResultColumn, 
     case "string":
       // Enums are ordered by number but compared as text, and texts that differ may count as equal: their bytes are the same for both.
       if (definition.isEnumOrSet || !isUnique) {
-        return {
-          name,
-          expression: `cast(convert(${quote(name)} using utf8mb4) as binary)`,
-          placeholder: "cast(? as binary)",
-          isBytes: true,
-        };
+        const bytes = `cast(convert(${quoted} using utf8mb4) as binary)`;
+        return { name, expression: bytes, placeholder: "cast(? as binary)", largest: `convert(max(${bytes}) using utf8mb4)` };
       }
       return plain("?");
   }

@@ -65,9 +65,7 @@ export const createMysqlSource = (
       await using client = await connect();
       const plan = await planRead(client, request, database, what);
       if (nullCursor === "fail" && plan.isCursorNullable) await refuseNullCursors(plan, cursor, what);
-      const { expression, isBytes } = plan.order[0]!;
-      const largest = isBytes ? `convert(max(${expression}) using utf8mb4)` : `max(${expression})`;
-      return { until: await oneValue(plan.session, `select ${largest} as largest from ${plan.relation}`, what) };
+      return { until: await oneValue(plan.session, `select ${plan.order[0]!.largest} as value from ${plan.relation}`, what) };
     });
   },
 
@@ -146,7 +144,7 @@ const plainQuery = (sql: string, what: string): BlockQuery => ({
 /** The only value of a query, as positions have it. */
 const oneValue = async (session: BinarySession, sql: string, what: string): Promise<string | null> => {
   let value: string | null = null;
-  const name = "largest";
+  const name = "value";
   for await (const { end } of readBlocks(session, { ...plainQuery(sql, what), orderNames: [name] })) value = end?.[0] ?? value;
   return value;
 };
@@ -154,8 +152,8 @@ const oneValue = async (session: BinarySession, sql: string, what: string): Prom
 const refuseNullCursors = async ({ session, relation }: ReadPlan, cursor: string, what: string): Promise<void> => {
   const from = `from ${relation} where ${quote(cursor)} is null`;
   // Most often there is none, which an index tells at once.
-  if ((await oneValue(session, `select exists(select 1 ${from}) as largest`, what)) === "0") return;
-  const count = await oneValue(session, `select count(*) as largest ${from}`, what);
+  if ((await oneValue(session, `select exists(select 1 ${from}) as value`, what)) === "0") return;
+  const count = await oneValue(session, `select count(*) as value ${from}`, what);
   throw new DownbeatError(
     "CURSOR_NULL",
     `${what}: ${count} rows have no ${cursor}; fill it, choose another cursor, or divert them with from.null_cursor: dead_letter`,
