@@ -9,23 +9,40 @@ const RETRIES = 3;
 const RETRY_DELAY_MS = 500;
 const REQUEST_TIMEOUT_MS = 15_000;
 
-/** A consumer that joins no group: it only asks and fetches. */
-export const createConsumer = async (config: KafkaConfig): Promise<Consumer> => {
-  const { Consumer } = await import("@platformatic/kafka");
+/** What every client of these brokers is made with. */
+export const clientOptions = (config: KafkaConfig) => {
   const { sasl_mechanism: mechanism, user, password } = config;
-  return new Consumer({
+  return {
     clientId: "downbeat",
-    groupId: "downbeat",
     bootstrapBrokers: [...config.brokers],
     connectTimeout: config.connect_timeout_seconds * 1_000,
     requestTimeout: REQUEST_TIMEOUT_MS,
     retries: RETRIES,
     retryDelay: RETRY_DELAY_MS,
-    // Read committed.
-    isolationLevel: 1,
     ...(config.tls ? { tls: {} } : {}),
     ...(mechanism === undefined ? {} : { sasl: { mechanism, username: user ?? "", password: password ?? "" } }),
-  });
+  };
+};
+
+/** A consumer that joins no group: it only asks and fetches. Read committed. */
+export const createConsumer = async (config: KafkaConfig): Promise<Consumer> => {
+  const { Consumer } = await import("@platformatic/kafka");
+  return new Consumer({ ...clientOptions(config), groupId: "downbeat", isolationLevel: 1 });
+};
+
+/** Rejects as soon as the signal aborts: a broker that is silent must not hold up a cancellation. */
+export const untilAborted = async <Value>(signal: AbortSignal, call: () => Promise<Value>): Promise<Value> => {
+  signal.throwIfAborted();
+  const { promise: aborted, reject } = Promise.withResolvers<never>();
+  const stop = (): void => reject(signal.reason as Error);
+  signal.addEventListener("abort", stop, { once: true });
+  try {
+    const called = call();
+    called.catch(() => undefined);
+    return await Promise.race([called, aborted]);
+  } finally {
+    signal.removeEventListener("abort", stop);
+  }
 };
 
 /** Every error below an error: the client nests them, and gathers several into one. */

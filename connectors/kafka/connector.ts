@@ -1,10 +1,11 @@
 // An opened Kafka connection: topics, their bounds, and reading them to the end.
 
+import { setTimeout as pause } from "node:timers/promises";
 import type { Consumer } from "@platformatic/kafka";
 import { DownbeatError } from "../../core/errors.ts";
 import type { Json } from "../../core/json.ts";
 import type { Connector, ConnectorContext, StreamInfo, StreamRequest } from "../connector.ts";
-import { createConsumer, kafkaError } from "./client.ts";
+import { clientOptions, createConsumer, kafkaError, untilAborted } from "./client.ts";
 import { readPartitions, type PartitionRange } from "./fetch.ts";
 import { createMessageBatches } from "./messages.ts";
 import type { KafkaConfig, KafkaSourceOptions } from "./spec.ts";
@@ -12,6 +13,8 @@ import type { KafkaConfig, KafkaSourceOptions } from "./spec.ts";
 /** Partition → next offset, as text: offsets are 64 bits wide. */
 type Offsets = Readonly<Record<string, string>>;
 
+/** Brokers that do not answer any more are not waited for longer. */
+const CLOSE_MS = 5_000;
 const LATEST = -1n;
 const EARLIEST = -2n;
 
@@ -19,7 +22,7 @@ export const openKafka = async (config: KafkaConfig, context: ConnectorContext):
   const consumer = await createConsumer(config);
   const ask = async <Value>(what: string, call: () => Promise<Value>): Promise<Value> => {
     try {
-      return await call();
+      return await untilAborted(context.signal, call);
     } catch (error) {
       throw kafkaError(error, what, context);
     }
@@ -51,8 +54,8 @@ export const openKafka = async (config: KafkaConfig, context: ConnectorContext):
         const options = request.options as unknown as KafkaSourceOptions;
         refuseForeignOptions(request);
         const ends = request.bounds as Offsets;
-        const earliest = await offsetsAt(request.stream, EARLIEST);
-        const starts = startOffsets(request, options, ends, earliest);
+        const kept = { first: await offsetsAt(request.stream, EARLIEST), end: await offsetsAt(request.stream, LATEST) };
+        const starts = startOffsets(request, options, ends, kept);
         const ranges: PartitionRange[] = Object.entries(ends).map(([partition, end]) => ({
           partition: Number(partition),
           next: starts[partition] ?? 0n,
@@ -73,7 +76,7 @@ export const openKafka = async (config: KafkaConfig, context: ConnectorContext):
     },
 
     async [Symbol.asyncDispose]() {
-      await consumer.close(true).catch(() => undefined);
+      await Promise.race([consumer.close(true).catch(() => undefined), pause(CLOSE_MS, undefined, { ref: false })]);
     },
   };
 };
@@ -88,7 +91,7 @@ const requireTopic = async (consumer: Consumer, topic: string, ask: Ask): Promis
 
 const listTopics = async (config: KafkaConfig): Promise<readonly string[]> => {
   const { Admin } = await import("@platformatic/kafka");
-  const admin = new Admin({ clientId: "downbeat", bootstrapBrokers: [...config.brokers] });
+  const admin = new Admin(clientOptions(config));
   try {
     return (await admin.listTopics({ includeInternals: false })).toSorted();
   } finally {
@@ -106,22 +109,27 @@ const startOffsets = (
   request: StreamRequest,
   options: KafkaSourceOptions,
   ends: Offsets,
-  earliest: readonly bigint[],
+  kept: { readonly first: readonly bigint[]; readonly end: readonly bigint[] },
 ): Record<string, bigint> => {
   const committed = request.position as Offsets | null;
   const starts: Record<string, bigint> = {};
   for (const [partition, end] of Object.entries(ends)) {
-    const first = earliest[Number(partition)] ?? 0n;
+    const first = kept.first[Number(partition)] ?? 0n;
+    const now = kept.end[Number(partition)] ?? 0n;
     const last = committed?.[partition];
     if (last === undefined) {
       // A partition that came up later is read from its beginning: nothing of it was read before.
       starts[partition] = committed === null && options.from === "latest" ? BigInt(end) : first;
-    } else if (BigInt(last) >= first) starts[partition] = BigInt(last);
+    } else if (BigInt(last) >= first && BigInt(last) <= now) starts[partition] = BigInt(last);
     else if (options.on_lost_offsets === "earliest") starts[partition] = first;
     else {
+      const what =
+        BigInt(last) < first
+          ? `messages ${last} to ${first - 1n} were deleted before they were read; raise the topic's retention`
+          : `the last load read up to offset ${last}, and the topic ends at ${now}: it was made anew or has lost messages`;
       throw new DownbeatError(
         "SOURCE_DATA_INVALID",
-        `topic ${request.stream}, partition ${partition}: messages ${last} to ${first - 1n} were deleted before they were read; raise the topic's retention, and set on_lost_offsets: earliest to go on without them`,
+        `topic ${request.stream}, partition ${partition}: ${what}; set on_lost_offsets: earliest to go on with what is there`,
       );
     }
   }

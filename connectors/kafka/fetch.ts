@@ -4,6 +4,7 @@ import { setTimeout as pause } from "node:timers/promises";
 import type { Consumer, KafkaRecord, RecordsBatch } from "@platformatic/kafka";
 import { DownbeatError } from "../../core/errors.ts";
 import type { ConnectorContext } from "../connector.ts";
+import { untilAborted } from "./client.ts";
 
 export interface PartitionRange {
   readonly partition: number;
@@ -26,6 +27,7 @@ const MAX_BYTES = 16 * 1024 * 1024;
 const PARTITION_BYTES = 4 * 1024 * 1024;
 /** A broker that answers but gives nothing below the end offset for so long has lost it. */
 const STALL_MS = 60_000;
+const HAS_APPEND_TIME = 0b1000;
 const IS_TRANSACTIONAL = 0b1_0000;
 const IS_CONTROL = 0b10_0000;
 
@@ -61,7 +63,7 @@ const takeRecords = (range: PartitionRange, batch: RecordsBatch, messages: Kafka
     messages.push({
       partition: range.partition,
       offset,
-      timestampMs: batch.firstTimestamp + record.timestampDelta,
+      timestampMs: (batch.attributes & HAS_APPEND_TIME) === 0 ? batch.firstTimestamp + record.timestampDelta : batch.maxTimestamp,
       key: record.key,
       value: record.value,
     });
@@ -81,31 +83,33 @@ export async function* readPartitions(
     const open = ranges.filter(({ next, end }) => next < end);
     if (open.length === 0) return;
     signal.throwIfAborted();
-    const metadata = await consumer.metadata({ topics: [topic], autocreateTopics: false });
+    const metadata = await untilAborted(signal, () => consumer.metadata({ topics: [topic], autocreateTopics: false }));
     const described = metadata.topics.get(topic);
     if (described === undefined) throw new DownbeatError("SOURCE_STREAM_NOT_FOUND", `Kafka has no topic "${topic}" any more`);
     const byLeader = Map.groupBy(open, ({ partition }) => described.partitions[partition]?.leader ?? -1);
     let moved = false;
     for (const [node, group] of byLeader) {
-      const answer = await consumer.fetch({
-        node,
-        topics: [
-          {
-            topicId: described.id,
-            partitions: group.map(({ partition, next }) => ({
-              partition,
-              currentLeaderEpoch: -1,
-              fetchOffset: next,
-              lastFetchedEpoch: -1,
-              partitionMaxBytes: PARTITION_BYTES,
-            })),
-          },
-        ],
-        minBytes: 1,
-        maxBytes: MAX_BYTES,
-        maxWaitTime: MAX_WAIT_MS,
-        isolationLevel: 1,
-      });
+      const answer = await untilAborted(signal, () =>
+        consumer.fetch({
+          node,
+          topics: [
+            {
+              topicId: described.id,
+              partitions: group.map(({ partition, next }) => ({
+                partition,
+                currentLeaderEpoch: -1,
+                fetchOffset: next,
+                lastFetchedEpoch: -1,
+                partitionMaxBytes: PARTITION_BYTES,
+              })),
+            },
+          ],
+          minBytes: 1,
+          maxBytes: MAX_BYTES,
+          maxWaitTime: MAX_WAIT_MS,
+          isolationLevel: 1,
+        }),
+      );
       progress();
       for (const partition of answer.responses.flatMap((response) => response.partitions)) {
         const range = group.find((candidate) => candidate.partition === partition.partitionIndex);

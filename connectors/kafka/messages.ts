@@ -1,5 +1,6 @@
 // Kafka messages as batches: parsed JSON (or raw values) beside their place in the topic.
 
+import { isUtf8 } from "node:buffer";
 import type { Batch, Column, Position, Reject } from "../batch.ts";
 import { inferColumns } from "../lib/infer.ts";
 import { parseObject } from "../lib/json-text.ts";
@@ -16,6 +17,7 @@ const METADATA: readonly Column[] = [
 
 /** Rows are objects in memory until they are columns, so a batch of messages is smaller than others. */
 const ROWS = 25_000;
+const BYTES = 16 * 1024 * 1024;
 
 export interface MessageBatches {
   add(message: KafkaMessage): void;
@@ -29,16 +31,18 @@ export const createMessageBatches = (topic: string, options: KafkaSourceOptions)
   let columns: readonly Column[] =
     declared ??
     (options.format === "json" ? [] : [{ name: "value", type: { kind: options.format === "text" ? "string" : "binary" }, nullable: true }]);
-  let all: readonly Column[] = [...columns, ...metadataColumns];
+  let all = withMetadata(columns, metadataColumns);
   let values: Row[] = [];
   let rows: Row[] = [];
   let places: KafkaMessage[] = [];
   let rejects: Reject[] = [];
+  let bytes = 0;
   const where = ({ partition, offset }: KafkaMessage): string => `offset ${offset} of partition ${partition} of ${topic}`;
 
   return {
     add(message) {
       const parsed = parseValue(message.value, options);
+      bytes += message.value?.length ?? 0;
       if (typeof parsed === "string") {
         rejects.push({
           where: where(message),
@@ -54,36 +58,50 @@ export const createMessageBatches = (topic: string, options: KafkaSourceOptions)
     },
 
     get isFull() {
-      return rows.length >= ROWS;
+      return rows.length + rejects.length >= ROWS || bytes >= BYTES;
     },
 
     take(position) {
       if (declared === undefined && options.format === "json") {
         const found = inferColumns(values, columns);
         // The same columns stay the same object: destinations compare by identity.
-        if (found !== columns) all = [...found, ...metadataColumns];
+        if (found !== columns) all = withMetadata(found, metadataColumns);
         columns = found;
       }
       const told = places;
-      const batch = fromRows(all, rows, { position, rejects, where: (index) => (told[index] === undefined ? topic : where(told[index])) });
+      const batch = fromRows(all, rows, {
+        position,
+        rejects,
+        areParsedJson: options.format === "json",
+        where: (index) => (told[index] === undefined ? topic : where(told[index])),
+      });
       values = [];
       rows = [];
       places = [];
       rejects = [];
+      bytes = 0;
       return batch;
     },
   };
 };
 
+/** A key of the message that has the name of metadata gives way to it. */
+const withMetadata = (columns: readonly Column[], metadata: readonly Column[]): readonly Column[] => [
+  ...columns.filter(({ name }) => metadata.every((other) => other.name !== name)),
+  ...metadata,
+];
+
 const parseValue = (value: Buffer | null, { format }: KafkaSourceOptions): Row | string => {
   if (value === null) return {};
-  if (format === "text") return { value: value.toString("utf8") };
-  return format === "binary" ? { value } : parseObject(value.toString("utf8"));
+  if (format === "binary") return { value };
+  if (!isUtf8(value)) return "is not UTF-8";
+  return format === "text" ? { value: value.toString("utf8") } : parseObject(value.toString("utf8"));
 };
 
 const metadataOf = ({ partition, offset, timestampMs, key }: KafkaMessage): Row => ({
   _kafka_partition: partition,
   _kafka_offset: offset,
   _kafka_timestamp: timestampMs * 1_000n,
-  _kafka_key: key?.toString("utf8") ?? null,
+  // As text where it is some: a key of other bytes must not become another key.
+  _kafka_key: key === null ? null : key.toString(isUtf8(key) ? "utf8" : "base64"),
 });

@@ -44,8 +44,8 @@ export const kafka = defineConnector({
   capabilities: { incremental: "always", resumable: true },
   notes: `
 A stream is a topic. A load reads every partition from the offsets committed in the destination (with the rows, in one transaction) up to the end offsets at its beginning; no consumer group is used.
-Only committed transactions are read. A message that is no JSON object is a reject, with partition and offset. A message without a value (a tombstone) is a row whose columns are NULL but for the metadata.
-When retention has deleted messages that were never read, the load fails, unless \`on_lost_offsets: earliest\` says that this may be.
+Only committed transactions are read. A message that is no JSON object in UTF-8 is a reject, with partition and offset; a key that is not UTF-8 comes as base64. A message without a value (a tombstone) is a row whose columns are NULL but for the metadata.
+When retention has deleted messages that were never read, or the topic was made anew, the load fails, unless \`on_lost_offsets: earliest\` says that this may be.
 `.trim(),
   open: async (config, context) => (await import("./connector.ts")).openKafka(config, context),
 });
