@@ -2,6 +2,7 @@
 
 import type { Batch, ColumnType, FixedVector, TextVector } from "../batch.ts";
 import { DownbeatError } from "../../core/errors.ts";
+import { viewedBytes } from "./copy-bytes.ts";
 import { boolField, bytesField, eightByteField, fourByteField, uuidField, type CopyField } from "./pg-copy-fields.ts";
 import { asciiField, scaledField } from "./pg-copy-numeric.ts";
 
@@ -37,15 +38,14 @@ export const encodeCopy = (batch: Batch, columns: readonly CopyColumn[]): readon
       ends[row] = total;
       total += sizes[row]!;
     }
-    const out = Buffer.allocUnsafeSlow(total);
+    const out = viewedBytes(Buffer.allocUnsafeSlow(total));
     for (let row = 0; row < to - from; row += 1) {
       const at = ends[row]!;
-      out[at] = fields.length >> 8;
-      out[at + 1] = fields.length;
+      out.view.setInt16(at, fields.length);
       ends[row] = at + 2;
     }
     for (const field of fields) field.fill(out, from, to, ends);
-    parts.push(out);
+    parts.push(out.bytes);
   }
   parts.push(TRAILER);
   return parts;

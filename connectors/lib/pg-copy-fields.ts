@@ -1,6 +1,7 @@
 // The fields of PostgreSQL's binary COPY, column by column: one plain loop for each width, so that each stays quick.
 
 import type { FixedVector, TextVector } from "../batch.ts";
+import { copyRange, viewedBytes, type ViewedBytes } from "./copy-bytes.ts";
 
 /** Writes one column's fields. */
 export interface CopyField {
@@ -10,35 +11,27 @@ export interface CopyField {
   /** Adds the field's bytes to each row's size. */
   readonly addSizes?: (from: number, to: number, sizes: Int32Array) => void;
   /** Writes the fields of rows [from, to) at `ends` and moves those on. */
-  fill(out: Buffer, from: number, to: number, ends: Int32Array): void;
+  fill(out: ViewedBytes, from: number, to: number, ends: Int32Array): void;
 }
 
 /** A length of -1 says NULL. */
-const putNull = (out: Buffer, at: number): void => {
-  out[at] = 255;
-  out[at + 1] = 255;
-  out[at + 2] = 255;
-  out[at + 3] = 255;
-};
+const putNull = (view: DataView, at: number): void => view.setInt32(at, -1);
 
 const wordsOf = ({ data }: FixedVector): Int32Array => new Int32Array(data.buffer, data.byteOffset, data.length >> 2);
 
 export const boolField = ({ data, valid }: FixedVector): CopyField => ({
   fixedSize: 5,
   valid,
-  fill(out, from, to, ends) {
+  fill({ view }, from, to, ends) {
     for (let row = from; row < to; row += 1) {
       const at = ends[row - from]!;
       if (valid !== null && valid[row] === 0) {
-        putNull(out, at);
+        putNull(view, at);
         ends[row - from] = at + 4;
         continue;
       }
-      out[at] = 0;
-      out[at + 1] = 0;
-      out[at + 2] = 0;
-      out[at + 3] = 1;
-      out[at + 4] = data[row]!;
+      view.setInt32(at, 1);
+      view.setInt8(at + 4, data[row]!);
       ends[row - from] = at + 5;
     }
   },
@@ -52,25 +45,19 @@ export const fourByteField = (vector: FixedVector, shift = 0, refuse?: (row: num
   return {
     fixedSize: 8,
     valid,
-    fill(out, from, to, ends) {
+    fill({ view }, from, to, ends) {
       for (let row = from; row < to; row += 1) {
         const at = ends[row - from]!;
         if (valid !== null && valid[row] === 0) {
-          putNull(out, at);
+          putNull(view, at);
           ends[row - from] = at + 4;
           continue;
         }
         const word = words[row]!;
         if (word < least) refuse?.(row);
         const value = word - shift;
-        out[at] = 0;
-        out[at + 1] = 0;
-        out[at + 2] = 0;
-        out[at + 3] = 4;
-        out[at + 4] = value >> 24;
-        out[at + 5] = value >> 16;
-        out[at + 6] = value >> 8;
-        out[at + 7] = value;
+        view.setInt32(at, 4);
+        view.setInt32(at + 4, value);
         ends[row - from] = at + 8;
       }
     },
@@ -89,11 +76,11 @@ export const eightByteField = (
   return {
     fixedSize: 12,
     valid,
-    fill(out, from, to, ends) {
+    fill({ view }, from, to, ends) {
       for (let row = from; row < to; row += 1) {
         const at = ends[row - from]!;
         if (valid !== null && valid[row] === 0) {
-          putNull(out, at);
+          putNull(view, at);
           ends[row - from] = at + 4;
           continue;
         }
@@ -105,30 +92,18 @@ export const eightByteField = (
           low += 2 ** 32;
           high -= 1;
         }
-        out[at] = 0;
-        out[at + 1] = 0;
-        out[at + 2] = 0;
-        out[at + 3] = 8;
-        out[at + 4] = high >> 24;
-        out[at + 5] = high >> 16;
-        out[at + 6] = high >> 8;
-        out[at + 7] = high;
-        out[at + 8] = low >>> 24;
-        out[at + 9] = low >>> 16;
-        out[at + 10] = low >>> 8;
-        out[at + 11] = low;
+        view.setInt32(at, 8);
+        view.setInt32(at + 4, high);
+        view.setUint32(at + 8, low);
         ends[row - from] = at + 12;
       }
     },
   };
 };
 
-/** Below this many bytes a loop is quicker than a call. */
-const SHORT = 48;
-
 /** text, bytea, json; `prefix` is jsonb's version byte. */
 export const bytesField = ({ offsets, data, valid }: TextVector, prefix?: number): CopyField => {
-  const source = Buffer.from(data.buffer, data.byteOffset, data.length);
+  const source = viewedBytes(Buffer.from(data.buffer, data.byteOffset, data.length));
   const extra = prefix === undefined ? 0 : 1;
   return {
     fixedSize: undefined,
@@ -140,28 +115,22 @@ export const bytesField = ({ offsets, data, valid }: TextVector, prefix?: number
       }
     },
     fill(out, from, to, ends) {
+      const { view } = out;
       for (let row = from; row < to; row += 1) {
         let at = ends[row - from]!;
         if (valid !== null && valid[row] === 0) {
-          putNull(out, at);
+          putNull(view, at);
           ends[row - from] = at + 4;
           continue;
         }
         const start = offsets[row]!;
         const end = offsets[row + 1]!;
         const length = end - start + extra;
-        out[at] = length >> 24;
-        out[at + 1] = length >> 16;
-        out[at + 2] = length >> 8;
-        out[at + 3] = length;
+        view.setInt32(at, length);
         at += 4;
-        if (prefix !== undefined) out[at++] = prefix;
-        if (end - start < SHORT) for (let byte = start; byte < end; byte += 1) out[at++] = source[byte]!;
-        else {
-          source.copy(out, at, start, end);
-          at += end - start;
-        }
-        ends[row - from] = at;
+        if (prefix !== undefined) view.setUint8(at++, prefix);
+        copyRange(source, start, end, out, at);
+        ends[row - from] = at + end - start;
       }
     },
   };
@@ -179,25 +148,22 @@ const nibble = (code: number): number => {
 export const uuidField = ({ offsets, data, valid }: TextVector, refuse: (row: number) => never): CopyField => ({
   fixedSize: 20,
   valid,
-  fill(out, from, to, ends) {
+  fill({ view }, from, to, ends) {
     for (let row = from; row < to; row += 1) {
       const at = ends[row - from]!;
       if (valid !== null && valid[row] === 0) {
-        putNull(out, at);
+        putNull(view, at);
         ends[row - from] = at + 4;
         continue;
       }
       const start = offsets[row]!;
       if (offsets[row + 1]! - start !== 36) refuse(row);
-      out[at] = 0;
-      out[at + 1] = 0;
-      out[at + 2] = 0;
-      out[at + 3] = 16;
+      view.setInt32(at, 16);
       for (let byte = 0; byte < 16; byte += 1) {
         const high = nibble(data[start + PLACES[byte * 2]!]!);
         const low = nibble(data[start + PLACES[byte * 2 + 1]!]!);
         if (high < 0 || low < 0) refuse(row);
-        out[at + 4 + byte] = (high << 4) | low;
+        view.setUint8(at + 4 + byte, (high << 4) | low);
       }
       ends[row - from] = at + 20;
     }

@@ -25,42 +25,33 @@ const groupsOf = (precision: number, scale: number): Groups => ({
 const sizeOf = ({ whole, fraction }: Groups): number => 8 + 2 * (whole + fraction);
 
 /** Length and header; the digits follow at `at + 12`. */
-const putHeader = (out: Uint8Array, at: number, { whole, fraction, scale }: Groups, negative: boolean): void => {
+const putHeader = (view: DataView, at: number, { whole, fraction, scale }: Groups, negative: boolean): void => {
   const size = 8 + 2 * (whole + fraction);
   const count = whole + fraction;
   const weight = whole - 1;
-  out[at] = 0;
-  out[at + 1] = 0;
-  out[at + 2] = size >> 8;
-  out[at + 3] = size;
-  out[at + 4] = count >> 8;
-  out[at + 5] = count;
-  out[at + 6] = weight >> 8;
-  out[at + 7] = weight;
-  out[at + 8] = negative ? 0x40 : 0;
-  out[at + 9] = 0;
-  out[at + 10] = scale >> 8;
-  out[at + 11] = scale;
+  view.setInt32(at, size);
+  view.setInt16(at + 4, count);
+  view.setInt16(at + 6, weight);
+  view.setUint16(at + 8, negative ? 0x4000 : 0);
+  view.setInt16(at + 10, scale);
 };
 
 /** Writes `count` digits of a number that is exact as a double, the last one ending before `end`. */
-const putDigits = (out: Uint8Array, end: number, count: number, value: number): void => {
+const putDigits = (view: DataView, end: number, count: number, value: number): void => {
   let rest = value;
   for (let digit = 0, at = end - 2; digit < count; digit += 1, at -= 2) {
     const quotient = Math.floor(rest / BASE);
     const group = rest - quotient * BASE;
-    out[at] = group >> 8;
-    out[at + 1] = group;
+    view.setInt16(at, group);
     rest = quotient;
   }
 };
 
-const putBigDigits = (out: Uint8Array, end: number, count: number, value: bigint): void => {
+const putBigDigits = (view: DataView, end: number, count: number, value: bigint): void => {
   let rest = value;
   for (let digit = 0, at = end - 2; digit < count; digit += 1, at -= 2) {
     const group = Number(rest % BIG_BASE);
-    out[at] = group >> 8;
-    out[at + 1] = group;
+    view.setInt16(at, group);
     rest /= BIG_BASE;
   }
 };
@@ -79,12 +70,12 @@ export const scaledField = (vector: FixedVector, precision: number, scale: numbe
   return {
     fixedSize: 4 + sizeOf(groups),
     valid: vector.valid,
-    fill(out, from, to, ends) {
+    fill({ view }, from, to, ends) {
       const { valid } = vector;
       for (let row = from; row < to; row += 1) {
         const at = ends[row - from]!;
         if (valid !== null && valid[row] === 0) {
-          out[at] = out[at + 1] = out[at + 2] = out[at + 3] = 255;
+          view.setInt32(at, -1);
           ends[row - from] = at + 4;
           continue;
         }
@@ -96,18 +87,18 @@ export const scaledField = (vector: FixedVector, precision: number, scale: numbe
           low = low === 0 ? 0 : 2 ** 32 - low;
         }
         high >>>= 0;
-        putHeader(out, at, groups, negative);
+        putHeader(view, at, groups, negative);
         const middle = at + 12 + whole * 2;
         const end = middle + fraction * 2;
         if (isQuick && high < EXACT_HIGH) {
           const value = high * 2 ** 32 + low;
           const integer = Math.floor(value / unit);
-          putDigits(out, middle, whole, integer);
-          putDigits(out, end, fraction, (value - integer * unit) * shift);
+          putDigits(view, middle, whole, integer);
+          putDigits(view, end, fraction, (value - integer * unit) * shift);
         } else {
           const value = (BigInt(high) << 32n) | BigInt(low);
-          putBigDigits(out, middle, whole, value / bigUnit);
-          putBigDigits(out, end, fraction, (value % bigUnit) * bigShift);
+          putBigDigits(view, middle, whole, value / bigUnit);
+          putBigDigits(view, end, fraction, (value % bigUnit) * bigShift);
         }
         ends[row - from] = end;
       }
@@ -132,11 +123,11 @@ export const asciiField = (vector: TextVector, precision: number, scale: number,
   return {
     fixedSize: 4 + sizeOf(groups),
     valid,
-    fill(out, from, to, ends) {
+    fill({ view }, from, to, ends) {
       for (let row = from; row < to; row += 1) {
         const at = ends[row - from]!;
         if (valid !== null && valid[row] === 0) {
-          out[at] = out[at + 1] = out[at + 2] = out[at + 3] = 255;
+          view.setInt32(at, -1);
           ends[row - from] = at + 4;
           continue;
         }
@@ -149,20 +140,18 @@ export const asciiField = (vector: TextVector, precision: number, scale: number,
         if (start === last) refuse(row);
         while (start < point && data[start] === ZERO) start += 1;
         if (point - start > whole * 4 || last - point - 1 > scale) refuse(row);
-        putHeader(out, at, groups, negative);
+        putHeader(view, at, groups, negative);
         let to4 = at + 12;
         for (let group = 0, place = point - whole * 4; group < whole; group += 1, place += 4) {
           let value = 0;
           for (let digit = place; digit < place + 4; digit += 1) value = value * 10 + (digit < start ? 0 : digitAt(digit, row));
-          out[to4] = value >> 8;
-          out[to4 + 1] = value;
+          view.setInt16(to4, value);
           to4 += 2;
         }
         for (let group = 0, place = point + 1; group < fraction; group += 1, place += 4) {
           let value = 0;
           for (let digit = place; digit < place + 4; digit += 1) value = value * 10 + (digit < last ? digitAt(digit, row) : 0);
-          out[to4] = value >> 8;
-          out[to4 + 1] = value;
+          view.setInt16(to4, value);
           to4 += 2;
         }
         ends[row - from] = to4;

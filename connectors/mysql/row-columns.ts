@@ -3,6 +3,7 @@
 
 import { DownbeatError } from "../../core/errors.ts";
 import { layoutOf, type Layout, type Reject, type Vector } from "../batch.ts";
+import { copyRange, viewedBytes, type ViewedBytes } from "../lib/copy-bytes.ts";
 import { civilFromDays, daysFromCivil } from "../lib/calendar.ts";
 import { rowAsText } from "./row-text.ts";
 import type { Decoding, ResultColumn, ZeroDates } from "./types.ts";
@@ -48,8 +49,6 @@ const TWO_32 = 4_294_967_296;
 const EXACT_SECONDS = 9_000_000_000;
 /** Characters of a decimal with at most 15 digits, which is exact as a double: digits, sign, point. */
 const QUICK_DECIMAL = 17;
-/** Below this many bytes a loop is quicker than a call. */
-const SHORT = 48;
 const FIRST_CAPACITY = 4_096;
 const FIRST_TEXT = 16 * 1_024;
 /** Characters of a refused row that are kept. */
@@ -64,7 +63,7 @@ class Cells {
   bytes = new Uint8Array(0);
   words = new Int32Array(0);
   offsets = new Int32Array(0);
-  text = Buffer.alloc(0);
+  text = viewedBytes(Buffer.alloc(0));
   used = 0;
   /** The last date, packed, and its day: rows that follow each other often share it. */
   dateKey = -1;
@@ -85,14 +84,14 @@ class Cells {
     if (this.layout === "bytes1") this.bytes = new Uint8Array(capacity);
     else if (this.layout === "text") {
       this.offsets = new Int32Array(capacity + 1);
-      this.text = Buffer.from(new ArrayBuffer(text));
+      this.text = viewedBytes(Buffer.from(new ArrayBuffer(text)));
       this.used = 0;
     } else this.words = new Int32Array(capacity * this.wordsPerRow);
   }
 
   /** Copies rows [from, to) of earlier arrays to the front. */
   adopt(
-    before: { valid: Uint8Array; bytes: Uint8Array; words: Int32Array; offsets: Int32Array; text: Buffer },
+    before: { valid: Uint8Array; bytes: Uint8Array; words: Int32Array; offsets: Int32Array; text: ViewedBytes },
     from: number,
     to: number,
   ): void {
@@ -102,16 +101,16 @@ class Cells {
       const start = before.offsets[from]!;
       const end = before.offsets[to]!;
       for (let row = from; row <= to; row += 1) this.offsets[row - from] = before.offsets[row]! - start;
-      if (end - start > this.text.length) this.growText(end - start);
-      before.text.copy(this.text, 0, start, end);
+      if (end - start > this.text.bytes.length) this.growText(end - start);
+      before.text.bytes.copy(this.text.bytes, 0, start, end);
       this.used = end - start;
     } else this.words.set(before.words.subarray(from * this.wordsPerRow, to * this.wordsPerRow));
   }
 
   growText(needed: number): void {
-    const grown = Buffer.from(new ArrayBuffer(Math.max(needed, this.text.length * 2)));
-    this.text.copy(grown, 0, 0, this.used);
-    this.text = grown;
+    const grown = Buffer.from(new ArrayBuffer(Math.max(needed, this.text.bytes.length * 2)));
+    this.text.bytes.copy(grown, 0, 0, this.used);
+    this.text = viewedBytes(grown);
   }
 }
 
@@ -147,6 +146,8 @@ export class RowColumns {
   #capacity = FIRST_CAPACITY;
   #fault: Fault | undefined;
   #tail: Tail | undefined;
+  /** What the last row lay in: many rows come in one piece. */
+  #source = viewedBytes(Buffer.alloc(0));
   rows = 0;
   /** Bytes of the rows as they came: close to what they take in memory. */
   bytes = 0;
@@ -166,6 +167,9 @@ export class RowColumns {
     if (row === this.#capacity) this.#grow();
     const cells = this.#cells;
     const count = cells.length;
+    if (this.#source.bytes !== b) this.#source = viewedBytes(b);
+    const source = this.#source;
+    const { view } = source;
     let p = at + 1 + ((count + 9) >> 3);
     for (let place = 0; place < count; place += 1) {
       const cell = cells[place]!;
@@ -178,12 +182,12 @@ export class RowColumns {
       cell.valid[row] = 1;
       switch (cell.operation) {
         case WORD:
-          cell.words[row] = b[p]! | (b[p + 1]! << 8) | (b[p + 2]! << 16) | (b[p + 3]! << 24);
+          cell.words[row] = view.getInt32(p, true);
           p += 4;
           break;
         case TWO_WORDS:
-          cell.words[row * 2] = b[p]! | (b[p + 1]! << 8) | (b[p + 2]! << 16) | (b[p + 3]! << 24);
-          cell.words[row * 2 + 1] = b[p + 4]! | (b[p + 5]! << 8) | (b[p + 6]! << 16) | (b[p + 7]! << 24);
+          cell.words[row * 2] = view.getInt32(p, true);
+          cell.words[row * 2 + 1] = view.getInt32(p + 4, true);
           p += 8;
           break;
         case TEXT: {
@@ -196,22 +200,16 @@ export class RowColumns {
               length = b[p]! | (b[p + 1]! << 8) | (b[p + 2]! << 16);
               p += 3;
             } else {
-              length = b.readUInt32LE(p);
+              length = view.getUint32(p, true);
               p += 8;
             }
           }
-          let used = cell.used;
-          if (used + length > cell.text.length) cell.growText(used + length);
-          const text = cell.text;
-          const stop = p + length;
-          if (length < SHORT) while (p < stop) text[used++] = b[p++]!;
-          else {
-            b.copy(text, used, p, stop);
-            used += length;
-            p = stop;
-          }
-          cell.used = used;
-          cell.offsets[row + 1] = used;
+          const used = cell.used;
+          if (used + length > cell.text.bytes.length) cell.growText(used + length);
+          copyRange(source, p, p + length, cell.text, used);
+          p += length;
+          cell.used = used + length;
+          cell.offsets[row + 1] = used + length;
           break;
         }
         case SCALED_DECIMAL: {
@@ -238,7 +236,7 @@ export class RowColumns {
           let seconds = day * 86_400;
           let micros = 0;
           if (length > 4) seconds += b[p + 5]! * 3_600 + b[p + 6]! * 60 + b[p + 7]!;
-          if (length > 7) micros = (b[p + 8]! | (b[p + 9]! << 8) | (b[p + 10]! << 16) | (b[p + 11]! << 24)) >>> 0;
+          if (length > 7) micros = view.getUint32(p + 8, true);
           if (Number.isNaN(day)) this.#noDate(cell, place, row, b, p);
           else if (seconds < EXACT_SECONDS && seconds > -EXACT_SECONDS) putInteger(cell.words, row, seconds * 1e6 + micros);
           else putBigInteger(cell.words, row, BigInt(seconds) * 1_000_000n + BigInt(micros));
@@ -275,7 +273,7 @@ export class RowColumns {
           p += 2;
           break;
         case UNSIGNED_WORD:
-          cell.words[row * 2] = b[p]! | (b[p + 1]! << 8) | (b[p + 2]! << 16) | (b[p + 3]! << 24);
+          cell.words[row * 2] = view.getInt32(p, true);
           cell.words[row * 2 + 1] = 0;
           p += 4;
           break;
@@ -283,9 +281,9 @@ export class RowColumns {
           const length = b[p]!;
           let micros = 0;
           if (length >= 8) {
-            const days = b.readUInt32LE(p + 2);
+            const days = view.getUint32(p + 2, true);
             micros = (days * 86_400 + b[p + 6]! * 3_600 + b[p + 7]! * 60 + b[p + 8]!) * 1e6;
-            if (length > 8) micros += b.readUInt32LE(p + 9);
+            if (length > 8) micros += view.getUint32(p + 9, true);
             if (b[p + 1] === 1) micros = -micros;
           }
           putInteger(cell.words, row, micros);
@@ -313,8 +311,8 @@ export class RowColumns {
         case TEXT_DECIMAL: {
           const length = b[p]!;
           const text = withoutLeadingZeros(b.toString("latin1", p + 1, p + 1 + length));
-          if (cell.used + text.length > cell.text.length) cell.growText(cell.used + text.length);
-          cell.used += cell.text.write(text, cell.used, "latin1");
+          if (cell.used + text.length > cell.text.bytes.length) cell.growText(cell.used + text.length);
+          cell.used += cell.text.bytes.write(text, cell.used, "latin1");
           cell.offsets[row + 1] = cell.used;
           p += 1 + length;
           break;
@@ -331,7 +329,7 @@ export class RowColumns {
     const capacity = this.#capacity * 2;
     for (const cells of this.#cells) {
       const { valid, bytes, words, offsets, text } = cells;
-      cells.allocate(capacity, text.length);
+      cells.allocate(capacity, text.bytes.length);
       cells.adopt({ valid, bytes, words, offsets, text }, 0, this.rows);
     }
     this.#capacity = capacity;
@@ -437,7 +435,7 @@ const differs = ({ layout, valid, bytes, words, offsets, text }: Cells, row: num
     case "bytes8":
       return words[row * 2] !== words[row * 2 - 2] || words[row * 2 + 1] !== words[row * 2 - 1];
     case "text":
-      return text.compare(text, offsets[row - 1], offsets[row], offsets[row], offsets[row + 1]) !== 0;
+      return text.bytes.compare(text.bytes, offsets[row - 1], offsets[row], offsets[row], offsets[row + 1]) !== 0;
   }
 };
 
@@ -447,7 +445,8 @@ const vectorOf = (cell: Cells, rows: number, used: number): Vector => {
   const valid = firstNull < 0 || firstNull >= rows ? null : fitted(cell.valid, rows);
   if (cell.layout === "text") {
     const offsets = rows * 2 < cell.offsets.length ? cell.offsets.slice(0, rows + 1) : cell.offsets.subarray(0, rows + 1);
-    const whole = new Uint8Array(cell.text.buffer, cell.text.byteOffset, cell.text.length);
+    const { buffer, byteOffset, length } = cell.text.bytes;
+    const whole = new Uint8Array(buffer as ArrayBuffer, byteOffset, length);
     return { layout: "text", offsets, data: fitted(whole, used), valid };
   }
   if (cell.layout === "bytes1") return { layout: "bytes1", data: fitted(cell.bytes, rows), valid };
