@@ -2,7 +2,7 @@
 
 import type { Batch, ColumnType, FixedVector, TextVector } from "../batch.ts";
 import { DownbeatError } from "../../core/errors.ts";
-import { viewedBytes } from "./copy-bytes.ts";
+import { viewedBytes, type ViewedBytes } from "./copy-bytes.ts";
 import { boolField, bytesField, eightByteField, fourByteField, uuidField, type CopyField } from "./pg-copy-fields.ts";
 import { asciiField, scaledField } from "./pg-copy-numeric.ts";
 
@@ -24,9 +24,27 @@ const DAYS_TO_2000 = 10_957;
 /** 946,684,800,000,000 microseconds. */
 const MICROS_TO_2000 = { high: 0x35d01, low: 0x3b37e000 };
 
-export const encodeCopy = (batch: Batch, columns: readonly CopyColumn[]): readonly Buffer[] => {
+/**
+ * Smaller pieces get memory of their own: a socket says that it is done with what fits below its high-water mark (64 KB) before it is. Of larger ones it says so when
+ * the kernel has them.
+ */
+const TAKES_TURNS = 256 * 1024;
+
+/** Two buffers that take turns; kept by whoever encodes many batches, since fresh memory costs more than the encoding. */
+export type CopyScratch = [ViewedBytes, ViewedBytes];
+
+export const copyScratch = (): CopyScratch => [viewedBytes(Buffer.alloc(0)), viewedBytes(Buffer.alloc(0))];
+
+const scratchOf = (scratch: CopyScratch, turn: number, size: number): ViewedBytes => {
+  const place = turn % 2;
+  if (scratch[place]!.bytes.length < size) scratch[place] = viewedBytes(Buffer.allocUnsafeSlow(size + (size >> 2)));
+  return scratch[place]!;
+};
+
+/** Piece by piece, each laid out when it is asked for; a piece is gone when the one after the next is asked for. */
+export function* encodeCopy(batch: Batch, columns: readonly CopyColumn[], scratch: CopyScratch = copyScratch()): Generator<Buffer> {
   const fields = columns.map((column) => fieldOf(batch, column));
-  const parts: Buffer[] = [SIGNATURE];
+  yield SIGNATURE;
   const sizes = new Int32Array(BLOCK_ROWS);
   const ends = new Int32Array(BLOCK_ROWS);
   for (let from = 0; from < batch.rows; from += BLOCK_ROWS) {
@@ -38,18 +56,17 @@ export const encodeCopy = (batch: Batch, columns: readonly CopyColumn[]): readon
       ends[row] = total;
       total += sizes[row]!;
     }
-    const out = viewedBytes(Buffer.allocUnsafeSlow(total));
+    const out = total < TAKES_TURNS ? viewedBytes(Buffer.allocUnsafe(total)) : scratchOf(scratch, from / BLOCK_ROWS, total);
     for (let row = 0; row < to - from; row += 1) {
       const at = ends[row]!;
       out.view.setInt16(at, fields.length);
       ends[row] = at + 2;
     }
     for (const field of fields) field.fill(out, from, to, ends);
-    parts.push(out.bytes);
+    yield out.bytes.subarray(0, total);
   }
-  parts.push(TRAILER);
-  return parts;
-};
+  yield TRAILER;
+}
 
 const addSizes = ({ fixedSize, valid, addSizes: addOwn }: CopyField, from: number, to: number, sizes: Int32Array): void => {
   if (fixedSize === undefined) addOwn?.(from, to, sizes);

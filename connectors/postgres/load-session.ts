@@ -1,11 +1,12 @@
 // PostgreSQL as a destination: batches go by binary COPY into the open transaction, beside the reading of the next batch.
 
-import { from as copyFrom } from "pg-copy-streams";
+import { once } from "node:events";
+import { from as copyFrom, type CopyStreamQuery } from "pg-copy-streams";
 import type { Batch } from "../batch.ts";
 import type { ConnectorContext } from "../connector.ts";
 import { quoteIdentifier, quoteTable, BOOKKEEPING_SCHEMA } from "../lib/load/names.ts";
 import type { Dialect, InsertColumn, LoadSession, SqlParam, SqlResult, TableColumn, TableName } from "../lib/load/session.ts";
-import { encodeCopy } from "../lib/pg-copy-encoder.ts";
+import { copyScratch, encodeCopy } from "../lib/pg-copy-encoder.ts";
 import { DownbeatError } from "../../core/errors.ts";
 import { connectPostgres, type PostgresClient, type PostgresConfig } from "./client.ts";
 import { postgresError } from "./errors.ts";
@@ -44,6 +45,7 @@ export class PostgresLoadSession implements LoadSession {
   readonly #client: PostgresClient;
   readonly #context: ConnectorContext;
   readonly #what: string;
+  readonly #scratch = copyScratch();
   #pending: Promise<void> | undefined;
 
   static async open(config: PostgresConfig, context: ConnectorContext, what: string): Promise<PostgresLoadSession> {
@@ -136,22 +138,39 @@ export class PostgresLoadSession implements LoadSession {
   }
 
   async insert(relation: string, columns: readonly InsertColumn[], batch: Batch): Promise<void> {
-    const parts = encodeCopy(
-      batch,
-      columns.map(({ index, name, type, sqlType }) => ({ index, name, type, isJsonb: sqlType === "jsonb" })),
-    );
     await this.settle();
     this.#context.signal.throwIfAborted();
     const names = columns.map(({ name }) => quoteIdentifier(name)).join(", ");
     const stream = this.#client.driver.query(copyFrom(`copy ${relation} (${names}) from stdin (format binary)`));
-    this.#pending = new Promise((resolve, reject) => {
-      stream.once("finish", resolve);
-      stream.once("error", (error) => reject(this.#failure(error) as Error));
-    });
+    const parts = encodeCopy(
+      batch,
+      columns.map(({ index, name, type, sqlType }) => ({ index, name, type, isJsonb: sqlType === "jsonb" })),
+      this.#scratch,
+    );
+    this.#pending = this.#feed(stream, parts);
     // Its failure is thrown by the next call that settles.
     this.#pending.catch(() => undefined);
-    for (const part of parts) stream.write(part);
-    stream.end();
+  }
+
+  /** While the server works on one piece, the next one waits ready and the one after is encoded. */
+  async #feed(stream: CopyStreamQuery, parts: Iterable<Buffer>): Promise<void> {
+    const ended = once(stream, "finish");
+    ended.catch(() => undefined);
+    const write = (part: Buffer): Promise<void> => new Promise((resolve) => stream.write(part, () => resolve()));
+    try {
+      let before = Promise.resolve();
+      for (const part of parts) {
+        const written = write(part);
+        await Promise.race([before, ended]);
+        before = written;
+      }
+      stream.end();
+      await ended;
+    } catch (error) {
+      // A value that cannot be encoded: the server forgets what it has got of this batch. It has done so by itself otherwise.
+      if (error instanceof DownbeatError) stream.destroy(error);
+      throw this.#failure(error) as Error;
+    }
   }
 
   async settle(): Promise<void> {

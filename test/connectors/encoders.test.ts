@@ -123,7 +123,9 @@ describe("binary COPY", () => {
           const type = { kind: "decimal", precision, scale } as const;
           const batch = fromRows([{ name: "n", type, nullable: true }], rows, { position: null });
           expect(batch.rejects).toBeUndefined();
-          const read = copyRows(encodeCopy(batch, [{ index: 0, name: "n", type, isJsonb: false }]));
+          const read = copyRows(
+            Array.from(encodeCopy(batch, [{ index: 0, name: "n", type, isJsonb: false }]), (part) => Buffer.from(part)),
+          );
           expect(read.map(([field]) => (field ? numericText(field) : null))).toEqual(rows.map(({ n }) => n));
         },
       ),
@@ -150,12 +152,11 @@ describe("binary COPY", () => {
       fc.property(fc.array(row, { minLength: 1, maxLength: 50 }), fc.integer({ min: 1, max: 60 }), (some, times) => {
         const rows = Array.from({ length: times }, () => some).flat();
         const batch = fromRows(columns, rows, { position: null });
-        const read = copyRows(
-          encodeCopy(
-            batch,
-            columns.map(({ name, type }, index) => ({ index, name, type, isJsonb: name === "j" })),
-          ),
+        const parts = encodeCopy(
+          batch,
+          columns.map(({ name, type }, index) => ({ index, name, type, isJsonb: name === "j" })),
         );
+        const read = copyRows(Array.from(parts, (part) => Buffer.from(part)));
         const found = read.map(([u, l, s, j, b]) => ({
           u: u ? numericText(u) : null,
           l: l ? l.readBigInt64BE().toString() : null,
