@@ -119,7 +119,7 @@ export class HttpClient {
         signal: AbortSignal.any([this.#context.signal, timeout]),
         ...(request.body === undefined ? {} : { body: request.body }),
       });
-      return { status: response.status, headers: response.headers, body: await readBody(response) };
+      return { status: response.status, headers: response.headers, body: await readBody(response, side) };
     } catch (error) {
       if (error instanceof DownbeatError) throw error;
       this.#context.signal.throwIfAborted();
@@ -237,7 +237,7 @@ export const retryAfterMs = (headers: Headers): number | undefined => {
   return Number.isNaN(moment) ? undefined : Math.max(moment - Date.now(), 0);
 };
 
-const readBody = async (response: Response): Promise<unknown> => {
+const readBody = async (response: Response, side: HttpSide): Promise<unknown> => {
   const chunks: Uint8Array[] = [];
   let bytes = 0;
   for await (const chunk of response.body ?? []) {
@@ -248,11 +248,12 @@ const readBody = async (response: Response): Promise<unknown> => {
     chunks.push(part);
   }
   const text = Buffer.concat(chunks).toString("utf8");
-  if (!/json/i.test(response.headers.get("content-type") ?? "")) return text;
+  if (text === "" || !/json/i.test(response.headers.get("content-type") ?? "")) return text;
   try {
     return parseJson(text);
   } catch (error) {
-    if (response.status >= 400) return text;
+    // Only who reads rows needs them: a request that was carried out must not fail, and so be repeated, for its answer's sake.
+    if (side === "operator" || !response.ok) return text;
     throw new DownbeatError("SOURCE_DATA_INVALID", `an answer says it is JSON and is not: ${text.slice(0, SHOWN_BODY)}`, { cause: error });
   }
 };
