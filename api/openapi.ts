@@ -2,17 +2,21 @@
 
 import { z } from "zod";
 import { definitionJsonSchema } from "../core/definition.ts";
-import { ERRORS } from "../core/errors.ts";
+import { ANSWERS } from "./answers.ts";
 import { cancelBody, connectionBody, connectionPatch, newConnectionBody, pageQuery, runListQuery, triggerBody } from "./schemas.ts";
 
 type Json = Record<string, unknown>;
+
+/** Words, and the body: by name, or as text of another content type. */
+type Answer = readonly [string, keyof typeof ANSWERS | "text/plain"];
 
 interface Operation {
   readonly summary: string;
   readonly tag: string;
   readonly parameters?: readonly Json[];
   readonly body?: Json;
-  readonly answers: Readonly<Record<number, string>>;
+  /** By status: what it means, and what a success carries. */
+  readonly answers: Readonly<Record<number, string | Answer>>;
 }
 
 const path = (name: string): Json => ({ name, in: "path", required: true, schema: { type: "string" } });
@@ -71,49 +75,49 @@ const DEFINITION: Json = {
 };
 
 const OPERATIONS: Readonly<Record<string, Operation>> = {
-  "GET /health/live": { tag: "system", summary: "Whether the process answers", answers: { 200: "It does" } },
+  "GET /health/live": { tag: "system", summary: "Whether the process answers", answers: { 200: ["It does", "Alive"] } },
   "GET /health/ready": {
     tag: "system",
     summary: "Whether store, Temporal and workers are there",
-    answers: { 200: "Ready", 503: "What is missing" },
+    answers: { 200: ["Ready", "Readiness"], 503: ["What is missing", "Readiness"] },
   },
-  "GET /metrics": { tag: "system", summary: "Prometheus metrics", answers: { 200: "Text format" } },
+  "GET /metrics": { tag: "system", summary: "Prometheus metrics", answers: { 200: ["Text format", "text/plain"] } },
   "GET /v1/connectors": {
     tag: "connectors",
     summary: "Every connector with its capabilities and configuration schema",
-    answers: { 200: "The catalogue" },
+    answers: { 200: ["The catalogue", "Connectors"] },
   },
   "GET /v1/connections": {
     tag: "connections",
     summary: "List connections",
     parameters: PAGE,
-    answers: { 200: "A page; secrets are not shown" },
+    answers: { 200: ["A page; secrets are not shown", "Connections"] },
   },
   "POST /v1/connections": {
     tag: "connections",
     summary: "Create a connection",
     body: body("NewConnection"),
-    answers: { 201: "Created", 409: "The name is taken", 422: "Every fault" },
+    answers: { 201: ["Created", "ConnectionView"], 409: "The name is taken", 422: "Every fault" },
   },
   "GET /v1/connections/{name}": {
     tag: "connections",
     summary: "Show a connection",
     parameters: [path("name")],
-    answers: { 200: "The connection", 404: "None" },
+    answers: { 200: ["The connection", "ConnectionView"], 404: "None" },
   },
   "PUT /v1/connections/{name}": {
     tag: "connections",
     summary: "Create or replace a connection",
     parameters: [path("name")],
     body: body("Connection"),
-    answers: { 200: "Replaced", 201: "Created", 422: "Every fault" },
+    answers: { 200: ["Replaced", "ConnectionView"], 201: ["Created", "ConnectionView"], 422: "Every fault" },
   },
   "PATCH /v1/connections/{name}": {
     tag: "connections",
     summary: "Change some keys of a connection",
     parameters: [path("name")],
     body: body("ConnectionChanges"),
-    answers: { 200: "Changed", 404: "None", 422: "Every fault" },
+    answers: { 200: ["Changed", "ConnectionView"], 404: "None", 422: "Every fault" },
   },
   "DELETE /v1/connections/{name}": {
     tag: "connections",
@@ -125,77 +129,86 @@ const OPERATIONS: Readonly<Record<string, Operation>> = {
     tag: "connections",
     summary: "Try the connection",
     parameters: [path("name")],
-    answers: { 200: "ok, or what is wrong" },
+    answers: { 200: ["ok, or what is wrong", "Inspection"] },
   },
   "POST /v1/connections/{name}/discover": {
     tag: "connections",
     summary: "List streams with their columns",
     parameters: [path("name")],
-    answers: { 200: "Streams" },
+    answers: { 200: ["Streams, or what is wrong", "Inspection"] },
   },
-  "GET /v1/pipelines": { tag: "pipelines", summary: "List pipelines", parameters: PAGE, answers: { 200: "A page" } },
+  "GET /v1/pipelines": { tag: "pipelines", summary: "List pipelines", parameters: PAGE, answers: { 200: ["A page", "Pipelines"] } },
   "POST /v1/pipelines/validate": {
     tag: "pipelines",
     summary: "Check a definition without saving it",
     body: DEFINITION,
-    answers: { 200: "Valid", 422: "Every fault, with line and column" },
+    answers: { 200: ["Valid", "Validation"], 422: "Every fault, with line and column" },
   },
   "GET /v1/pipelines/{name}": {
     tag: "pipelines",
     summary: "Show the latest version",
     parameters: [path("name")],
-    answers: { 200: "The version", 404: "None" },
+    answers: { 200: ["The version", "Version"], 404: "None" },
   },
   "PUT /v1/pipelines/{name}": {
     tag: "pipelines",
     summary: "Deploy a definition: a new version unless nothing changed",
     parameters: [path("name")],
     body: DEFINITION,
-    answers: { 200: "Unchanged", 201: "A new version, with the changed paths", 422: "Every fault, with line and column" },
+    answers: {
+      200: ["Unchanged", "Deployment"],
+      201: ["A new version, with the changed paths", "Deployment"],
+      422: "Every fault, with line and column",
+    },
   },
   "GET /v1/pipelines/{name}/loads": {
     tag: "pipelines",
     summary: "Where each load of the pipeline stands, as its last run reported",
     parameters: [path("name"), ...PAGE],
-    answers: { 200: "A page", 404: "None" },
+    answers: { 200: ["A page", "Loads"], 404: "None" },
   },
   "GET /v1/pipelines/{name}/versions": {
     tag: "pipelines",
     summary: "List versions",
     parameters: [path("name"), ...PAGE],
-    answers: { 200: "A page" },
+    answers: { 200: ["A page", "Versions"], 404: "None" },
   },
   "GET /v1/pipelines/{name}/versions/{version}": {
     tag: "pipelines",
     summary: "Show a version",
     parameters: [path("name"), path("version")],
-    answers: { 200: "The version", 404: "None" },
+    answers: { 200: ["The version", "Version"], 404: "None" },
   },
   "POST /v1/pipelines/{name}/runs": {
     tag: "runs",
     summary: "Trigger a run",
     parameters: [path("name"), WAIT, header("idempotency-key", "The same key gives the same run")],
     body: body("Trigger", false),
-    answers: { 200: "The run has ended", 202: "The run goes on", 409: "The key belongs to another request", 422: "Params do not fit" },
+    answers: {
+      200: ["The run has ended", "Run"],
+      202: ["The run goes on", "Run"],
+      409: "The key belongs to another request",
+      422: "Params do not fit",
+    },
   },
   "GET /v1/runs": {
     tag: "runs",
     summary: "List runs, newest first",
     parameters: queryOf(runListQuery),
-    answers: { 200: "A page" },
+    answers: { 200: ["A page", "Runs"] },
   },
   "GET /v1/runs/{id}": {
     tag: "runs",
     summary: "Show a run with its tasks, attempts and errors",
     parameters: [path("id"), WAIT],
-    answers: { 200: "The run", 404: "None" },
+    answers: { 200: ["The run", "Run"], 404: "None" },
   },
   "POST /v1/runs/{id}/cancel": {
     tag: "runs",
     summary: "Cancel a run; running tasks are told to stop",
     parameters: [path("id")],
     body: body("Cancellation", false),
-    answers: { 202: "It is being cancelled", 409: "It has ended" },
+    answers: { 202: ["It is being cancelled", "Cancelling"], 409: "It has ended" },
   },
 };
 
@@ -224,24 +237,25 @@ export const methodsAt = (requestPath: string): readonly string[] => [
   ),
 ];
 
-const problemSchema = z.strictObject({
-  type: z.string(),
-  title: z.string(),
-  status: z.int(),
-  code: z.enum(Object.keys(ERRORS) as [string, ...string[]]),
-  detail: z.string(),
-  instance: z.string(),
-  details: z.record(z.string(), z.unknown()).optional(),
-  issues: z
-    .array(z.looseObject({ code: z.string(), path: z.string(), message: z.string(), line: z.int().optional(), column: z.int().optional() }))
-    .optional(),
-});
-
 export interface OpenApiDocument {
   readonly openapi: string;
   readonly paths: Readonly<Record<string, Readonly<Record<string, unknown>>>>;
   readonly [key: string]: unknown;
 }
+
+const PROBLEM = { "application/problem+json": { schema: { $ref: component("Problem") } } };
+
+const answerObject = (answer: string | Answer, status: number): Json => {
+  if (typeof answer === "string") return status < 400 ? { description: answer } : { description: answer, content: PROBLEM };
+  const [description, carried] = answer;
+  return {
+    description,
+    content:
+      carried === "text/plain"
+        ? { "text/plain": { schema: { type: "string" } } }
+        : { "application/json": { schema: { $ref: component(carried) } } },
+  };
+};
 
 const operationObject = ({ summary, tag, parameters, body: requestBody, answers }: Operation): Json => ({
   summary,
@@ -249,15 +263,8 @@ const operationObject = ({ summary, tag, parameters, body: requestBody, answers 
   ...(parameters === undefined ? {} : { parameters }),
   ...(requestBody === undefined ? {} : { requestBody }),
   responses: {
-    ...Object.fromEntries(
-      Object.entries(answers).map(([status, description]) => [
-        status,
-        Number(status) < 400
-          ? { description }
-          : { description, content: { "application/problem+json": { schema: { $ref: component("Problem") } } } },
-      ]),
-    ),
-    default: { description: "A problem", content: { "application/problem+json": { schema: { $ref: component("Problem") } } } },
+    ...Object.fromEntries(Object.entries(answers).map(([status, answer]) => [status, answerObject(answer, Number(status))])),
+    default: { description: "A problem", content: PROBLEM },
   },
 });
 
@@ -276,8 +283,8 @@ const buildDocument = (): OpenApiDocument => {
   }
   // The document has a dialect and ids of its own.
   const { $schema: _dialect, $id: _id, ...definition } = definitionJsonSchema();
-  const schemas: Record<string, Json> = { Problem: schemaOf(problemSchema), Definition: definition };
-  for (const [name, schema] of Object.entries(BODIES)) schemas[name] = schemaOf(schema);
+  const schemas: Record<string, Json> = { Definition: definition };
+  for (const [name, schema] of Object.entries({ ...BODIES, ...ANSWERS })) schemas[name] = schemaOf(schema);
   return {
     openapi: "3.1.0",
     info: {

@@ -3,7 +3,7 @@
 import { z } from "zod";
 import type { RunStatus } from "../core/run-changes.ts";
 
-const RUN_STATUSES = ["queued", "running", "succeeded", "failed", "cancelled"] as const satisfies readonly RunStatus[];
+export const RUN_STATUSES = ["queued", "running", "succeeded", "failed", "cancelled"] as const satisfies readonly RunStatus[];
 
 const MAX_PAGE = 500;
 

@@ -12,6 +12,7 @@ import { secret } from "../../connectors/lib/config.ts";
 import { DownbeatError } from "../../core/errors.ts";
 import type { RunStatus } from "../../core/run-changes.ts";
 import { openStore, type Store } from "../../store/open-store.ts";
+import { expectDocumented } from "./documented.ts";
 import type { InspectInput, RunInput } from "../../workflows/messages.ts";
 import type { InspectResult } from "../../workflows/ports.ts";
 
@@ -146,7 +147,9 @@ export const useApi = (options: Pick<ApiDeps, "apiKey" | "temporalUiUrl" | "metr
       });
       const text = await response.text();
       const isJson = response.headers.get("content-type")?.includes("json") ?? false;
-      return { status: response.status, headers: response.headers, text, body: isJson ? (JSON.parse(text) as unknown) : {} };
+      const answer = { status: response.status, headers: response.headers, text, body: isJson ? (JSON.parse(text) as unknown) : {} };
+      expectDocumented(method, path, answer);
+      return answer;
     };
     kit = { store, orchestrator, deps, logs, url, send };
   });

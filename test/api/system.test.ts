@@ -206,7 +206,7 @@ describe("an API with a key", () => {
     expect((await send("GET", "/health/live")).status).toBe(200);
     for (const path of ["/v1/runs", "/metrics", "/openapi.json", "/reference", "/", "/none"]) {
       const refused = await send("GET", path);
-      expect([path, refused.status]).toEqual([path, 401]);
+      expect([path, refused.status, (refused.body as { code?: string }).code]).toEqual([path, 401, "UNAUTHENTICATED"]);
       expect(refused.headers.get("www-authenticate")).toContain("Bearer");
     }
     expect((await send("GET", "/v1/runs", undefined, { authorization: "Bearer the-keys" })).status).toBe(401);

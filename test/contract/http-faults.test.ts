@@ -152,6 +152,16 @@ describe("deliveries that are none", () => {
     expect(await publish({ path: "/hook" })).toMatchObject({ rows: 3, messages: 1 });
   });
 
+  it("an endpoint that fails or is not there is HTTP_UNAVAILABLE, for a retry", async () => {
+    handle = () => ({ status: 500, body: { error: "broken" } });
+    await expect(publish({ path: "/hook" })).rejects.toMatchObject({ code: "HTTP_UNAVAILABLE" });
+    const closed = await make({ base_url: "http://127.0.0.1:9" });
+    await expect(closed.http?.call({ method: "GET", path: "/", idempotencyKey: "key" })).rejects.toMatchObject({
+      code: "HTTP_UNAVAILABLE",
+    });
+    await closed[Symbol.asyncDispose]();
+  });
+
   it("a message that was refused for a while is repeated with its key; no other is sent meanwhile", async () => {
     handle = () => (received.length === 2 ? { status: 503, headers: { "retry-after": "0" } } : {});
     expect(await publish({ path: "/hook", body: "row" })).toMatchObject({ rows: 3, messages: 3 });

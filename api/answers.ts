@@ -1,0 +1,185 @@
+// What answers carry: described by the OpenAPI document; the API's tests compare every answer with it.
+
+import { z } from "zod";
+import { ERRORS } from "../core/errors.ts";
+import type { AttemptStatus, TaskStatus } from "../core/run-changes.ts";
+import { RUN_STATUSES } from "./schemas.ts";
+
+const TASK_STATUSES = [
+  "pending",
+  "running",
+  "waiting",
+  "succeeded",
+  "failed",
+  "skipped",
+  "upstream_failed",
+  "cancelled",
+] as const satisfies readonly TaskStatus[];
+const ATTEMPT_STATUSES = ["running", "succeeded", "failed", "lost", "cancelled"] as const satisfies readonly AttemptStatus[];
+
+const moment = z.iso.datetime();
+const json = z.unknown();
+const jsonObject = z.record(z.string(), z.unknown());
+const code = z.enum(Object.keys(ERRORS) as [string, ...string[]]);
+const error = z.object({ code: z.string(), message: z.string(), details: json.optional() });
+
+const pageOf = (item: z.ZodType, more: z.ZodRawShape = {}) =>
+  z.object({ items: z.array(item), next: z.string().nullable().describe("The `cursor` of the next page; null after the last"), ...more });
+
+const problem = z.object({
+  type: z.string(),
+  title: z.string(),
+  status: z.int(),
+  code,
+  detail: z.string(),
+  instance: z.string(),
+  details: jsonObject.optional(),
+  issues: z
+    .array(z.looseObject({ code: z.string(), path: z.string(), message: z.string(), line: z.int().optional(), column: z.int().optional() }))
+    .optional()
+    .describe("Every fault that was found"),
+});
+
+const probe = z.object({ ok: z.boolean(), error: z.string().optional() });
+
+const connector = z.object({
+  kind: z.string(),
+  title: z.string(),
+  description: z.string(),
+  roles: z.array(z.string()),
+  capabilities: jsonObject,
+  config: jsonObject.describe("JSON Schema"),
+  secrets: z.array(z.string()).describe("Keys of `config` that are secrets"),
+  source_options: jsonObject.optional().describe("JSON Schema"),
+  target_options: jsonObject.optional().describe("JSON Schema"),
+  publish_options: jsonObject.optional().describe("JSON Schema"),
+});
+
+const connection = z.object({
+  name: z.string(),
+  kind: z.string(),
+  config: jsonObject.describe('A stored secret shows as {"secret": true}'),
+  created_at: moment,
+  updated_at: moment,
+});
+
+const stream = z.object({
+  name: z.string(),
+  key: z.array(z.string()).optional().describe("What identifies a row, where the source knows it"),
+  columns: z.array(z.object({ name: z.string(), type: z.looseObject({ kind: z.string() }), nullable: z.boolean() })),
+});
+
+const inspection = z.object({
+  ok: z.boolean(),
+  error: error.optional(),
+  milliseconds: z.number(),
+  streams: z.array(stream).optional(),
+});
+
+const version = z.object({
+  name: z.string(),
+  version: z.int(),
+  hash: z.string(),
+  created_at: moment,
+  definition: jsonObject,
+  source: z.string().describe("The text as it was deployed"),
+  format: z.enum(["yaml", "json"]),
+});
+
+const load = z.object({
+  key: z.string(),
+  run_id: z.string(),
+  position: json,
+  rows: z.int().describe("What that run committed"),
+  bytes: z.int(),
+  dead_letters: z.int(),
+  updated_at: moment,
+});
+
+const run = z.object({
+  id: z.string(),
+  pipeline: z.string(),
+  version: z.int(),
+  status: z.enum(RUN_STATUSES),
+  trigger: z.string(),
+  params: jsonObject,
+  created_at: moment,
+  started_at: moment.nullable(),
+  finished_at: moment.nullable(),
+  seconds: z.number().nullable().describe("From start to end"),
+  error: error.nullable(),
+  cancel_reason: z.string().nullable(),
+  links: z.object({ self: z.string(), pipeline: z.string(), temporal: z.string().optional() }),
+});
+
+const attempt = z.object({
+  attempt: z.int().describe("From 1"),
+  status: z.enum(ATTEMPT_STATUSES),
+  worker: z.string().nullable(),
+  lost_attempts: z.int().describe("Tries that died with their worker before this one"),
+  started_at: moment,
+  finished_at: moment.nullable(),
+  error: error.nullable(),
+});
+
+const task = z.object({
+  id: z.string(),
+  operator: z.string(),
+  summary: z.string(),
+  status: z.enum(TASK_STATUSES),
+  attempts: z.int(),
+  started_at: moment.nullable(),
+  finished_at: moment.nullable(),
+  output: json,
+  metrics: z
+    .object({
+      rows: z.number().optional(),
+      bytes: z.number().optional(),
+      deadLetters: z.number().optional(),
+      seconds: z.number().optional(),
+    })
+    .nullable(),
+  error: error.nullable(),
+  attempt_log: z.array(attempt),
+});
+
+/** By the name that the document gives them. */
+export const ANSWERS = {
+  Problem: problem,
+  Alive: z.object({ status: z.literal("ok") }),
+  Readiness: z.object({
+    status: z.enum(["ok", "not ready"]),
+    store: probe,
+    temporal: probe,
+    catalogue: probe,
+    workers: z.int().describe("How many are alive"),
+  }),
+  Connectors: pageOf(connector, { hash: z.string() }),
+  ConnectionView: connection,
+  Connections: pageOf(connection),
+  Inspection: inspection,
+  Pipelines: pageOf(
+    z.object({
+      name: z.string(),
+      version: z.int(),
+      hash: z.string(),
+      description: z.string().nullable(),
+      owner: z.string().nullable(),
+      updated_at: moment,
+    }),
+  ),
+  Validation: z.object({ valid: z.literal(true), name: z.string(), hash: z.string(), tasks: z.int() }),
+  Version: version,
+  Versions: pageOf(z.object({ version: z.int(), hash: z.string(), created_at: moment })),
+  Deployment: z.object({
+    name: z.string(),
+    version: z.int(),
+    hash: z.string(),
+    created: z.boolean().describe("false: the latest version is the same"),
+    changed: z.array(z.string()).describe("Paths that differ from the version before"),
+  }),
+  Loads: pageOf(load),
+  Run: run.extend({ tasks: z.array(task) }),
+  Runs: pageOf(run),
+  Cancelling: z.object({ id: z.string(), cancelling: z.literal(true), links: z.object({ self: z.string() }) }),
+} as const satisfies Readonly<Record<string, z.ZodType>>;

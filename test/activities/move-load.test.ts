@@ -1,0 +1,121 @@
+// Moving a load: where chunks end, what is resumed, how many rows may be refused, and that nothing is committed after a fault.
+
+import { describe, expect, it } from "vitest";
+import { moveLoad } from "../../activities/move-load.ts";
+import type { Batch, Position, Reject } from "../../connectors/batch.ts";
+import type { Load, ResumePoint, Source } from "../../connectors/connector.ts";
+import { fromRows } from "../../connectors/lib/rows.ts";
+
+const COLUMNS = [{ name: "id", type: { kind: "int64" }, nullable: false }] as const;
+const FRESH: ResumePoint = { rows: 0, bytes: 0, deadLetters: 0, position: null, bounds: undefined, newRun: true, done: false };
+
+const batchOf = (rows: number, position: Position | null, rejected = 0): Batch => ({
+  ...fromRows(COLUMNS, [{ id: 1 }], { position }),
+  rows,
+  rejects: Array.from(
+    { length: rejected },
+    (_, index): Reject => ({
+      code: "SOURCE_DATA_INVALID",
+      reason: "no number",
+      raw: "x",
+      where: `line ${index + 1}`,
+    }),
+  ),
+});
+
+const setUp = (batches: readonly (Batch | Error)[], resume: ResumePoint = FRESH) => {
+  const calls: string[] = [];
+  const source: Source = {
+    discover: () => Promise.resolve([]),
+    bounds: () => Promise.resolve("upper"),
+    async *read({ position, bounds, newRun }) {
+      calls.push(`read from ${String(position)} to ${String(bounds)}${newRun ? "" : ", resumed"}`);
+      for (const batch of batches) {
+        await Promise.resolve();
+        if (batch instanceof Error) throw batch;
+        yield batch;
+      }
+    },
+  };
+  const note = (what: string): Promise<void> => {
+    calls.push(what);
+    return Promise.resolve();
+  };
+  const load: Load = {
+    resume,
+    begin: (bounds) => note(`begin ${String(bounds)}`),
+    write: (batch) => note(`write ${batch.rows}`),
+    commit: (position) => note(`commit ${String(position)}`),
+    finish: () => note("finish"),
+    seen: () => Promise.resolve(new Set()),
+    [Symbol.asyncDispose]: () => Promise.resolve(),
+  };
+  const move = (maxDeadLetters = 0, signal = new AbortController().signal) =>
+    moveLoad({
+      source,
+      load,
+      request: { stream: "orders", options: {}, nullCursor: "fail" },
+      maxDeadLetters,
+      signal,
+      progress: () => undefined,
+    });
+  return { calls, move };
+};
+
+describe("a load", () => {
+  it("commits at the first resumable place after a chunk's rows, and at the end", async () => {
+    const { calls, move } = setUp([batchOf(150_000, 1), batchOf(150_000, null), batchOf(10, 3), batchOf(5, 4)]);
+    expect(await move()).toMatchObject({ rows: 300_015, chunks: 2, position: 4 });
+    expect(calls.filter((call) => !call.startsWith("write"))).toEqual([
+      "begin upper",
+      "read from null to upper",
+      "commit 3",
+      "commit 4",
+      "finish",
+    ]);
+  });
+
+  it("goes on where it was, within the bounds that it began with", async () => {
+    const { calls, move } = setUp([batchOf(5, 9)], { ...FRESH, rows: 7, position: 8, bounds: "first", newRun: false });
+    expect(await move()).toMatchObject({ rows: 12, chunks: 1, position: 9 });
+    expect(calls).toEqual(["read from 8 to first, resumed", "write 5", "commit 9", "finish"]);
+  });
+
+  it("that is done reads and writes nothing", async () => {
+    const { calls, move } = setUp([batchOf(5, 9)], { ...FRESH, rows: 7, position: 8, done: true });
+    expect(await move()).toMatchObject({ rows: 7, chunks: 0, position: 8 });
+    expect(calls).toEqual([]);
+  });
+
+  it("ends with the source's failure, what was not committed is not", async () => {
+    const { calls, move } = setUp([batchOf(5, 1), new Error("cut")]);
+    await expect(move()).rejects.toThrow("cut");
+    expect(calls.some((call) => call.startsWith("commit") || call === "finish")).toBe(false);
+  });
+
+  it("that was cancelled neither writes nor commits", async () => {
+    const { calls, move } = setUp([batchOf(5, 1)]);
+    await expect(move(0, AbortSignal.abort(new Error("stop")))).rejects.toThrow("stop");
+    expect(calls.filter((call) => /write|commit|finish/.test(call))).toEqual([]);
+  });
+});
+
+describe("refused rows", () => {
+  it("fail the load at the first, with its own code, where none are allowed", async () => {
+    const { calls, move } = setUp([batchOf(5, 1, 1)]);
+    await expect(move()).rejects.toMatchObject({
+      code: "SOURCE_DATA_INVALID",
+      message: expect.stringContaining("line 1: no number") as string,
+    });
+    expect(calls.some((call) => call.startsWith("write"))).toBe(false);
+  });
+
+  it("may be as many as the task allows, over all batches and attempts", async () => {
+    expect(await setUp([batchOf(5, 1, 2), batchOf(5, 2, 1)]).move(3)).toMatchObject({ deadLetters: 3 });
+    await expect(setUp([batchOf(5, 1, 2), batchOf(5, 2, 2)]).move(3)).rejects.toMatchObject({
+      code: "DEAD_LETTER_LIMIT",
+      details: { refused: 4, allowed: 3 },
+    });
+    await expect(setUp([batchOf(5, 1, 1)], { ...FRESH, deadLetters: 3 }).move(3)).rejects.toMatchObject({ code: "DEAD_LETTER_LIMIT" });
+  });
+});
