@@ -6,6 +6,7 @@ import { createCheck } from "./check.ts";
 import type { OpenConnection } from "./connections.ts";
 import { createHttp } from "./http.ts";
 import { createCheckConnection, createDiscoverConnection } from "./inspect.ts";
+import { createProbe } from "./probe.ts";
 import { createPublish } from "./publish.ts";
 import { runVerb, type VerbHost } from "./run-verb.ts";
 import { createSql } from "./sql.ts";
@@ -27,6 +28,7 @@ export const createActivities = (deps: ActivityDeps): DagActivities => {
     http: registered("http", createHttp(deps)),
     check: registered("check", createCheck(deps)),
     publish: registered("publish", createPublish(deps)),
+    probe: registered("wait", createProbe(deps)),
     recordRun: (changes) => deps.applyRunChanges(changes),
     checkConnection: createCheckConnection(deps.openConnection, deps.log),
     discoverConnection: createDiscoverConnection(deps.openConnection, deps.log),

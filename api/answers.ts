@@ -9,6 +9,7 @@ const TASK_STATUSES = [
   "pending",
   "running",
   "waiting",
+  "parked",
   "succeeded",
   "failed",
   "skipped",
@@ -140,7 +141,24 @@ const task = z.object({
     })
     .nullable(),
   error: error.nullable(),
+  waiting: z
+    .object({
+      for: z.enum(["retry", "time", "condition", "approval"]),
+      until: moment.optional().describe("When it is looked at again"),
+      message: z.string().optional(),
+      approvers: z.array(z.string()).optional().describe("Who may decide now; empty: anyone"),
+    })
+    .nullable(),
   attempt_log: z.array(attempt),
+});
+
+const action = z.object({
+  action: z.string(),
+  task: z.string().nullable(),
+  by: z.string(),
+  why: z.string().nullable(),
+  details: json,
+  at: moment,
 });
 
 /** By the name that the document gives them. */
@@ -179,7 +197,8 @@ export const ANSWERS = {
     changed: z.array(z.string()).describe("Paths that differ from the version before"),
   }),
   Loads: pageOf(load),
-  Run: run.extend({ tasks: z.array(task) }),
+  Run: run.extend({ tasks: z.array(task), actions: z.array(action).describe("What people did to it by hand") }),
+  Acted: z.object({ id: z.string(), status: z.enum(RUN_STATUSES), links: z.object({ self: z.string() }) }),
   Runs: pageOf(run),
   Cancelling: z.object({ id: z.string(), cancelling: z.literal(true), links: z.object({ self: z.string() }) }),
 } as const satisfies Readonly<Record<string, z.ZodType>>;

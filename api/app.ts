@@ -9,6 +9,7 @@ import { methodsAt, openApiDocument } from "./openapi.ts";
 import { problemHandler } from "./problem.ts";
 import { referencePage } from "./reference-page.ts";
 import { connectionRoutes } from "./routes/connections.ts";
+import { controlRoutes } from "./routes/control.ts";
 import { pipelineRoutes } from "./routes/pipelines.ts";
 import { runRoutes, triggerRoutes } from "./routes/runs.ts";
 import { connectorRoutes, healthRoutes, metricsRoutes } from "./routes/system.ts";
@@ -57,6 +58,7 @@ export const createApp = (deps: ApiDeps): Express => {
   app.use("/v1/pipelines", pipelineRoutes(deps));
   app.use("/v1/connections", connectionRoutes(deps));
   app.use("/v1/connectors", connectorRoutes(deps));
+  app.use("/v1/runs/:id", controlRoutes(deps));
   app.use("/v1/runs", runRoutes(deps));
   app.get("/", (_request, response) => {
     response.redirect("/reference");

@@ -3,7 +3,19 @@
 import { z } from "zod";
 import { definitionJsonSchema } from "../core/definition.ts";
 import { ANSWERS } from "./answers.ts";
-import { cancelBody, connectionBody, connectionPatch, newConnectionBody, pageQuery, runListQuery, triggerBody } from "./schemas.ts";
+import {
+  cancelBody,
+  connectionBody,
+  connectionPatch,
+  continueBody,
+  decisionBody,
+  markBody,
+  newConnectionBody,
+  pageQuery,
+  pauseBody,
+  runListQuery,
+  triggerBody,
+} from "./schemas.ts";
 
 type Json = Record<string, unknown>;
 
@@ -47,6 +59,10 @@ const BODIES = {
   ConnectionChanges: connectionPatch,
   Trigger: triggerBody,
   Cancellation: cancelBody,
+  Pause: pauseBody,
+  Continuation: continueBody,
+  Mark: markBody,
+  Decision: decisionBody,
 } as const;
 
 const queryOf = (schema: z.ZodObject): readonly Json[] => {
@@ -61,6 +77,8 @@ const WAIT: Json = {
   description: 'How long to wait for the end of the run, such as "60s"; at most 10m',
   schema: { type: "string" },
 };
+
+const ACTION_KEY = header("idempotency-key", "The same key acts once");
 
 const body = (name: keyof typeof BODIES, required = true): Json => ({
   required,
@@ -209,6 +227,41 @@ const OPERATIONS: Readonly<Record<string, Operation>> = {
     parameters: [path("id")],
     body: body("Cancellation", false),
     answers: { 202: ["It is being cancelled", "Cancelling"], 409: "It has ended" },
+  },
+  "POST /v1/runs/{id}/pause": {
+    tag: "runs",
+    summary: "Pause a run: what runs goes on to its end, nothing new begins",
+    parameters: [path("id"), ACTION_KEY],
+    body: body("Pause", false),
+    answers: { 200: ["It is paused", "Acted"], 404: "None", 409: "It has ended" },
+  },
+  "POST /v1/runs/{id}/resume": {
+    tag: "runs",
+    summary: "Resume a paused run",
+    parameters: [path("id"), ACTION_KEY],
+    body: body("Pause", false),
+    answers: { 200: ["It goes on", "Acted"], 404: "None", 409: "It has ended" },
+  },
+  "POST /v1/runs/{id}/tasks/{task}/continue": {
+    tag: "runs",
+    summary: "Let a parked task go on, changed where that mends it",
+    parameters: [path("id"), path("task"), ACTION_KEY],
+    body: body("Continuation", false),
+    answers: { 200: ["It goes on", "Acted"], 404: "None", 409: "It is not parked", 422: "Every fault of the change" },
+  },
+  "POST /v1/runs/{id}/tasks/{task}/mark": {
+    tag: "runs",
+    summary: "End a task by hand that does not run: succeeded, skipped or failed",
+    parameters: [path("id"), path("task"), ACTION_KEY],
+    body: body("Mark"),
+    answers: { 200: ["Marked", "Acted"], 404: "None", 409: "It runs or has ended" },
+  },
+  "POST /v1/runs/{id}/tasks/{task}/decide": {
+    tag: "runs",
+    summary: "Approve or reject",
+    parameters: [path("id"), path("task"), ACTION_KEY],
+    body: body("Decision"),
+    answers: { 200: ["Decided", "Acted"], 404: "None", 409: "It waits for no decision, or not for yours" },
   },
 };
 

@@ -8,15 +8,25 @@ import {
   WorkflowExecutionAlreadyStartedError,
   WorkflowFailedError,
   WorkflowNotFoundError,
+  WorkflowUpdateFailedError,
+  WorkflowUpdateRPCTimeoutOrCancelledError,
   type ConnectionLike,
   type WorkflowClientInterceptor,
 } from "@temporalio/client";
-import { defineSearchAttributeKey, type SearchAttributePair } from "@temporalio/common";
+import { ApplicationFailure, defineSearchAttributeKey, type SearchAttributePair } from "@temporalio/common";
 import { randomUUID } from "node:crypto";
-import { DownbeatError } from "../core/errors.ts";
+import { DownbeatError, type ErrorCode, isErrorCode } from "../core/errors.ts";
 import { DEFAULT_QUEUE, inspectWorkflowId, runWorkflowId } from "../core/ids.ts";
 import type { RunStatus } from "../core/run-changes.ts";
-import { INSPECT_WORKFLOW, RUN_WORKFLOW, type InspectInput, type RunInput } from "../workflows/messages.ts";
+import {
+  CONTROL_UPDATE,
+  type ControlAnswer,
+  type ControlRequest,
+  INSPECT_WORKFLOW,
+  type InspectInput,
+  RUN_WORKFLOW,
+  type RunInput,
+} from "../workflows/messages.ts";
 import type { InspectResult } from "../workflows/ports.ts";
 
 export interface RunReference {
@@ -31,6 +41,10 @@ export interface Orchestrator {
   waitForRun(run: RunReference, milliseconds: number): Promise<"ended" | "open">;
   /** Asks a run to stop. Temporal takes it for ended runs too, so look at `statusOf` first. */
   cancelRun(run: RunReference, reason: string): Promise<void>;
+  /** Ends a run at once, whatever of it runs: for when it does not stop when it is asked. Safe to repeat. */
+  terminateRun(run: RunReference, reason: string): Promise<void>;
+  /** Acts on an open run. Throws ACTION_REFUSED or RUN_NOT_ACTIVE with the run's own reason; the same `key` acts once. */
+  controlRun(run: RunReference, request: ControlRequest, key: string | undefined): Promise<ControlAnswer>;
   /** Temporal's own view: undefined when it knows no such run. */
   statusOf(run: RunReference): Promise<RunStatus | undefined>;
   inspect(input: InspectInput): Promise<InspectResult>;
@@ -56,13 +70,30 @@ const CALL_TIMEOUT_MS = 10_000;
 /** Those who ask for readiness ask often, and give up soon. */
 const CHECK_TIMEOUT_MS = 3_000;
 
+/** gRPC's number for it. */
+const RESOURCE_EXHAUSTED = 8;
+
+/** Errors that say something of the run, not of Temporal. */
+const OWN_MEANING = [
+  DownbeatError,
+  WorkflowExecutionAlreadyStartedError,
+  WorkflowNotFoundError,
+  WorkflowUpdateFailedError,
+  WorkflowUpdateRPCTimeoutOrCancelledError,
+];
+
 const temporalCall = async <Value>(call: () => Promise<Value>): Promise<Value> => {
   try {
     return await call();
   } catch (error) {
-    if (error instanceof DownbeatError || error instanceof WorkflowExecutionAlreadyStartedError || error instanceof WorkflowNotFoundError)
-      throw error;
+    if (OWN_MEANING.some((kind) => error instanceof kind)) throw error;
     const cause = error instanceof Error && error.cause !== undefined ? error.cause : error;
+    if (isGrpcServiceError(cause) && cause.code === RESOURCE_EXHAUSTED) {
+      throw new DownbeatError("RATE_LIMITED", `Temporal asks for fewer calls at once: ${cause.message}`, {
+        cause: error,
+        retryAfterMs: 1_000,
+      });
+    }
     if (isGrpcServiceError(cause) || isGrpcServiceError(error)) {
       throw new DownbeatError(
         "TEMPORAL_UNAVAILABLE",
@@ -140,6 +171,31 @@ export const createOrchestrator = (options: OrchestratorOptions): Orchestrator =
           reason,
         }),
       );
+    },
+
+    async terminateRun(run, reason) {
+      try {
+        await call(() => handleOf(run).terminate(reason));
+      } catch (error) {
+        if (!(error instanceof WorkflowNotFoundError)) throw error;
+      }
+    },
+
+    async controlRun(run, request, key) {
+      const options = { args: [request] as [ControlRequest], ...(key === undefined ? {} : { updateId: key }) };
+      try {
+        return await call(() => handleOf(run).executeUpdate<ControlAnswer, [ControlRequest]>(CONTROL_UPDATE, options));
+      } catch (error) {
+        if (error instanceof WorkflowNotFoundError) throw new DownbeatError("RUN_NOT_ACTIVE", `run ${run.id} has ended`, { cause: error });
+        if (error instanceof WorkflowUpdateRPCTimeoutOrCancelledError) {
+          const message = `no worker took the action on run ${run.id} within ${CALL_TIMEOUT_MS / 1_000} s; check that a worker runs (GET /health/ready counts them). It may still be taken: look at the run before you repeat it`;
+          throw new DownbeatError("WORKER_LOST", message, { cause: error });
+        }
+        const cause = error instanceof WorkflowUpdateFailedError ? error.cause : undefined;
+        if (cause instanceof ApplicationFailure && isErrorCode(cause.type ?? ""))
+          throw new DownbeatError(cause.type as ErrorCode, cause.message);
+        throw error;
+      }
     },
 
     async statusOf(run) {

@@ -3,7 +3,7 @@
 import { runWorkflowId } from "../core/ids.ts";
 import { isRunEnded } from "../core/run-changes.ts";
 import { isSealed, type ConnectionRecord } from "../store/connections.ts";
-import type { AttemptRecord, RunRecord, TaskRecord } from "../store/runs.ts";
+import type { ActionRecord, AttemptRecord, RunRecord, TaskRecord } from "../store/runs.ts";
 
 export const moment = (value: string): string => new Date(value).toISOString();
 const optionalMoment = (value: string | null): string | null => (value === null ? null : moment(value));
@@ -47,6 +47,15 @@ export const presentRun = (run: RunRecord, { temporalUiUrl, namespace }: RunLink
   },
 });
 
+export const presentAction = ({ action, taskId, by, why, details, at }: ActionRecord) => ({
+  action,
+  task: taskId,
+  by,
+  why,
+  details,
+  at: moment(at),
+});
+
 export interface PlannedTask {
   readonly id: string;
   readonly summary: string;
@@ -75,6 +84,7 @@ export const presentTasks = (
       output: record?.output ?? null,
       metrics: record?.metrics ?? null,
       error: record?.error ?? null,
+      waiting: record?.waiting ?? null,
       attempt_log: (attemptsById.get(id) ?? []).map((attempt) => ({
         attempt: attempt.attempt,
         status: attempt.status,

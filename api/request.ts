@@ -64,3 +64,14 @@ export const pathParam = (request: Request, name: string): string => {
 };
 
 export const notFound = (what: string, name: string): DownbeatError => new DownbeatError("NOT_FOUND", `there is no ${what} "${name}"`);
+
+const IDEMPOTENCY_KEY_LENGTH = 255;
+
+export const idempotencyKeyOf = (request: Request): string | undefined => {
+  const key = request.headers["idempotency-key"];
+  if (key === undefined) return undefined;
+  if (typeof key !== "string" || key.length === 0 || key.length > IDEMPOTENCY_KEY_LENGTH) {
+    throw new DownbeatError("REQUEST_INVALID", `idempotency-key is one text of 1 to ${IDEMPOTENCY_KEY_LENGTH} characters`);
+  }
+  return key;
+};

@@ -3,7 +3,16 @@
 import { z } from "zod";
 import type { RunStatus } from "../core/run-changes.ts";
 
-export const RUN_STATUSES = ["queued", "running", "succeeded", "failed", "cancelled"] as const satisfies readonly RunStatus[];
+export const RUN_STATUSES = [
+  "queued",
+  "running",
+  "waiting",
+  "paused",
+  "parked",
+  "succeeded",
+  "failed",
+  "cancelled",
+] as const satisfies readonly RunStatus[];
 
 const MAX_PAGE = 500;
 
@@ -31,6 +40,36 @@ export const triggerBody = z.strictObject({
 
 export const cancelBody = z.strictObject({
   reason: z.string().min(1).max(500).optional().describe("Shown with the run and in Temporal's history"),
+  force: z.boolean().default(false).describe("End it at once: nothing of it is told to stop or cleans up"),
+});
+
+const by = z.string().min(1).max(200).describe("Who asks for it: kept with the run");
+const why = z.string().min(1).max(2_000);
+const anybody = by.default("unnamed");
+
+export const pauseBody = z.strictObject({ by: anybody, why: why.optional() });
+
+export const continueBody = z.strictObject({
+  by: anybody,
+  why: why.optional(),
+  with: z
+    .record(z.string(), z.json())
+    .optional()
+    .describe("Keys of the task that change for this run: its operator's block, retry, timeout, when, queue, …; not id and needs"),
+  params: z.record(z.string(), z.json()).optional().describe("Params of the run that change from now on"),
+});
+
+export const markBody = z.strictObject({
+  as: z.enum(["succeeded", "skipped", "failed"]),
+  output: z.json().optional().describe("With succeeded: the task's output"),
+  by: anybody,
+  why: why.describe("Kept with the run"),
+});
+
+export const decisionBody = z.strictObject({
+  approve: z.boolean(),
+  by,
+  comment: why.optional(),
 });
 
 const connectionName = z.string().regex(/^[a-z][a-z0-9_-]{0,62}$/, "must be 1 to 63 of a-z, 0-9, _ and -, beginning with a letter");

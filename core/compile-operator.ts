@@ -2,10 +2,10 @@
 
 import type { Catalogue, ConnectorFacts, OptionsSchema } from "./compile-plan.ts";
 import type { TaskDefinition } from "./definition.ts";
-import { parseDuration } from "./duration.ts";
+import { MOMENT_HINT, parseDuration, parseMoment } from "./duration.ts";
 import { didYouMean, type Fault, type PathPart } from "./issues.ts";
 import type { JsonObject } from "./json.ts";
-import { OPERATOR_SCHEMAS, type CheckConfig, type PublishConfig, type TransferConfig } from "./operators.ts";
+import { OPERATOR_SCHEMAS, type CheckConfig, type PublishConfig, type TransferConfig, type WaitConfig } from "./operators.ts";
 import type { Operator } from "./plan.ts";
 import { isTemplate } from "./templates.ts";
 
@@ -38,6 +38,7 @@ export class OperatorCheck {
     if (task.check !== undefined) this.#check(task.check, path);
     if (task.publish !== undefined) this.#publish(task.publish, path);
     if (task.activity !== undefined) this.#activity(task.activity.name, path);
+    if (task.wait !== undefined) this.#wait(task.wait, path);
     return operator === "activity" ? {} : (task[operator] as unknown as JsonObject);
   }
 
@@ -80,6 +81,14 @@ export class OperatorCheck {
     this.#options(target, target.targetOptions, to, PUBLISH_TO_KEYS, [...path, "to"]);
   }
 
+  #wait(wait: WaitConfig, path: Path): void {
+    this.#exactlyOne(wait, ["until", "for", "sql", "http"], path);
+    if (wait.sql !== undefined) this.#connector(wait.sql.connection, ["sql"], [...path, "sql"]);
+    if (wait.http !== undefined) this.#connector(wait.http.connection, ["http"], [...path, "http"]);
+    if (wait.until !== undefined && !isTemplate(wait.until) && parseMoment(wait.until) === undefined)
+      this.#fault("INVALID_VALUE", [...path, "until"], `is no moment; ${MOMENT_HINT}`);
+  }
+
   #activity(name: string, path: Path): void {
     const known = Object.keys(this.#catalogue.activities);
     if (known.includes(name)) return;
@@ -87,10 +96,10 @@ export class OperatorCheck {
     this.#fault("UNKNOWN_ACTIVITY", [...path, "name"], message, known);
   }
 
-  #exactlyOne(value: Readonly<Record<string, unknown>>, keys: readonly [string, string], path: Path): void {
+  #exactlyOne(value: Readonly<Record<string, unknown>>, keys: readonly string[], path: Path): void {
     const given = keys.filter((key) => value[key] !== undefined);
     if (given.length === 0) this.#fault("MISSING_KEY", path, `give ${keys.join(" or ")}`, keys);
-    if (given.length > 1) this.#fault("INVALID_VALUE", path, `give ${keys.join(" or ")}, not both`);
+    if (given.length > 1) this.#fault("INVALID_VALUE", path, `give ${keys.join(" or ")}, not ${given.length > 2 ? "several" : "both"}`);
   }
 
   #connector(name: string, roles: readonly string[], path: Path): ConnectorFacts | undefined {

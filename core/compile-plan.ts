@@ -4,11 +4,12 @@ import { OperatorCheck } from "./compile-operator.ts";
 import { createReferenceCheck } from "./compile-references.ts";
 import type { Definition, TaskDefinition } from "./definition.ts";
 import { parseDuration } from "./duration.ts";
-import { readGraph } from "./graph.ts";
+import { readGraph, type Graph } from "./graph.ts";
 import { collectIssues, type Fault, type Issue, type Locate } from "./issues.ts";
 import { jsonBytes, type Json, type JsonObject } from "./json.ts";
 import { LIMITS } from "./limits.ts";
-import type { CompiledPlan, Operator, Plan, PlanTask, Policy } from "./plan.ts";
+import type { WaitConfig } from "./operators.ts";
+import type { ApprovalPlan, CompiledPlan, OnDeadline, Operator, Plan, PlanTask, Policy, RetryOn } from "./plan.ts";
 
 /** The part of a zod object schema that compile needs; the registry passes the real ones. */
 export interface OptionsSchema {
@@ -45,7 +46,7 @@ export type CompileResult =
   | { readonly ok: true; readonly compiled: CompiledPlan }
   | { readonly ok: false; readonly issues: readonly Issue[] };
 
-const OPERATORS: readonly Operator[] = ["transfer", "sql", "http", "check", "publish", "activity"];
+const OPERATORS: readonly Operator[] = ["transfer", "sql", "http", "check", "publish", "activity", "wait", "approval"];
 
 const DEFAULTS = { attempts: 3, backoff: "2s", maxBackoff: "5m", attempt: "30m", total: "4h", heartbeat: "10s" } as const;
 
@@ -57,6 +58,7 @@ export const compilePlan = (definition: Definition, catalogue: Catalogue, locate
   const operators = new OperatorCheck(catalogue, fault);
   const policies = new PolicyTable(defaults);
   const configs: Record<string, JsonObject> = {};
+  refuseNeedsOfFinally(tasks, graph, fault);
   const planTasks = tasks.flatMap((task, position): readonly PlanTask[] => {
     const operator = operatorOf(task, position, fault);
     const reads = readReferences(task, position, operator);
@@ -72,9 +74,12 @@ export const compilePlan = (definition: Definition, catalogue: Catalogue, locate
         operator,
         summary: summaryOf(task),
         policy: policies.indexFor(task),
+        ...(task.finally === undefined ? {} : { finally: task.finally }),
         ...(queue === undefined ? {} : { queue }),
+        ...(task.priority === undefined ? {} : { priority: task.priority }),
         ...(reads.length === 0 ? {} : { reads }),
         ...(task.activity === undefined ? {} : { activity: { name: task.activity.name, input: task.activity.input as Json } }),
+        ...holdOf(task),
       },
     ];
   });
@@ -86,6 +91,21 @@ export const compilePlan = (definition: Definition, catalogue: Catalogue, locate
   }
   if (issues.length > 0) return { ok: false, issues };
   return { ok: true, compiled: { plan, configs, connections: operators.connections } };
+};
+
+/** All others wait for the end of none of them. */
+const refuseNeedsOfFinally = (tasks: readonly TaskDefinition[], { needs }: Graph, fault: Fault): void => {
+  for (const [position, task] of tasks.entries()) {
+    for (const need of needs[position] ?? []) {
+      const other = tasks[need];
+      if (other === undefined || other.finally === task.finally) continue;
+      const why =
+        task.finally === undefined
+          ? `task "${task.id}" needs "${other.id}", which is finally: it begins when all others have ended`
+          : `task "${task.id}" is finally and begins when all others have ended; it can only need other finally tasks, not "${other.id}"`;
+      fault("INVALID_VALUE", ["tasks", position, "needs"], why);
+    }
+  }
 };
 
 const operatorOf = (task: TaskDefinition, position: number, fault: Fault): Operator | undefined => {
@@ -123,12 +143,14 @@ class PolicyTable {
         backoffMs: milliseconds(retry.backoff ?? DEFAULTS.backoff),
         maxBackoffMs: milliseconds(retry.max_backoff ?? DEFAULTS.maxBackoff),
         neverOn: retry.never_on ?? [],
+        ...(retry.on === undefined ? {} : { on: mapValues(retry.on, retryOnOf) }),
       },
       timeout: {
         attemptMs: milliseconds(timeout.attempt ?? DEFAULTS.attempt),
         totalMs: milliseconds(timeout.total ?? DEFAULTS.total),
         heartbeatMs: silent ? 0 : milliseconds(timeout.heartbeat ?? DEFAULTS.heartbeat),
       },
+      ...((task.on_exhausted ?? this.#defaults?.on_exhausted) === "park" ? { onExhausted: "park" } : {}),
     };
     const text = JSON.stringify(policy);
     const known = this.#indices.get(text);
@@ -141,11 +163,52 @@ class PolicyTable {
 /** The schema has let only durations through. */
 const milliseconds = (text: string): number => parseDuration(text) ?? 0;
 
+type RetryOnDefinition = NonNullable<NonNullable<TaskDefinition["retry"]>["on"]>[string];
+
+const retryOnOf = (own: RetryOnDefinition): RetryOn => ({
+  ...(own?.attempts === undefined ? {} : { attempts: own.attempts }),
+  ...(own?.backoff === undefined ? {} : { backoffMs: milliseconds(own.backoff) }),
+  ...(own?.max_backoff === undefined ? {} : { maxBackoffMs: milliseconds(own.max_backoff) }),
+});
+
+const mapValues = <From, To>(values: Readonly<Record<string, From>>, change: (value: From) => To): Readonly<Record<string, To>> =>
+  Object.fromEntries(Object.entries(values).map(([key, value]) => [key, change(value)]));
+
+const POLL = { every: "10s", max: "5m" } as const;
+
+/** What the workflow itself needs of a wait or an approval. */
+const holdOf = ({ wait, approval }: TaskDefinition): Pick<PlanTask, "wait" | "approval"> => {
+  if (wait !== undefined) {
+    const everyMs = milliseconds(wait.poll?.every ?? POLL.every);
+    const poll = { everyMs, maxMs: Math.max(milliseconds(wait.poll?.max ?? POLL.max), everyMs) };
+    return {
+      wait: {
+        ...(wait.until === undefined ? {} : { until: wait.until }),
+        ...(wait.for === undefined ? {} : { for: wait.for }),
+        ...(wait.until === undefined && wait.for === undefined ? { poll } : {}),
+        deadlineMs: milliseconds(wait.deadline),
+        onDeadline: wait.on_deadline as OnDeadline,
+      },
+    };
+  }
+  if (approval === undefined) return {};
+  const { message, approvers = [], escalate, deadline, on_deadline } = approval;
+  return {
+    approval: {
+      ...(message === undefined ? {} : { message }),
+      approvers,
+      ...(escalate === undefined ? {} : { escalate: { afterMs: milliseconds(escalate.after), to: escalate.to } }),
+      deadlineMs: milliseconds(deadline),
+      onDeadline: on_deadline as ApprovalPlan["onDeadline"],
+    },
+  };
+};
+
 const SUMMARY_LENGTH = 200;
 
 const summaryOf = (task: TaskDefinition): string => `${task.id}: ${workOf(task)}`.slice(0, SUMMARY_LENGTH);
 
-const workOf = ({ transfer, sql, http, check, publish, activity }: TaskDefinition): string => {
+const workOf = ({ transfer, sql, http, check, publish, activity, wait, approval }: TaskDefinition): string => {
   if (transfer !== undefined) {
     const { from, to } = transfer;
     return `${from.connection}.${from.stream ?? "query"} → ${to.connection}.${to.table}`;
@@ -154,5 +217,14 @@ const workOf = ({ transfer, sql, http, check, publish, activity }: TaskDefinitio
   if (http !== undefined) return `${http.method} ${http.connection}${http.path ?? ""}`;
   if (check !== undefined) return `${check.expect.length} checks on ${check.connection}.${check.table ?? "query"}`;
   if (publish !== undefined) return `${publish.from.connection} → ${publish.to.connection}`;
+  if (wait !== undefined) return `waits ${waitedFor(wait)}`;
+  if (approval !== undefined) return `approval${approval.message === undefined ? "" : `: ${approval.message}`}`;
   return `activity ${activity?.name ?? ""}`;
+};
+
+const waitedFor = (wait: WaitConfig): string => {
+  if (wait.until !== undefined) return `until ${wait.until}`;
+  if (wait.for !== undefined) return wait.for;
+  if (wait.sql !== undefined) return `for SQL on ${wait.sql.connection}`;
+  return `for ${wait.http?.connection ?? ""}${wait.http?.path ?? ""}`;
 };

@@ -11,6 +11,9 @@ import { parseTemplate } from "./templates.ts";
 const RUN_FACTS: readonly string[] = ["id", "origin", "pipeline", "version", "trigger", "triggeredAt"];
 const VERB_FACTS: readonly string[] = [...RUN_FACTS, "attempt"];
 
+/** Their expressions are evaluated by the workflow. */
+const WORKFLOW_OPERATORS: ReadonlySet<Operator> = new Set(["activity", "wait", "approval"]);
+
 /** Answers for each task the ids of the tasks that its expressions read. */
 export const createReferenceCheck = (definition: Definition, graph: Graph, fault: Fault) => {
   const params = paramNames(definition);
@@ -35,13 +38,15 @@ export const createReferenceCheck = (definition: Definition, graph: Graph, fault
         const other = graph.index.get(name);
         if (other === undefined) refuse(`task "${name}", which does not exist${graph.suggest(name)}`);
         else if (other === position) refuse(`task "${name}", which is the task itself`);
+        // All others have ended when a `finally` task begins.
+        else if (task.finally !== undefined && definition.tasks[other]?.finally === undefined) reads.add(name);
         else if (!graph.isUpstream(position, other)) refuse(`task "${name}", which is not upstream of "${task.id}"; add it to needs`);
         else reads.add(name);
       }
     };
     if (task.when !== undefined) check(conditionSource(task.when), ["tasks", position, "when"], RUN_FACTS);
     if (operator !== undefined) {
-      const facts = operator === "activity" ? RUN_FACTS : VERB_FACTS;
+      const facts = WORKFLOW_OPERATORS.has(operator) ? RUN_FACTS : VERB_FACTS;
       eachString(task[operator], ["tasks", position, operator], (text, path) => {
         const { parts, closed } = parseTemplate(text);
         if (!closed) fault("INVALID_EXPRESSION", path, 'a "${{" has no "}}"; for the characters themselves write ${{ "${{" }}');

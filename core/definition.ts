@@ -13,7 +13,7 @@ import { OPERATOR_SCHEMAS, durationSchema } from "./operators.ts";
 const NAME = /^[a-z][a-z0-9_-]{0,62}$/;
 const nameSchema = z.string().regex(NAME, "must be 1 to 63 of a-z, 0-9, _ and -, beginning with a letter");
 
-const triggerRule = z.enum([
+export const triggerRule = z.enum([
   "all_success",
   "all_done",
   "one_success",
@@ -35,6 +35,17 @@ const retrySchema = z
       .array(z.enum(Object.keys(ERRORS) as [string, ...string[]]))
       .optional()
       .describe("Error codes that end the task at once"),
+    on: z
+      .partialRecord(
+        z.enum(Object.keys(ERRORS) as [string, ...string[]]),
+        z.strictObject({
+          attempts: z.int().min(1).max(100).optional(),
+          backoff: pause.optional(),
+          max_backoff: pause.optional(),
+        }),
+      )
+      .optional()
+      .describe("What holds instead for single error codes; a code that is named here is tried again"),
   })
   .describe("When an attempt fails");
 
@@ -46,6 +57,8 @@ const timeoutSchema = z
   })
   .describe("Every wait is bounded");
 
+const onExhausted = z.enum(["fail", "park"]).describe("park: a task out of attempts waits until somebody mends it and lets the run go on");
+
 const taskShape = {
   id: nameSchema,
   description: z.string().optional(),
@@ -54,6 +67,9 @@ const taskShape = {
   trigger_rule: triggerRule.optional().describe("How the tasks in `needs` must have ended; default all_success"),
   retry: retrySchema.optional(),
   timeout: timeoutSchema.optional(),
+  on_exhausted: onExhausted.optional(),
+  finally: z.literal(true).optional().describe("Runs when all other tasks have ended, also after a failure or a cancellation"),
+  priority: z.int().min(1).max(5).optional().describe("1 goes first when workers are scarce, 5 last; default 3"),
   queue: z.string().min(1).max(200).optional().describe("Task queue of the workers that run it"),
 };
 
@@ -65,6 +81,8 @@ const taskSchema = z.strictObject({
   check: OPERATOR_SCHEMAS.check.optional(),
   publish: OPERATOR_SCHEMAS.publish.optional(),
   activity: OPERATOR_SCHEMAS.activity.optional(),
+  wait: OPERATOR_SCHEMAS.wait.optional(),
+  approval: OPERATOR_SCHEMAS.approval.optional(),
 });
 
 export const definitionSchema = z.strictObject({
@@ -75,7 +93,12 @@ export const definitionSchema = z.strictObject({
   tags: z.array(z.string()).optional(),
   params: z.record(z.string(), z.json()).optional().describe("JSON Schema of the run's params"),
   defaults: z
-    .strictObject({ retry: retrySchema.optional(), timeout: timeoutSchema.optional(), trigger_rule: triggerRule.optional() })
+    .strictObject({
+      retry: retrySchema.optional(),
+      timeout: timeoutSchema.optional(),
+      trigger_rule: triggerRule.optional(),
+      on_exhausted: onExhausted.optional(),
+    })
     .optional()
     .describe("For tasks that say nothing else"),
   failure_policy: z

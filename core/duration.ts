@@ -1,4 +1,4 @@
-// Durations as people write them: ISO 8601 ("PT5M", "P1DT2H") or short ("500ms", "30s", "1h30m"), to milliseconds.
+// Durations and moments as people write them: ISO 8601 ("PT5M", "P1DT2H") or short ("500ms", "30s", "1h30m"), to milliseconds.
 
 const SHORT_UNITS: Readonly<Record<string, number>> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 };
 const SHORT = /^(?:\d+(?:\.\d+)?(?:ms|s|m|h|d))+$/;
@@ -27,3 +27,13 @@ const read = (text: string): number | undefined => {
 };
 
 export const DURATION_HINT = 'write "30s", "5m", "2h", "1d" or ISO 8601 such as "PT5M"';
+
+const MOMENT = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}(?::\d{2}(?:\.\d{1,9})?)?(?:Z|[+-]\d{2}:\d{2})$/;
+
+/** Milliseconds since 1970 of an ISO 8601 moment with its zone, or undefined. */
+export const parseMoment = (text: string): number | undefined => {
+  const milliseconds = MOMENT.test(text) ? Date.parse(text) : NaN;
+  return Number.isNaN(milliseconds) ? undefined : milliseconds;
+};
+
+export const MOMENT_HINT = 'write ISO 8601 with a zone, such as "2026-12-24T18:00:00Z" or "2026-12-24T18:00:00+01:00"';

@@ -100,6 +100,57 @@ export const activitySchema = z.strictObject({
   input: z.json().default(null).describe("Its one argument; expressions are evaluated"),
 });
 
+const onDeadline = (more: readonly string[]) =>
+  z
+    .enum(["fail", "skip", ...more] as ["fail", "skip", ...string[]])
+    .default("fail")
+    .describe("What becomes of the task when its deadline has come");
+
+export const waitSchema = z
+  .strictObject({
+    until: z.string().min(1).optional().describe('A moment: "2026-12-24T18:00:00Z", or an expression that gives one'),
+    for: templatedDuration.optional().describe("A duration"),
+    sql: z
+      .strictObject({
+        connection,
+        query: z.string().min(1).describe("Waits until its first row's first column is true or not 0"),
+        params: sqlParams.optional(),
+      })
+      .optional(),
+    http: z
+      .strictObject({
+        connection,
+        method: z.enum(["GET", "HEAD", "POST"]).default("GET"),
+        path: z.string().optional(),
+        query: z.record(z.string(), z.string()).optional(),
+        status: z.array(z.int().min(100).max(599)).min(1).default([200]).describe("Waits until it answers with one of these"),
+      })
+      .optional(),
+    poll: z
+      .strictObject({
+        every: durationSchema("100ms", "24d").optional().describe("Pause after the first look, half as long again each time; default 10s"),
+        max: durationSchema("100ms", "24d").optional().describe("The longest pause; default 5m"),
+      })
+      .optional(),
+    deadline: durationSchema("100ms", "365d").default("7d").describe("How long it waits at most"),
+    on_deadline: onDeadline([]),
+  })
+  .describe("Waits without holding a worker");
+
+const names = z.array(z.string().min(1).max(200)).min(1);
+
+export const approvalSchema = z
+  .strictObject({
+    message: z.string().min(1).max(2_000).optional().describe("Shown to those who decide"),
+    approvers: names.optional().describe("Who may decide; default: anyone who may call the API"),
+    escalate: z
+      .strictObject({ after: durationSchema("100ms", "365d"), to: names.describe("Who may decide as well from then on") })
+      .optional(),
+    deadline: durationSchema("100ms", "365d").default("7d").describe("How long it waits at most"),
+    on_deadline: onDeadline(["approve"]),
+  })
+  .describe("Waits for somebody's decision");
+
 export const OPERATOR_SCHEMAS = {
   transfer: transferSchema,
   sql: sqlSchema,
@@ -107,11 +158,14 @@ export const OPERATOR_SCHEMAS = {
   check: checkSchema,
   publish: publishSchema,
   activity: activitySchema,
+  wait: waitSchema,
+  approval: approvalSchema,
 } as const;
 
 export type TransferConfig = z.output<typeof transferSchema>;
 export type CheckConfig = z.output<typeof checkSchema>;
+export type WaitConfig = z.output<typeof waitSchema>;
 export type PublishConfig = z.output<typeof publishSchema>;
 
 /** Operators that are planned but not here yet: refused with that as the reason. */
-export const LATER_OPERATORS = ["dbt", "spark", "command", "file", "refresh", "external", "pipeline", "wait", "approval"] as const;
+export const LATER_OPERATORS = ["dbt", "spark", "command", "file", "refresh", "external", "pipeline"] as const;

@@ -15,7 +15,35 @@ export type TriggerRule =
 export type FailurePolicy = "fail-fast" | "continue";
 
 /** The closed set of activity verbs that carry operators out; `activity` is the user's own, called by the workflow itself. */
-export type Operator = "transfer" | "sql" | "http" | "check" | "publish" | "activity";
+export type Verb = "transfer" | "sql" | "http" | "check" | "publish" | "probe";
+
+/** `wait` and `approval` are decided in the workflow: no worker is held while they last. */
+export type Operator = Exclude<Verb, "probe"> | "activity" | "wait" | "approval";
+
+export type OnDeadline = "fail" | "skip";
+
+/** What a `wait` task waits for: a moment, a duration, or (neither given) a condition that the verb `probe` looks at now and then. */
+export interface WaitPlan {
+  /** ISO 8601 with a zone; may hold expressions. */
+  readonly until?: string;
+  /** A duration; may hold expressions. */
+  readonly for?: string;
+  /** Pauses between two looks: the first, and what they grow to. */
+  readonly poll?: { readonly everyMs: number; readonly maxMs: number };
+  readonly deadlineMs: number;
+  readonly onDeadline: OnDeadline;
+}
+
+export interface ApprovalPlan {
+  /** For those who decide; may hold expressions. */
+  readonly message?: string;
+  /** Names of those who may decide; empty: anyone who may call the API. */
+  readonly approvers: readonly string[];
+  /** After this long those named here may decide as well. */
+  readonly escalate?: { readonly afterMs: number; readonly to: readonly string[] };
+  readonly deadlineMs: number;
+  readonly onDeadline: OnDeadline | "approve";
+}
 
 /** Durations in milliseconds. Defaults are already filled in. */
 export interface Policy {
@@ -26,9 +54,20 @@ export interface Policy {
     readonly maxBackoffMs: number;
     /** Error codes that end the task at once, beside those of the error table. */
     readonly neverOn: readonly string[];
+    /** What holds instead for single error codes: also ones that the error table would not try again. */
+    readonly on?: Readonly<Record<string, RetryOn>>;
   };
   /** `heartbeatMs` 0: no heartbeat is expected (a user's own activity that did not ask for one). */
   readonly timeout: { readonly attemptMs: number; readonly totalMs: number; readonly heartbeatMs: number };
+  /** `park`: a task out of attempts waits for somebody to mend it and let the run go on. */
+  readonly onExhausted?: "park";
+}
+
+export interface RetryOn {
+  /** Of attempts in all, whatever they failed with. */
+  readonly attempts?: number;
+  readonly backoffMs?: number;
+  readonly maxBackoffMs?: number;
 }
 
 export interface PlanTask {
@@ -43,12 +82,22 @@ export interface PlanTask {
   readonly summary: string;
   /** Index into `Plan.policies`. */
   readonly policy: number;
+  /** Where its configuration lies, when somebody changed it while the run went on; absent: the run's own plan. */
+  readonly planHash?: string;
+  /** Runs when all tasks without this mark have ended, also after a failure or a cancellation. */
+  readonly finally?: true;
   /** Task queue of the worker pool that runs it; absent: the default one. */
   readonly queue?: string;
+  /** From 1, the most urgent, to 5; absent: 3. */
+  readonly priority?: number;
   /** Ids of tasks whose outputs or statuses the configuration's expressions read. */
   readonly reads?: readonly string[];
   /** Only for operator `activity`: the declared name and its input, expressions still inside. */
   readonly activity?: { readonly name: string; readonly input: Json };
+  /** Only for operator `wait`. */
+  readonly wait?: WaitPlan;
+  /** Only for operator `approval`. */
+  readonly approval?: ApprovalPlan;
 }
 
 export interface Plan {

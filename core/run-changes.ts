@@ -2,11 +2,24 @@
 
 import type { Json } from "./json.ts";
 
-export type RunStatus = "queued" | "running" | "succeeded" | "failed" | "cancelled";
-export type TaskStatus = "pending" | "running" | "waiting" | "succeeded" | "failed" | "skipped" | "upstream_failed" | "cancelled";
+/** An open run is `paused` by hand; `parked` when only a parked task keeps it open; `waiting` when nothing of it runs and something waits. */
+export type RunStatus = "queued" | "running" | "waiting" | "paused" | "parked" | "succeeded" | "failed" | "cancelled";
+export type TaskStatus =
+  | "pending"
+  | "running"
+  | "waiting"
+  | "parked"
+  | "succeeded"
+  | "failed"
+  | "skipped"
+  | "upstream_failed"
+  | "cancelled";
 export type AttemptStatus = "running" | "succeeded" | "failed" | "lost" | "cancelled";
 
 export const isRunEnded = (status: RunStatus): boolean => status === "succeeded" || status === "failed" || status === "cancelled";
+
+/** What a task in status waiting waits for: its next attempt, a moment, a condition's next look, somebody's decision. */
+export type HoldReason = "retry" | "time" | "condition" | "approval";
 
 export interface TaskError {
   readonly code: string;
@@ -42,6 +55,27 @@ export interface TaskChange {
   readonly output?: Json;
   readonly metrics?: TaskMetrics;
   readonly error?: TaskError;
+  /** Of a waiting task. */
+  readonly waiting?: {
+    readonly for: HoldReason;
+    readonly until?: string;
+    /** Of an approval: what is asked, and who may decide now; empty: anyone. */
+    readonly message?: string;
+    readonly approvers?: readonly string[];
+  };
+}
+
+/** What somebody did to a run by hand. */
+export interface ActionChange {
+  /** From 1, in a run. */
+  readonly number: number;
+  readonly action: string;
+  readonly taskId?: string;
+  readonly by: string;
+  readonly why?: string;
+  readonly details?: Json;
+  /** ISO 8601 UTC. */
+  readonly at: string;
 }
 
 export interface AttemptChange {
@@ -66,4 +100,5 @@ export interface RunChanges {
   readonly error?: TaskError;
   readonly tasks: readonly TaskChange[];
   readonly attempts: readonly AttemptChange[];
+  readonly actions?: readonly ActionChange[];
 }

@@ -9,18 +9,22 @@ import { verdict } from "./trigger-rules.ts";
 export interface RunSnapshot {
   /** One letter a task. */
   readonly statuses: string;
-  /** Tasks that wait for their next attempt, by index. */
-  readonly waiting: Readonly<Record<string, Pick<TaskState, "attempts" | "lost" | "startedAt" | "retryAt">>>;
+  /** Tasks that wait or are parked, by index. */
+  readonly waiting: Readonly<Record<string, Pick<TaskState, "attempts" | (typeof KEPT)[number]>>>;
   /** Outputs that tasks which have not ended may read, by index. */
   readonly outputs: Readonly<Record<string, Json>>;
   /** The first failed task's error: it names the run's. */
   readonly firstError?: { readonly index: number; readonly error: TaskError };
   readonly stopping?: "failed" | "cancelled";
+  readonly paused?: true;
 }
+
+const KEPT = ["lost", "startedAt", "retryAt", "hold", "looks", "base"] as const satisfies readonly (keyof TaskState)[];
 
 const LETTERS = {
   pending: "p",
   waiting: "w",
+  parked: "x",
   succeeded: "s",
   failed: "f",
   skipped: "k",
@@ -44,14 +48,9 @@ export const takeSnapshot = (state: RunState, { plan }: Graph): RunSnapshot => {
   let firstError: RunSnapshot["firstError"];
   for (const [index, task] of state.tasks.entries()) {
     // Its error is in the store, and thousands of them would not fit.
-    if (task.status === "waiting") {
-      const { attempts, lost, startedAt, retryAt } = task;
-      waiting[index] = {
-        attempts,
-        ...(lost === undefined ? {} : { lost }),
-        ...(startedAt === undefined ? {} : { startedAt }),
-        ...(retryAt === undefined ? {} : { retryAt }),
-      };
+    if (task.status === "waiting" || task.status === "parked") {
+      const kept = KEPT.flatMap((key) => (task[key] === undefined ? [] : [[key, task[key]] as const]));
+      waiting[index] = { attempts: task.attempts, ...Object.fromEntries(kept) };
     }
     if (task.output !== undefined && stillRead.has(plan.tasks[index]?.id ?? "")) outputs[index] = task.output;
     if (task.status === "failed" && task.error !== undefined) firstError ??= { index, error: task.error };
@@ -62,6 +61,7 @@ export const takeSnapshot = (state: RunState, { plan }: Graph): RunSnapshot => {
     outputs,
     ...(firstError === undefined ? {} : { firstError }),
     ...(state.stopping === undefined ? {} : { stopping: state.stopping }),
+    ...(state.paused === undefined ? {} : { paused: state.paused }),
   };
 };
 
@@ -69,6 +69,7 @@ export const restoreSnapshot = (snapshot: RunSnapshot, graph: Graph): RunState =
   const state = initRun(graph);
   state.ready = [];
   if (snapshot.stopping !== undefined) state.stopping = snapshot.stopping;
+  if (snapshot.paused !== undefined) state.paused = snapshot.paused;
   for (const index of state.tasks.keys()) {
     const status = STATUSES.get(snapshot.statuses[index] ?? "") ?? "pending";
     const output = snapshot.outputs[index];
@@ -78,6 +79,7 @@ export const restoreSnapshot = (snapshot: RunSnapshot, graph: Graph): RunState =
     if (status === "waiting") state.waiting.push(index);
     if (!isEnded(status)) continue;
     state.open -= 1;
+    if (graph.plan.tasks[index]?.finally === undefined) state.openMain -= 1;
     for (const next of graph.dependents[index] ?? []) {
       const counts = state.needs[next];
       if (counts !== undefined) count(counts, status);
@@ -85,8 +87,9 @@ export const restoreSnapshot = (snapshot: RunSnapshot, graph: Graph): RunState =
   }
   const failed = snapshot.firstError === undefined ? undefined : state.tasks[snapshot.firstError.index];
   if (failed !== undefined && snapshot.firstError !== undefined) failed.error = snapshot.firstError.error;
-  for (const [index, { rule }] of graph.plan.tasks.entries()) {
+  for (const [index, { rule, finally: isFinally }] of graph.plan.tasks.entries()) {
     const counts = state.needs[index];
+    if (isFinally !== undefined && state.openMain > 0) continue;
     if (state.tasks[index]?.status === "pending" && counts !== undefined && verdict(rule, counts) === "start") enqueue(state, index);
   }
   return state;

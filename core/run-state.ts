@@ -3,8 +3,8 @@
 import { ERRORS, isErrorCode } from "./errors.ts";
 import type { Json } from "./json.ts";
 import { LIMITS } from "./limits.ts";
-import type { Plan, PlanTask, Policy, TriggerRule } from "./plan.ts";
-import type { TaskError, TaskStatus } from "./run-changes.ts";
+import type { Plan, PlanTask, Policy } from "./plan.ts";
+import type { HoldReason, TaskError, TaskStatus } from "./run-changes.ts";
 import { HANDLES_FAILURE, type NeedCounts, RUNS_AFTER_FAILURE, verdict } from "./trigger-rules.ts";
 
 export interface TaskState {
@@ -16,8 +16,13 @@ export interface TaskState {
   /** Milliseconds since 1970, as the workflow's clock tells. */
   startedAt?: number;
   finishedAt?: number;
-  /** Status waiting: when the next attempt may begin. */
+  /** Status waiting: when to look again, and what for. */
   retryAt?: number;
+  hold?: HoldReason;
+  /** Looks that a wait has taken, in vain. */
+  looks?: number;
+  /** Somebody let it go on after it was parked: attempts begun before do not count, and when that was. */
+  base?: { readonly attempts: number; readonly at: number };
   /** It stands in `RunState.ready`. */
   queued?: true;
   /** Kept when another task reads it. */
@@ -36,8 +41,12 @@ export interface RunState {
   open: number;
   /** Outputs kept, in bytes of JSON. */
   outputBytes: number;
-  /** Set once: nothing new starts but, after a failure, what runs after failures. */
+  /** Tasks that have not ended and are not `finally`: those begin when this is 0. */
+  openMain: number;
+  /** Set once: nothing new starts but, after a failure, what runs after failures. `finally` tasks start in any case. */
   stopping?: "failed" | "cancelled";
+  /** By hand: nothing new starts until it is taken back. */
+  paused?: true;
 }
 
 export type RunOutcome = "succeeded" | "failed" | "cancelled";
@@ -49,6 +58,8 @@ export interface Graph {
   readonly dependents: readonly (readonly number[])[];
   /** Ids of tasks whose output others read: only these outputs are kept. */
   readonly read: ReadonlySet<string>;
+  /** The `finally` tasks. */
+  readonly last: readonly number[];
 }
 
 /** What a settled task brings about. */
@@ -66,7 +77,8 @@ export const isEnded = (status: TaskStatus): boolean => ENDED.has(status);
 export const graphOf = (plan: Plan): Graph => {
   const dependents: number[][] = plan.tasks.map(() => []);
   for (const [index, task] of plan.tasks.entries()) for (const need of task.needs) dependents[need]?.push(index);
-  return { plan, dependents, read: new Set(plan.tasks.flatMap((task) => task.reads ?? [])) };
+  const last = [...plan.tasks.keys()].filter((index) => plan.tasks[index]?.finally !== undefined);
+  return { plan, dependents, read: new Set(plan.tasks.flatMap((task) => task.reads ?? [])), last };
 };
 
 const at = <Value>(values: readonly Value[], index: number): Value => {
@@ -86,9 +98,13 @@ export const initRun = ({ plan }: Graph): RunState => {
     ready: [],
     waiting: [],
     open: plan.tasks.length,
+    openMain: plan.tasks.filter((task) => task.finally === undefined).length,
     outputBytes: 0,
   };
-  for (const [index, task] of plan.tasks.entries()) if (task.needs.length === 0 || task.rule === "always") enqueue(state, index);
+  for (const [index, task] of plan.tasks.entries()) {
+    if (task.finally !== undefined && state.openMain > 0) continue;
+    if (task.needs.length === 0 || task.rule === "always") enqueue(state, index);
+  }
   return state;
 };
 
@@ -117,15 +133,29 @@ export const wake = (state: RunState, now: number): number | undefined => {
   return next;
 };
 
-/** An attempt begins. */
+/** An attempt begins, or goes on: the next look of a wait is no attempt of its own. */
 export const start = (state: RunState, index: number, now: number): void => {
   const task = at(state.tasks, index);
   if (!task.queued) throw new Error(`task ${index} cannot start: it is ${task.status}`);
+  const goesOn = task.hold !== undefined && task.hold !== "retry";
   delete task.queued;
   delete task.retryAt;
+  delete task.hold;
   task.status = "running";
-  task.attempts += 1;
+  if (!goesOn) task.attempts += 1;
   task.startedAt ??= now;
+};
+
+/** A running task that needs no worker for a while: a wait or an approval. */
+export const hold = (state: RunState, index: number, reason: Exclude<HoldReason, "retry">, until: number): void => {
+  const task = at(state.tasks, index);
+  // A look that succeeded takes back the failures before it.
+  if (reason === "condition") {
+    task.looks = (task.looks ?? 0) + 1;
+    task.base = { attempts: task.attempts, at: task.base?.at ?? task.startedAt ?? until };
+    delete task.error;
+  }
+  pause(state, index, until, reason);
 };
 
 export const succeed = (state: RunState, graph: Graph, index: number, output: Json, now: number): Settled => {
@@ -162,50 +192,65 @@ export interface AttemptFailure extends TaskError {
 export const backoffMs = (policy: Policy["retry"], attempt: number, retryAfterMs = 0): number =>
   Math.max(Math.min(policy.backoffMs * 2 ** Math.min(attempt - 1, 30), policy.maxBackoffMs), retryAfterMs);
 
-const mayRetry = (policy: Policy["retry"], attempts: number, code: string): boolean =>
-  attempts < policy.attempts && !policy.neverOn.includes(code) && (!isErrorCode(code) || ERRORS[code].retry);
+/** A code that the definition names in `retry.on` is tried again whatever the error table says. */
+const mayRetry = (policy: Policy["retry"], attempts: number, code: string): boolean => {
+  const own = policy.on?.[code];
+  if (attempts >= (own?.attempts ?? policy.attempts)) return false;
+  return own !== undefined || (!policy.neverOn.includes(code) && (!isErrorCode(code) || ERRORS[code].retry));
+};
 
 /** An attempt failed: the task waits for its next attempt, or ends failed. */
 export const failAttempt = (state: RunState, graph: Graph, index: number, failure: AttemptFailure, now: number): Settled => {
   const task = at(state.tasks, index);
   const { retry, timeout } = policyOf(graph, index);
   const { retryAfterMs, ...error } = failure;
-  if (!mayStart(state, taskOf(graph, index).rule) || !mayRetry(retry, task.attempts, error.code))
-    return fail(state, graph, index, error, now);
-  const retryAt = now + backoffMs(retry, task.attempts, retryAfterMs);
-  if (retryAt - (task.startedAt ?? now) >= timeout.totalMs) {
+  const attempts = task.attempts - (task.base?.attempts ?? 0);
+  if (!mayStart(state, taskOf(graph, index)) || !mayRetry(retry, attempts, error.code)) return exhaust(state, graph, index, error, now);
+  const retryAt = now + backoffMs({ ...retry, ...retry.on?.[error.code] }, attempts, retryAfterMs);
+  if (retryAt - (task.base?.at ?? task.startedAt ?? now) >= timeout.totalMs) {
     const message = `${error.message} (a further attempt would begin after timeout.total, ${timeout.totalMs / 1_000} s)`;
-    return fail(state, graph, index, { ...error, message }, now);
+    return exhaust(state, graph, index, { ...error, message }, now);
   }
   task.error = error;
-  pause(state, index, retryAt);
+  pause(state, index, retryAt, "retry");
+  return { ended: [], cancel: [] };
+};
+
+/** No further attempt: the task fails, or parks when its policy says so and the run goes on. */
+const exhaust = (state: RunState, graph: Graph, index: number, error: TaskError, now: number): Settled => {
+  if (policyOf(graph, index).onExhausted !== "park" || !mayStart(state, taskOf(graph, index))) return fail(state, graph, index, error, now);
+  const task = at(state.tasks, index);
+  task.status = "parked";
+  task.error = error;
   return { ended: [], cancel: [] };
 };
 
 /** The attempt died with its worker: it is not counted, the task starts again at once. */
 export const loseAttempt = (state: RunState, graph: Graph, index: number, now: number): Settled => {
-  if (!mayStart(state, taskOf(graph, index).rule)) return cancelTask(state, graph, index, now);
+  if (!mayStart(state, taskOf(graph, index))) return cancelTask(state, graph, index, now);
   const task = at(state.tasks, index);
   task.attempts -= 1;
   task.lost = (task.lost ?? 0) + 1;
-  pause(state, index, now);
+  pause(state, index, now, "retry");
   return { ended: [], cancel: [] };
 };
 
-const pause = (state: RunState, index: number, until: number): void => {
+const pause = (state: RunState, index: number, until: number, reason: HoldReason): void => {
   const task = at(state.tasks, index);
   task.status = "waiting";
   task.retryAt = until;
+  task.hold = reason;
   state.waiting.push(index);
 };
 
-const fail = (state: RunState, graph: Graph, index: number, error: TaskError, now: number): Settled => {
+/** Ends a task failed, whatever attempts it has left. */
+export const fail = (state: RunState, graph: Graph, index: number, error: TaskError, now: number): Settled => {
   at(state.tasks, index).error = error;
   return settle(state, graph, index, "failed", now);
 };
 
 /** Ends a task, and the run as well when that leaves a failure that nobody will handle and its policy is fail-fast. */
-const settle = (state: RunState, graph: Graph, index: number, status: TaskStatus, now: number): Settled => {
+export const settle = (state: RunState, graph: Graph, index: number, status: TaskStatus, now: number): Settled => {
   const ended = end(state, graph, [[index, status]], now);
   if (graph.plan.failurePolicy === "continue" || state.stopping !== undefined) return { ended, cancel: [] };
   if (!ended.some((one) => leavesUnhandled(state, graph, one))) return { ended, cancel: [] };
@@ -228,8 +273,8 @@ const mayBeHandled = (state: RunState, graph: Graph, index: number): boolean =>
     return HANDLES_FAILURE.has(taskOf(graph, next).rule) && (status === "succeeded" || !isEnded(status));
   });
 
-const mayStart = (state: RunState, rule: TriggerRule): boolean =>
-  state.stopping === undefined || (state.stopping === "failed" && RUNS_AFTER_FAILURE.has(rule));
+const mayStart = (state: RunState, { rule, finally: isFinally }: PlanTask): boolean =>
+  state.stopping === undefined || isFinally === true || (state.stopping === "failed" && RUNS_AFTER_FAILURE.has(rule));
 
 /** Ends tasks and tells their dependents; follows skips and failures down the graph without recursion. */
 const end = (state: RunState, graph: Graph, ending: [index: number, status: TaskStatus][], now: number): readonly number[] => {
@@ -242,22 +287,30 @@ const end = (state: RunState, graph: Graph, ending: [index: number, status: Task
     task.finishedAt = now;
     delete task.queued;
     delete task.retryAt;
+    delete task.hold;
     state.open -= 1;
     ended.push(index);
     for (const next of at(graph.dependents, index)) {
-      const counts = at(state.needs, next);
-      count(counts, status);
-      const dependent = at(state.tasks, next);
-      if (dependent.status !== "pending" || dependent.queued) continue;
-      const { rule } = taskOf(graph, next);
-      const decision = verdict(rule, counts);
-      if (decision === "start") {
-        if (mayStart(state, rule)) enqueue(state, next);
-        else ending.push([next, "cancelled"]);
-      } else if (decision !== "wait") ending.push([next, decision]);
+      count(at(state.needs, next), status);
+      decide(state, graph, next, ending);
     }
+    if (taskOf(graph, index).finally !== undefined) continue;
+    state.openMain -= 1;
+    if (state.openMain === 0) for (const last of graph.last) decide(state, graph, last, ending);
   }
   return ended;
+};
+
+/** What becomes of a task that has not begun, now that one which it waits for has ended. */
+const decide = (state: RunState, graph: Graph, index: number, ending: [index: number, status: TaskStatus][]): void => {
+  const { status, queued } = at(state.tasks, index);
+  const task = taskOf(graph, index);
+  if (status !== "pending" || queued || (task.finally !== undefined && state.openMain > 0)) return;
+  const decision = verdict(task.rule, at(state.needs, index));
+  if (decision === "start") {
+    if (mayStart(state, task)) enqueue(state, index);
+    else ending.push([index, "cancelled"]);
+  } else if (decision !== "wait") ending.push([index, decision]);
 };
 
 export const count = (counts: NeedCounts, status: TaskStatus): void => {
@@ -272,16 +325,17 @@ export const count = (counts: NeedCounts, status: TaskStatus): void => {
 export const stop = (state: RunState, graph: Graph, reason: "failed" | "cancelled", now: number): Settled => {
   if (state.stopping === "cancelled") return { ended: [], cancel: [] };
   state.stopping = reason;
-  const survives = (index: number): boolean => mayStart(state, taskOf(graph, index).rule);
+  const survives = (index: number): boolean => mayStart(state, taskOf(graph, index));
   const dropped = [...state.ready, ...state.waiting].filter((index) => !survives(index));
   state.ready = state.ready.filter(survives);
   state.waiting = state.waiting.filter(survives);
   const cancel: number[] = [];
   const ending = dropped.map((index): [number, TaskStatus] => [index, "cancelled"]);
   for (const [index, { status }] of state.tasks.entries()) {
-    if (status === "running" && !survives(index)) cancel.push(index);
+    if (survives(index)) continue;
+    if (status === "running") cancel.push(index);
     // After a failure the pending ones learn of it through their needs; a cancelled run leaves nothing to wait for.
-    else if (status === "pending" && reason === "cancelled") ending.push([index, "cancelled"]);
+    else if (status === "parked" || (status === "pending" && reason === "cancelled")) ending.push([index, "cancelled"]);
   }
   return { ended: end(state, graph, ending, now), cancel };
 };

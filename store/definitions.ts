@@ -5,7 +5,7 @@ import type { JsonObject } from "../core/json.ts";
 import type { CompiledPlan } from "../core/plan.ts";
 import type { Database } from "./database.ts";
 import { storeCall } from "./failure.ts";
-import { pipelines, versions, type SourceFormat } from "./schema.ts";
+import { overrides, pipelines, versions, type SourceFormat } from "./schema.ts";
 
 export interface VersionRecord {
   readonly pipeline: string;
@@ -42,6 +42,8 @@ export interface Definitions {
   find(pipeline: string, version?: number): Promise<VersionRecord | undefined>;
   /** Plans never change: the answer may be cached for ever. */
   findPlan(hash: string): Promise<CompiledPlan | undefined>;
+  /** Keeps a plan that a run goes on with since somebody changed a task of it. */
+  saveOverride(input: Pick<VersionRecord, "hash" | "definition" | "plan">): Promise<void>;
   list(page: { readonly limit: number; readonly after?: string }): Promise<readonly PipelineSummary[]>;
   listVersions(pipeline: string, page: { readonly limit: number; readonly before?: number }): Promise<readonly VersionSummary[]>;
   /** Pipelines whose latest version uses the connection. */
@@ -82,7 +84,16 @@ export const createDefinitions = (db: Database): Definitions => ({
     }),
 
   findPlan: (hash) =>
-    storeCall(async () => (await db.select({ plan: versions.plan }).from(versions).where(eq(versions.hash, hash)).limit(1))[0]?.plan),
+    storeCall(async () => {
+      const [version] = await db.select({ plan: versions.plan }).from(versions).where(eq(versions.hash, hash)).limit(1);
+      if (version !== undefined) return version.plan;
+      return (await db.select({ plan: overrides.plan }).from(overrides).where(eq(overrides.hash, hash)))[0]?.plan;
+    }),
+
+  saveOverride: (input) =>
+    storeCall(async () => {
+      await db.insert(overrides).values(input).onConflictDoNothing();
+    }),
 
   list: ({ limit, after }) =>
     storeCall(() =>

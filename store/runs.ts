@@ -1,16 +1,17 @@
 // Runs with their tasks and attempts: created by a trigger, then a read model fed by the run's own reports.
 
-import { and, asc, desc, eq, inArray, sql, type SQL } from "drizzle-orm";
+import { and, asc, desc, eq, inArray, notInArray, sql, type SQL } from "drizzle-orm";
 import { DownbeatError } from "../core/errors.ts";
 import type { JsonObject } from "../core/json.ts";
 import type { RunChanges, RunStatus, TaskError } from "../core/run-changes.ts";
 import type { Database } from "./database.ts";
 import { storeCall } from "./failure.ts";
-import { attempts, runs, tasks } from "./schema.ts";
+import { actions, attempts, runs, tasks } from "./schema.ts";
 
 export type RunRecord = typeof runs.$inferSelect;
 export type TaskRecord = typeof tasks.$inferSelect;
 export type AttemptRecord = typeof attempts.$inferSelect;
+export type ActionRecord = typeof actions.$inferSelect;
 
 export interface CreateRun {
   readonly id: string;
@@ -43,6 +44,8 @@ export interface Runs {
   find(id: string): Promise<RunRecord | undefined>;
   tasksOf(id: string): Promise<readonly TaskRecord[]>;
   attemptsOf(id: string): Promise<readonly AttemptRecord[]>;
+  /** What people did to it, in order. */
+  actionsOf(id: string): Promise<readonly ActionRecord[]>;
   /** Newest first. */
   list(filter: RunFilter, page: { readonly limit: number; readonly after?: RunCursor }): Promise<readonly RunRecord[]>;
   /** Applies a report; one that is not newer than the last changes nothing. */
@@ -55,6 +58,8 @@ export interface Runs {
   repair(id: string, status: RunStatus, error?: TaskError): Promise<void>;
   check(): Promise<void>;
 }
+
+const isOpen = notInArray(runs.status, ["succeeded", "failed", "cancelled"]);
 
 export const createRuns = (db: Database): Runs => ({
   create: (input) =>
@@ -86,6 +91,8 @@ export const createRuns = (db: Database): Runs => ({
   attemptsOf: (id) =>
     storeCall(() => db.select().from(attempts).where(eq(attempts.runId, id)).orderBy(asc(attempts.taskId), asc(attempts.attempt))),
 
+  actionsOf: (id) => storeCall(() => db.select().from(actions).where(eq(actions.runId, id)).orderBy(asc(actions.number))),
+
   list: ({ pipeline, status, trigger, since }, { limit, after }) =>
     storeCall(() => {
       const conditions: (SQL | undefined)[] = [
@@ -114,12 +121,17 @@ export const createRuns = (db: Database): Runs => ({
             finished_at = coalesce(${finishedAt ?? null}::timestamptz, finished_at), error = coalesce(${json(error)}::jsonb, error)
           where id = ${runId} and seq < ${seq} returning id
         ), reported_tasks as (
-          insert into ${tasks} (run_id, task_id, status, attempts, output, metrics, error, started_at, finished_at)
-          select run.id, t ->> 'taskId', t ->> 'status', (t ->> 'attempts')::int, t -> 'output', t -> 'metrics', t -> 'error',
+          insert into ${tasks} (run_id, task_id, status, attempts, output, metrics, error, waiting, started_at, finished_at)
+          select run.id, t ->> 'taskId', t ->> 'status', (t ->> 'attempts')::int, t -> 'output', t -> 'metrics', t -> 'error', t -> 'waiting',
             (t ->> 'startedAt')::timestamptz, (t ->> 'finishedAt')::timestamptz
           from run, jsonb_array_elements(${json(changes.tasks)}::jsonb) t
           on conflict (run_id, task_id) do update set status = excluded.status, attempts = excluded.attempts, output = excluded.output,
-            metrics = excluded.metrics, error = excluded.error, started_at = excluded.started_at, finished_at = excluded.finished_at
+            metrics = excluded.metrics, error = excluded.error, waiting = excluded.waiting, started_at = excluded.started_at, finished_at = excluded.finished_at
+        ), reported_actions as (
+          insert into ${actions} (run_id, number, action, task_id, "by", why, details, at)
+          select run.id, (a ->> 'number')::int, a ->> 'action', a ->> 'taskId', a ->> 'by', a ->> 'why', a -> 'details', (a ->> 'at')::timestamptz
+          from run, jsonb_array_elements(${json(changes.actions ?? [])}::jsonb) a
+          on conflict (run_id, number) do nothing
         )
         insert into ${attempts} (run_id, task_id, attempt, status, worker, lost_attempts, error, started_at, finished_at)
         select run.id, a ->> 'taskId', (a ->> 'attempt')::int, a ->> 'status', a ->> 'worker', coalesce((a ->> 'lostAttempts')::int, 0), a -> 'error',
@@ -137,7 +149,7 @@ export const createRuns = (db: Database): Runs => ({
         .from(runs)
         .where(
           and(
-            inArray(runs.status, ["queued", "running"]),
+            isOpen,
             sql`${runs.createdAt} < ${before}::timestamptz`,
             after === undefined ? undefined : sql`(${runs.createdAt}, ${runs.id}) > (${after.createdAt}::timestamptz, ${after.id})`,
           ),
@@ -151,7 +163,7 @@ export const createRuns = (db: Database): Runs => ({
       await db
         .update(runs)
         .set({ cancelReason: sql`coalesce(${runs.cancelReason}, ${reason})` })
-        .where(and(eq(runs.id, id), inArray(runs.status, ["queued", "running"])));
+        .where(and(eq(runs.id, id), isOpen));
     }),
 
   repair: (id, status, error) =>
@@ -159,7 +171,7 @@ export const createRuns = (db: Database): Runs => ({
       await db
         .update(runs)
         .set({ status, finishedAt: sql`coalesce(finished_at, now())`, ...(error === undefined ? {} : { error }) })
-        .where(and(eq(runs.id, id), inArray(runs.status, ["queued", "running"])));
+        .where(and(eq(runs.id, id), isOpen));
     }),
 
   check: () =>

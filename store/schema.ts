@@ -4,7 +4,7 @@ import { sql } from "drizzle-orm";
 import { bigint, foreignKey, index, integer, json, jsonb, pgTable, primaryKey, text, timestamp, uniqueIndex } from "drizzle-orm/pg-core";
 import type { Json, JsonObject } from "../core/json.ts";
 import type { CompiledPlan } from "../core/plan.ts";
-import type { AttemptStatus, RunStatus, TaskError, TaskMetrics, TaskStatus } from "../core/run-changes.ts";
+import type { AttemptStatus, RunStatus, TaskChange, TaskError, TaskMetrics, TaskStatus } from "../core/run-changes.ts";
 
 /** The language that a definition was sent in. */
 export type SourceFormat = "yaml" | "json";
@@ -75,7 +75,7 @@ export const runs = pgTable(
     uniqueIndex("runs_by_idempotency_key").on(table.pipeline, table.idempotencyKey),
     index("runs_by_time").on(table.createdAt, table.id),
     index("runs_of_pipeline").on(table.pipeline, table.createdAt, table.id),
-    index("runs_open").on(table.status).where(sql`status in ('queued', 'running')`),
+    index("runs_open").on(table.createdAt, table.id).where(sql`status not in ('succeeded', 'failed', 'cancelled')`),
   ],
 );
 
@@ -89,6 +89,8 @@ export const tasks = pgTable(
     output: jsonb().$type<Json>(),
     metrics: jsonb().$type<TaskMetrics>(),
     error: jsonb().$type<TaskError>(),
+    /** What a task in status waiting waits for. */
+    waiting: jsonb().$type<NonNullable<TaskChange["waiting"]>>(),
     startedAt: moment(),
     finishedAt: moment(),
   },
@@ -113,6 +115,32 @@ export const attempts = pgTable(
     foreignKey({ columns: [table.runId], foreignColumns: [runs.id] }),
   ],
 );
+
+/** What people did to runs by hand: who, what and why. */
+export const actions = pgTable(
+  "actions",
+  {
+    runId: text().notNull(),
+    /** From 1, in a run. */
+    number: integer().notNull(),
+    action: text().notNull(),
+    taskId: text(),
+    by: text().notNull(),
+    why: text(),
+    details: jsonb().$type<Json>(),
+    at: moment().notNull(),
+  },
+  (table) => [primaryKey({ columns: [table.runId, table.number] }), foreignKey({ columns: [table.runId], foreignColumns: [runs.id] })],
+);
+
+/** Plans that differ from a version by what somebody changed while a run went on. */
+export const overrides = pgTable("overrides", {
+  /** SHA-256 of the changed definition. */
+  hash: text().primaryKey(),
+  definition: json().$type<JsonObject>().notNull(),
+  plan: json().$type<CompiledPlan>().notNull(),
+  createdAt: moment().notNull().defaultNow(),
+});
 
 /** Copies of what the destinations' own bookkeeping says, for lists; the destination is the truth. */
 export const loads = pgTable("loads", {

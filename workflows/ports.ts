@@ -67,6 +67,8 @@ export interface DagActivities {
   http(call: TaskCall): Promise<TaskResult>;
   check(call: TaskCall): Promise<TaskResult>;
   publish(call: TaskCall): Promise<TaskResult>;
+  /** Looks whether what a `wait` task waits for is there: its output has `met`. */
+  probe(call: TaskCall): Promise<TaskResult>;
   /** Applies a batch of state changes to the store; safe to repeat. */
   recordRun(changes: RunChanges): Promise<void>;
   checkConnection(call: InspectCall): Promise<InspectResult>;

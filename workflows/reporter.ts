@@ -1,7 +1,7 @@
 // Tells the store what changed, in coalesced batches: at most one in flight, about a second apart, and always before the run ends.
 
 import { CancellationScope, proxyLocalActivities, sleep } from "@temporalio/workflow";
-import type { AttemptChange, RunChanges, TaskChange } from "../core/run-changes.ts";
+import type { ActionChange, AttemptChange, RunChanges, TaskChange } from "../core/run-changes.ts";
 import type { DagActivities } from "./ports.ts";
 import { RECORD_OPTIONS } from "./policies.ts";
 
@@ -21,6 +21,7 @@ export interface ReporterOptions {
   /** Of the last report sent. */
   readonly seq: number;
   readonly taskChange: (index: number) => TaskChange;
+  readonly openStatus: () => RunChanges["status"];
   /** Called before each report of a running run. */
   readonly onReport: () => void;
 }
@@ -33,6 +34,7 @@ export class Reporter {
   #tasks = new Set<number>();
   /** By task and attempt: an attempt that begins and ends between two reports is one change. */
   #attempts = new Map<string, AttemptChange>();
+  #actions: readonly ActionChange[] = [];
   #isLooping = false;
   #isClosed = false;
   #inFlight: Promise<boolean> = Promise.resolve(true);
@@ -48,6 +50,24 @@ export class Reporter {
 
   task(index: number): void {
     this.#tasks.add(index);
+    this.#begin();
+  }
+
+  action(change: ActionChange): void {
+    this.#actions = [...this.#actions, change];
+    this.#begin();
+  }
+
+  /** What the last report of this execution did not have: the next one's must. */
+  get unsent(): { readonly tasks: readonly number[]; readonly actions: readonly ActionChange[] } | undefined {
+    return this.#isEmpty() ? undefined : { tasks: [...this.#tasks], actions: this.#actions };
+  }
+
+  #isEmpty(): boolean {
+    return this.#tasks.size === 0 && this.#actions.length === 0;
+  }
+
+  #begin(): void {
     if (this.#isLooping || this.#isClosed) return;
     this.#isLooping = true;
     // Reporting outlives the cancellation of what it reports.
@@ -62,9 +82,9 @@ export class Reporter {
     let pause = PAUSE_MS;
     for (;;) {
       await sleep(pause);
-      if (this.#isClosed || this.#tasks.size === 0) break;
+      if (this.#isClosed || this.#isEmpty()) break;
       this.#options.onReport();
-      pause = (await this.#send({ status: "running" })) ? PAUSE_MS : Math.min(pause * 2, MOST_PAUSE_MS);
+      pause = (await this.#send({ status: this.#options.openStatus() })) ? PAUSE_MS : Math.min(pause * 2, MOST_PAUSE_MS);
     }
     this.#isLooping = false;
   }
@@ -75,14 +95,25 @@ export class Reporter {
     const attempts = this.#attempts;
     this.#tasks = new Set();
     this.#attempts = new Map();
+    const actions = this.#actions;
+    this.#actions = [];
     this.#seq += 1;
     const { runId, startedAt, taskChange } = this.#options;
-    const report = { runId, seq: this.#seq, startedAt, ...run, tasks: [...tasks].map(taskChange), attempts: [...attempts.values()] };
+    const report = {
+      runId,
+      seq: this.#seq,
+      startedAt,
+      ...run,
+      tasks: [...tasks].map(taskChange),
+      attempts: [...attempts.values()],
+      ...(actions.length === 0 ? {} : { actions }),
+    };
     this.#inFlight = recordRun(report).then(
       () => true,
       () => {
         this.#tasks = new Set([...tasks, ...this.#tasks]);
         this.#attempts = new Map([...attempts, ...this.#attempts]);
+        this.#actions = [...actions, ...this.#actions];
         return false;
       },
     );

@@ -8,6 +8,7 @@ import {
   condition,
   continueAsNew,
   defineQuery,
+  defineUpdate,
   isCancellation,
   setCurrentDetails,
   setHandler,
@@ -15,16 +16,29 @@ import {
   upsertSearchAttributes,
   workflowInfo,
 } from "@temporalio/workflow";
+import type { ErrorCode } from "../core/errors.ts";
 import { evaluateCondition } from "../core/expression.ts";
 import { LIMITS } from "../core/limits.ts";
-import type { AttemptChange, TaskChange, TaskResult } from "../core/run-changes.ts";
+import type { PlanTask, Policy } from "../core/plan.ts";
+import type { AttemptChange, TaskResult } from "../core/run-changes.ts";
+import * as byHand from "../core/run-control.ts";
 import { restoreSnapshot, takeSnapshot } from "../core/run-snapshot.ts";
 import * as reducer from "../core/run-state.ts";
 import { RUNS_AFTER_FAILURE } from "../core/trigger-rules.ts";
 import { conclude, describeProgress } from "./conclusion.ts";
 import { failureOf, readFailure } from "./failure.ts";
-import { type RunInput, type RunResult, type RunStatusAnswer, STATUS_QUERY } from "./messages.ts";
+import { holdOrEnd, nextLook } from "./holding.ts";
+import {
+  CONTROL_UPDATE,
+  type ControlAnswer,
+  type ControlRequest,
+  type RunInput,
+  type RunResult,
+  type RunStatusAnswer,
+  STATUS_QUERY,
+} from "./messages.ts";
 import { Reporter } from "./reporter.ts";
+import { taskChange } from "./task-report.ts";
 import { type PreparedCall, prepareCall, scopeOf } from "./task-call.ts";
 
 /** Lost attempts of a user's own activity that are forgiven before the task counts as failed. */
@@ -37,6 +51,9 @@ const STATUS_ATTRIBUTE = defineSearchAttributeKey("DownbeatStatus", "KEYWORD");
 export async function run(input: RunInput): Promise<RunResult> {
   const execution = new RunExecution(input);
   setHandler(defineQuery<RunStatusAnswer>(STATUS_QUERY), () => execution.status());
+  setHandler(defineUpdate<ControlAnswer, [ControlRequest]>(CONTROL_UPDATE), (request) => execution.control(request), {
+    validator: (request) => execution.refuse(request),
+  });
   await execution.drive();
   if (!execution.isOver()) {
     const next = await execution.handOver();
@@ -48,13 +65,13 @@ export async function run(input: RunInput): Promise<RunResult> {
 }
 
 class RunExecution {
-  readonly #input: RunInput;
-  readonly #graph: reducer.Graph;
+  #input: RunInput;
+  #graph: reducer.Graph;
   readonly #state: reducer.RunState;
   readonly #startedAt: number;
   readonly #reporter: Reporter;
   /**
-   * Where attempts run, and what cancels them: those that a failure stops, and those that go on after one. Neither hears of the root's
+   * Where attempts run, and what cancels them: those that a failure stops, those that go on after one, and those that nothing stops. None hears of the root's
    * cancellation directly, only through the reducer's `stop`. A scope for each attempt would triple what a task costs the sandbox.
    */
   readonly #scopes = (() => {
@@ -62,6 +79,7 @@ class RunExecution {
     return {
       stoppable: new CancellationScope({ cancellable: true, parent: shield }),
       surviving: new CancellationScope({ cancellable: true, parent: shield }),
+      final: shield,
     };
   })();
   #inFlight = 0;
@@ -70,6 +88,7 @@ class RunExecution {
   /** The history is long: nothing new starts, what runs is drained, then the run continues as new. */
   #isDraining = false;
   #isPumping = false;
+  #actions: number;
   #wakesAt = Infinity;
   /** Bytes of commands in this workflow task, and the history's length when it began. */
   #commands = { bytes: 0, since: 0 };
@@ -79,16 +98,20 @@ class RunExecution {
   constructor(input: RunInput) {
     this.#input = input;
     this.#graph = reducer.graphOf(input.plan);
-    const { snapshot, startedAt = Date.now(), seq = 0 } = input.continued ?? {};
+    const { snapshot, startedAt = Date.now(), seq = 0, actions = 0, unsent } = input.continued ?? {};
     this.#state = snapshot === undefined ? reducer.initRun(this.#graph) : restoreSnapshot(snapshot, this.#graph);
     this.#startedAt = startedAt;
     this.#reporter = new Reporter({
       runId: input.run.id,
       startedAt: iso(startedAt),
       seq,
-      taskChange: (index) => this.#taskChange(index),
+      taskChange: (index) => taskChange(this.#input, this.#graph, this.#state, index, this.#results.get(index)),
+      openStatus: () => byHand.openStatus(this.#state),
       onReport: () => setCurrentDetails(describeProgress(this.#state, this.#graph)),
     });
+    this.#actions = actions;
+    for (const index of unsent?.tasks ?? []) this.#reporter.task(index);
+    for (const action of unsent?.actions ?? []) this.#reporter.action(action);
   }
 
   isOver(): boolean {
@@ -121,7 +144,7 @@ class RunExecution {
     this.#isDraining ||= historyLength >= LIMITS.historyEvents || continueAsNewSuggested;
     if (this.#commands.since !== historyLength) this.#commands = { bytes: 0, since: historyLength };
     let wakeAt = reducer.wake(this.#state, Date.now());
-    while (!this.#isDraining && this.#inFlight < LIMITS.activitiesInFlight) {
+    while (!this.#isDraining && !this.#state.paused && this.#inFlight < LIMITS.activitiesInFlight) {
       if (this.#commands.bytes > LIMITS.workflowTaskBytes) {
         wakeAt = Date.now() + 1;
         break;
@@ -155,6 +178,7 @@ class RunExecution {
         return;
       }
       reducer.start(this.#state, index, now);
+      if ((task.wait ?? task.approval) !== undefined && this.#isHeld(index, task, now)) return;
       const call = prepareCall(this.#input, this.#graph, this.#state, index, now);
       this.#commands.bytes += call.bytes;
       this.#reporter.task(index);
@@ -163,6 +187,31 @@ class RunExecution {
       // Expressions that cannot be evaluated count as an attempt.
       if (this.#state.tasks[index]?.status !== "running") reducer.start(this.#state, index, now);
       this.#settle(reducer.failAttempt(this.#state, this.#graph, index, failureOf(error), now));
+    }
+  }
+
+  /** A wait or an approval that waits on, or has come to its end; false: a worker must look. */
+  #isHeld(index: number, task: PlanTask, now: number): boolean {
+    const state = this.#state.tasks[index] as reducer.TaskState;
+    const held = holdOrEnd(task, state, scopeOf(this.#input, this.#graph, this.#state, task), now);
+    switch (held.kind) {
+      case "look":
+        return false;
+      case "hold":
+        reducer.hold(this.#state, index, held.reason, held.until);
+        this.#reporter.task(index);
+        this.#wakeAt(held.until);
+        return true;
+      case "succeeded":
+        this.#settle(this.#succeed(index, { output: held.output }, now));
+        return true;
+      case "skipped":
+        this.#settle(reducer.skip(this.#state, this.#graph, index, now));
+        return true;
+      case "failed":
+        this.#reporter.task(index);
+        this.#settle(reducer.failAttempt(this.#state, this.#graph, index, { code: "WAIT_DEADLINE", message: held.message }, now));
+        return true;
     }
   }
 
@@ -195,7 +244,9 @@ class RunExecution {
   }
 
   #scopeOf(index: number): CancellationScope {
-    return RUNS_AFTER_FAILURE.has(reducer.taskOf(this.#graph, index).rule) ? this.#scopes.surviving : this.#scopes.stoppable;
+    const { rule, finally: isFinally } = reducer.taskOf(this.#graph, index);
+    if (isFinally !== undefined) return this.#scopes.final;
+    return RUNS_AFTER_FAILURE.has(rule) ? this.#scopes.surviving : this.#scopes.stoppable;
   }
 
   #settleSuccess(
@@ -204,9 +255,21 @@ class RunExecution {
     attempt: Omit<AttemptChange, "status">,
   ): reducer.Settled {
     const now = Date.now();
-    this.#results.set(index, { output, ...(metrics === undefined ? {} : { metrics }) });
+    const task = reducer.taskOf(this.#graph, index);
+    if (task.wait !== undefined && (output as { readonly met?: unknown } | null)?.met !== true) {
+      const until = nextLook(task, this.#state.tasks[index] as reducer.TaskState, now);
+      reducer.hold(this.#state, index, "condition", until);
+      this.#reporter.task(index);
+      this.#wakeAt(until);
+      return { ended: [], cancel: [] };
+    }
     this.#reporter.attempt({ ...attempt, status: "succeeded", finishedAt: iso(now), ...workerOf(worker, lostAttempts) });
-    return reducer.succeed(this.#state, this.#graph, index, output, now);
+    return this.#succeed(index, { output, ...(metrics === undefined ? {} : { metrics }) }, now);
+  }
+
+  #succeed(index: number, result: Pick<TaskResult, "output" | "metrics">, now: number): reducer.Settled {
+    this.#results.set(index, result);
+    return reducer.succeed(this.#state, this.#graph, index, result.output, now);
   }
 
   #settleFailure(index: number, error: unknown, attempt: Omit<AttemptChange, "status">): reducer.Settled {
@@ -235,19 +298,45 @@ class RunExecution {
     this.#pump();
   }
 
-  #taskChange(index: number): TaskChange {
-    const { status, attempts, startedAt, finishedAt, error } = this.#state.tasks[index] as reducer.TaskState;
-    const { output, metrics } = this.#results.get(index) ?? {};
-    return {
-      taskId: reducer.taskOf(this.#graph, index).id,
-      status,
-      attempts,
-      ...(startedAt === undefined ? {} : { startedAt: iso(startedAt) }),
-      ...(finishedAt === undefined ? {} : { finishedAt: iso(finishedAt) }),
-      ...(output === undefined || output === null || status !== "succeeded" ? {} : { output }),
-      ...(metrics === undefined ? {} : { metrics }),
-      ...(error === undefined ? {} : { error }),
-    };
+  /** Throws what the caller is told; nothing has happened then, and nothing is in the history. */
+  refuse({ control, by, why, task }: ControlRequest): void {
+    const actor = { by, ...(why === undefined ? {} : { why }) };
+    if (this.isOver() || this.#state.stopping !== undefined) throw refused("RUN_NOT_ACTIVE", "the run has ended or is about to");
+    const reason = byHand.refusal(this.#state, this.#graph, control, actor, Date.now());
+    if (reason !== undefined) throw refused("ACTION_REFUSED", reason);
+    const own = task === undefined ? undefined : this.#graph.plan.tasks.find(({ id }) => id === task.id);
+    if (task !== undefined && JSON.stringify(own?.needs) !== JSON.stringify(task.needs))
+      throw refused("ACTION_REFUSED", `task "${task.id}" must keep its needs while the run goes on`);
+  }
+
+  /** What somebody does by hand; safe to repeat where the state says that it is done already. */
+  control({ control, by, why, task, policy, params, details }: ControlRequest): ControlAnswer {
+    const now = Date.now();
+    if (task !== undefined) this.#replace(task, policy);
+    if (params !== undefined) this.#input = { ...this.#input, params };
+    const actor = { by, ...(why === undefined ? {} : { why }) };
+    const settled = byHand.control(this.#state, this.#graph, control, actor, now);
+    this.#actions += 1;
+    this.#reporter.action({
+      number: this.#actions,
+      action: byHand.nameOf(control),
+      ...("task" in control ? { taskId: control.task } : {}),
+      ...actor,
+      ...(details === undefined ? {} : { details }),
+      at: iso(now),
+    });
+    if ("task" in control) this.#reporter.task(this.#graph.plan.tasks.findIndex(({ id }) => id === control.task));
+    this.#settle(settled);
+    return { status: byHand.openStatus(this.#state) };
+  }
+
+  /** The plan from now on: what comes after, and what continues as new, has the changed task. */
+  #replace(task: PlanTask, policy: Policy | undefined): void {
+    const { plan } = this.#graph;
+    const policies = policy === undefined ? plan.policies : [...plan.policies, policy];
+    const changed = policy === undefined ? task : { ...task, policy: policies.length - 1 };
+    this.#input = { ...this.#input, plan: { ...plan, policies, tasks: plan.tasks.map((one) => (one.id === task.id ? changed : one)) } };
+    this.#graph = reducer.graphOf(this.#input.plan);
   }
 
   status(): RunStatusAnswer {
@@ -257,9 +346,11 @@ class RunExecution {
 
   /** The input of the run's next execution. The store knows all before it, so the snapshot can leave that out. */
   async handOver(): Promise<RunInput> {
-    await CancellationScope.nonCancellable(() => this.#reporter.close({ status: "running" }));
+    await CancellationScope.nonCancellable(() => this.#reporter.close({ status: byHand.openStatus(this.#state) }));
     const snapshot = takeSnapshot(this.#state, this.#graph);
-    return { ...this.#input, continued: { snapshot, seq: this.#reporter.seq, startedAt: this.#startedAt } };
+    const { seq, unsent } = this.#reporter;
+    const continued = { snapshot, seq, startedAt: this.#startedAt, actions: this.#actions, ...(unsent === undefined ? {} : { unsent }) };
+    return { ...this.#input, continued };
   }
 
   /** Reports the outcome and ends the workflow the way Temporal's UI shows it: completed, failed or cancelled. */
@@ -274,6 +365,8 @@ class RunExecution {
     return { outcome };
   }
 }
+
+const refused = (code: ErrorCode, message: string): ApplicationFailure => ApplicationFailure.nonRetryable(message, code);
 
 const workerOf = (worker: string | undefined, lostAttempts = 0): Pick<AttemptChange, "worker" | "lostAttempts"> => ({
   ...(worker === undefined ? {} : { worker }),

@@ -5,7 +5,7 @@ import { DownbeatError } from "../core/errors.ts";
 import { renderTemplates, type Scope } from "../core/expression.ts";
 import type { Json } from "../core/json.ts";
 import { LIMITS } from "../core/limits.ts";
-import type { PlanTask } from "../core/plan.ts";
+import type { PlanTask, Verb } from "../core/plan.ts";
 import type { TaskResult } from "../core/run-changes.ts";
 import { type Graph, policyOf, type RunState, taskOf } from "../core/run-state.ts";
 import type { RunInput } from "./messages.ts";
@@ -37,17 +37,24 @@ export const scopeOf = ({ run, params }: RunInput, graph: Graph, state: RunState
   return { params, run: { ...run }, tasks };
 };
 
+const verbOf = ({ id, operator }: PlanTask): Verb => {
+  if (operator === "wait") return "probe";
+  if (operator !== "activity" && operator !== "approval") return operator;
+  throw new DownbeatError("INTERNAL", `task "${id}" is carried out by no verb`);
+};
+
 export const prepareCall = (input: RunInput, graph: Graph, state: RunState, index: number, now: number): PreparedCall => {
   const task = taskOf(graph, index);
   const policy = policyOf(graph, index);
-  const { attempts = 1, lost = 0, startedAt = now } = state.tasks[index] ?? {};
-  const remainingMs = policy.timeout.totalMs - (now - startedAt);
+  const { attempts = 1, lost = 0, looks = 0, startedAt = now, base } = state.tasks[index] ?? {};
+  const remainingMs = (task.wait?.deadlineMs ?? policy.timeout.totalMs) - (now - (base?.at ?? startedAt));
   // Temporal forgets an activity's id when it has ended, people do not: each attempt has its own.
-  const tries = attempts + lost;
+  const tries = attempts + lost + looks;
   const options = {
     activityId: tries === 1 ? task.id : `${task.id}#${tries}`,
     summary: task.summary,
     ...(task.queue === undefined ? {} : { taskQueue: task.queue }),
+    ...(task.priority === undefined ? {} : { priority: { priorityKey: task.priority } }),
   };
   if (task.operator === "activity") {
     const { name, input: template } = task.activity ?? { name: "", input: null };
@@ -69,10 +76,10 @@ export const prepareCall = (input: RunInput, graph: Graph, state: RunState, inde
       resultOf: (answer) => ({ output: (answer as Json | undefined) ?? null }),
     };
   }
-  const verb = proxyActivities<DagActivities>({ ...verbOptions(policy, remainingMs), ...options })[task.operator];
+  const verb = proxyActivities<DagActivities>({ ...verbOptions(policy, remainingMs), ...options })[verbOf(task)];
   const call: TaskCall = {
     run: input.run,
-    planHash: input.planHash,
+    planHash: task.planHash ?? input.planHash,
     taskId: task.id,
     attempt: attempts,
     params: input.params,

@@ -12,13 +12,12 @@ import type { RunFilter, RunRecord } from "../../store/runs.ts";
 import type { ApiDeps } from "../deps.ts";
 import { contentHash } from "../hash.ts";
 import { checkParams } from "../params.ts";
-import { moment, presentRun, presentTasks } from "../present.ts";
+import { moment, presentAction, presentRun, presentTasks } from "../present.ts";
 import { runInput } from "../run-input.ts";
-import { decodeCursor, jsonBody, notFound, page, parseInput, pathParam } from "../request.ts";
+import { decodeCursor, idempotencyKeyOf, jsonBody, notFound, page, parseInput, pathParam } from "../request.ts";
 import { cancelBody, runListQuery, triggerBody } from "../schemas.ts";
 
 const MAX_WAIT_MS = 10 * 60_000;
-const IDEMPOTENCY_KEY_LENGTH = 255;
 
 const waitOf = (request: Request): number => {
   const wait = request.query["wait"];
@@ -27,15 +26,6 @@ const waitOf = (request: Request): number => {
     typeof wait === "string" ? (parseDuration(wait) ?? (/^\d+$/.test(wait) ? Number(wait) * 1_000 : undefined)) : undefined;
   if (milliseconds === undefined) throw new DownbeatError("REQUEST_INVALID", 'wait is a duration such as "60s"');
   return Math.min(milliseconds, MAX_WAIT_MS);
-};
-
-const idempotencyKeyOf = (request: Request): string | undefined => {
-  const key = request.headers["idempotency-key"];
-  if (key === undefined) return undefined;
-  if (typeof key !== "string" || key.length === 0 || key.length > IDEMPOTENCY_KEY_LENGTH) {
-    throw new DownbeatError("REQUEST_INVALID", `idempotency-key is one text of 1 to ${IDEMPOTENCY_KEY_LENGTH} characters`);
-  }
-  return key;
 };
 
 /** Sorts by time; the rest is random (UUID version 7, RFC 9562). */
@@ -114,14 +104,16 @@ interface Known {
 
 const presentWhole = async (deps: ApiDeps, run: RunRecord, known: Known) => {
   const { store, orchestrator, temporalUiUrl } = deps;
-  const [plan, tasks, attempts] = await Promise.all([
+  const [plan, tasks, attempts, actions] = await Promise.all([
     known.plan ?? store.definitions.findPlan(run.planHash),
     known.reported ? store.runs.tasksOf(run.id) : [],
     known.reported ? store.runs.attemptsOf(run.id) : [],
+    known.reported ? store.runs.actionsOf(run.id) : [],
   ]);
   return {
     ...presentRun(run, { temporalUiUrl, namespace: orchestrator.namespace }),
     tasks: presentTasks(run, plan?.plan.tasks ?? [], tasks, attempts),
+    actions: actions.map(presentAction),
   };
 };
 
@@ -143,11 +135,7 @@ export const runRoutes = (deps: ApiDeps): Router => {
     response.json({ items: items.map((run) => presentRun(run, { temporalUiUrl, namespace: orchestrator.namespace })), next });
   });
 
-  const existing = async (id: string): Promise<RunRecord> => {
-    const run = await store.runs.find(id);
-    if (run === undefined) throw notFound("run", id);
-    return run;
-  };
+  const existing = (id: string): Promise<RunRecord> => existingRun(deps, id);
 
   router.get("/:id", async (request, response) => {
     const wait = waitOf(request);
@@ -160,7 +148,7 @@ export const runRoutes = (deps: ApiDeps): Router => {
   });
 
   router.post("/:id/cancel", async (request, response) => {
-    const { reason = "cancelled over the API" } = parseInput(cancelBody, jsonBody(request));
+    const { reason = "cancelled over the API", force } = parseInput(cancelBody, jsonBody(request));
     const run = await existing(pathParam(request, "id"));
     if (isRunEnded(run.status)) throw alreadyEnded(run);
     const status = await orchestrator.statusOf(run);
@@ -170,12 +158,19 @@ export const runRoutes = (deps: ApiDeps): Router => {
       throw alreadyEnded(await existing(run.id));
     }
     await store.runs.noteCancel(run.id, reason);
-    if (status === undefined) await store.runs.repair(run.id, "cancelled");
+    if (force) await orchestrator.terminateRun(run, reason);
+    if (status === undefined || force) await store.runs.repair(run.id, "cancelled");
     else await orchestrator.cancelRun(run, reason);
     response.status(202).json({ id: run.id, cancelling: true, links: { self: `/v1/runs/${run.id}` } });
   });
 
   return router;
+};
+
+export const existingRun = async ({ store }: ApiDeps, id: string): Promise<RunRecord> => {
+  const run = await store.runs.find(id);
+  if (run === undefined) throw notFound("run", id);
+  return run;
 };
 
 const alreadyEnded = ({ id, status, finishedAt }: RunRecord): DownbeatError =>

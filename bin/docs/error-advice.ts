@@ -16,6 +16,7 @@ export const ERROR_ADVICE: Readonly<Record<ErrorCode, string>> = {
     "Something else stands in the way; the detail says what. A connection in use cannot be deleted before the pipelines go without it.",
   IDEMPOTENCY_KEY_REUSED: "A key stands for one request. Use another key for other params or another version.",
   RUN_NOT_ACTIVE: "The run has ended; there is nothing to cancel.",
+  ACTION_REFUSED: "The detail says in which state run and task are, and what the action needs. Nothing has happened.",
   UNAUTHENTICATED: "Send the key of `DOWNBEAT_API_KEY` as a bearer token or in `X-API-Key`.",
   FORBIDDEN: "A page of another site sent the request through somebody's browser. Programs and the API's own pages are not affected.",
   CONFIG_INVALID: "The message lists every fault of the environment or of `downbeat.config.ts`. See [configuration](configuration.md).",
@@ -59,6 +60,9 @@ export const ERROR_ADVICE: Readonly<Record<ErrorCode, string>> = {
   HTTP_REFUSED: "The endpoint answered with a status of 400 to 499; the message has the beginning of its answer.",
   HTTP_UNAVAILABLE: "The endpoint does not answer or answered with a status from 500. The task tries again.",
   EXPRESSION_FAILED: "An expression failed with the values of this run, such as a missing key; guard it with `has()`.",
+  WAIT_DEADLINE:
+    "What the task waited for did not come within its `deadline`. Give it more time, or say with `on_deadline` what becomes of the task.",
+  APPROVAL_REJECTED: "The message says who rejected it and why. Tasks with the rule `one_failed` can handle it.",
   OUTPUT_TOO_LARGE: "An output is at most 4 KB of JSON, since it travels with the run. Select less, or write a table.",
   ACTIVITY_FAILED: "Your own activity threw; its message is shown. The task tries again as its `retry` says.",
   ACTIVITY_REFUSED: "Your own activity threw a non-retryable failure, which ends the task.",

@@ -4,8 +4,10 @@ import { z } from "zod";
 import { openApiDocument } from "../../api/openapi.ts";
 import { createCatalogue } from "../../connectors/catalogue.ts";
 import { builtinConnectors } from "../../connectors/registry.ts";
-import { definitionJsonSchema, definitionSchema } from "../../core/definition.ts";
+import { definitionJsonSchema, definitionSchema, triggerRule } from "../../core/definition.ts";
 import { ERRORS } from "../../core/errors.ts";
+import { OPERATOR_SCHEMAS } from "../../core/operators.ts";
+import { verdict } from "../../core/trigger-rules.ts";
 import { VARIABLES } from "../config.ts";
 import { ERROR_ADVICE } from "./error-advice.ts";
 
@@ -117,10 +119,30 @@ const connectorsPage = (): string => {
   ].join("\n\n");
 };
 
+const NEEDS = {
+  succeeded: { succeeded: 1 },
+  "failed, cancelled": { failed: 1 },
+  skipped: { skipped: 1 },
+  upstream_failed: { upstreamFailed: 1 },
+  "parked, waiting, running": { open: 1 },
+} as const;
+
+/** Asks the rules themselves. */
+const ruleTable = (): string =>
+  table(
+    ["rule", ...Object.keys(NEEDS)],
+    triggerRule.options.map((rule) => [
+      `\`${rule}\``,
+      ...Object.values(NEEDS).map((counts) =>
+        verdict(rule, { open: 0, succeeded: 0, failed: 0, skipped: 0, upstreamFailed: 0, ...counts }),
+      ),
+    ]),
+  );
+
 const definitionPage = (): string => {
   const schema = z.toJSONSchema(definitionSchema, { io: "input", unrepresentable: "any", reused: "inline" }) as JsonSchema;
   const task = schema.properties?.["tasks"]?.items ?? {};
-  const operators = ["transfer", "sql", "http", "check", "publish", "activity"] as const;
+  const operators = Object.keys(OPERATOR_SCHEMAS);
   const sections = operators.flatMap((operator) => {
     const own = task.properties?.[operator] ?? {};
     const nested = Object.entries(own.properties ?? {}).filter(([, property]) => property.properties !== undefined);
@@ -152,7 +174,9 @@ const definitionPage = (): string => {
         ["always", "at once", "–"],
       ],
     ),
-    "A run fails if any task failed, unless a task that needs it directly with `one_failed` or `all_failed` succeeded.",
+    "What becomes of a task with a single need, by how that need ended. Failed and cancelled needs count the same; a parked or waiting one has not ended, and every rule but `always` waits for it:",
+    ruleTable(),
+    "A `finally` task begins when all others have ended, whatever became of them. A run fails if any task failed, unless a task that needs it directly with `one_failed` or `all_failed` succeeded.",
     ...sections,
   ].join("\n\n");
 };

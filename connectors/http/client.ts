@@ -209,14 +209,14 @@ export class HttpClient {
     const known = codes(side);
     const said = typeof body === "string" ? body : plainJson(body);
     const message = `${request.method} ${shown(request.url)} answered ${status}${said === "" ? "" : `: ${said.slice(0, SHOWN_BODY)}`}`;
-    const options = retryAfter === undefined ? {} : { retryAfterMs: retryAfter };
+    const options = { details: { status }, ...(retryAfter === undefined ? {} : { retryAfterMs: retryAfter }) };
     if (status === 429 || (status === 503 && retryAfter !== undefined)) return new DownbeatError("RATE_LIMITED", message, options);
-    if (status === 401 || status === 403) return new DownbeatError(known.auth, `${message}; check the connection's credentials`);
-    if (status === 404) return new DownbeatError(known.missing, message);
+    if (status === 401 || status === 403) return new DownbeatError(known.auth, `${message}; check the connection's credentials`, options);
+    if (status === 404) return new DownbeatError(known.missing, message, options);
     if (status >= 300 && status < 400)
-      return new DownbeatError(known.refused, `${message}: a redirect that is not followed; use the address that it leads to`);
+      return new DownbeatError(known.refused, `${message}: a redirect that is not followed; use the address that it leads to`, options);
     if (status === 408 || status >= 500) return new DownbeatError(known.away, message, options);
-    return new DownbeatError(known.refused, message);
+    return new DownbeatError(known.refused, message, options);
   }
 }
 

@@ -13,7 +13,7 @@ import { DownbeatError } from "../../core/errors.ts";
 import type { RunStatus } from "../../core/run-changes.ts";
 import { openStore, type Store } from "../../store/open-store.ts";
 import { expectDocumented } from "./documented.ts";
-import type { InspectInput, RunInput } from "../../workflows/messages.ts";
+import type { ControlAnswer, ControlRequest, InspectInput, RunInput } from "../../workflows/messages.ts";
 import type { InspectResult } from "../../workflows/ports.ts";
 
 /** Opens nothing: the API never does. */
@@ -31,6 +31,8 @@ export class RecordingOrchestrator implements Orchestrator {
   readonly namespace = "test-namespace";
   readonly started: RunInput[] = [];
   readonly cancelled: { readonly run: string; readonly reason: string }[] = [];
+  readonly terminated: { readonly run: string; readonly reason: string }[] = [];
+  readonly controlled: { readonly run: string; readonly request: ControlRequest; readonly key: string | undefined }[] = [];
   readonly inspected: InspectInput[] = [];
   readonly waits: number[] = [];
   /** Thrown by every call while it is set. */
@@ -64,6 +66,21 @@ export class RecordingOrchestrator implements Orchestrator {
       this.#check();
       if (!this.statuses.has(id)) throw new DownbeatError("TEMPORAL_UNAVAILABLE", "workflow not found");
       this.cancelled.push({ run: id, reason });
+    });
+  }
+
+  terminateRun({ id }: RunReference, reason: string): Promise<void> {
+    return Promise.resolve().then(() => {
+      this.#check();
+      this.terminated.push({ run: id, reason });
+    });
+  }
+
+  controlRun({ id }: RunReference, request: ControlRequest, key: string | undefined): Promise<ControlAnswer> {
+    return Promise.resolve().then(() => {
+      this.#check();
+      this.controlled.push({ run: id, request, key });
+      return { status: "running" };
     });
   }
 

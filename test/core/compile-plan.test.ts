@@ -192,7 +192,7 @@ describe("faults", () => {
     expect(issuesOf([{ id: "a", transfer: { from: { ...from, new_only: false }, to } }])).toEqual([]);
   });
 
-  it.each(["for_each", "pool", "priority", "deadline"])("says that the task key %s is of a later version", (key) => {
+  it.each(["for_each", "pool", "deadline"])("says that the task key %s is of a later version", (key) => {
     expect(issuesOf([{ id: "a", ...own, [key]: 1 }])).toMatchObject([
       { code: "UNKNOWN_KEY", message: `"${key}" is not in this version yet; remove it` },
     ]);
@@ -204,7 +204,7 @@ describe("faults", () => {
     ]);
   });
 
-  it.each(["dbt", "spark", "command", "file", "refresh", "external", "pipeline", "wait", "approval"])(
+  it.each(["dbt", "spark", "command", "file", "refresh", "external", "pipeline"])(
     "says that the operator %s is of a later version",
     (operator) => {
       expect(issuesOf([{ id: "a", [operator]: {} }])).toMatchObject([

@@ -69,6 +69,8 @@ export const scenarios = (rules: readonly TriggerRule[] = RULES, policies: reado
           maxLength: size,
         }),
         fates: fc.array(fate, { minLength: size, maxLength: size }),
+        // Of the last tasks: they begin when all others have ended.
+        last: fc.integer({ min: 0, max: 2 }),
         skips: fc.array(
           fc.integer({ min: 0, max: 6 }).map((value) => value === 0),
           { minLength: size, maxLength: size },
@@ -77,7 +79,7 @@ export const scenarios = (rules: readonly TriggerRule[] = RULES, policies: reado
       }),
     )
     .map(
-      ({ tasks, fates, skips, failurePolicy }): Scenario => ({
+      ({ tasks, fates, skips, failurePolicy, last }): Scenario => ({
         fates,
         skips,
         plan: {
@@ -87,7 +89,8 @@ export const scenarios = (rules: readonly TriggerRule[] = RULES, policies: reado
             id: `t${index}`,
             rule,
             // Any acyclic graph has an order in which needs come first.
-            needs: index === 0 ? [] : [...new Set(needs.map((need) => need % index))],
+            needs: index === 0 || index >= tasks.length - last ? [] : [...new Set(needs.map((need) => need % index))],
+            ...(index > 0 && index >= tasks.length - last ? { finally: true } : {}),
             operator: "sql",
             summary: "",
             policy: 0,

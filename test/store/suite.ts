@@ -260,7 +260,13 @@ export const describeStore = (title: string, open: () => Promise<Store>): void =
       const pipeline = unique("p");
       const made: RunRecord[] = [];
       for (let index = 0; index < 3; index += 1) made.push(await newRun(pipeline));
-      const [first, second, third] = made as [RunRecord, RunRecord, RunRecord];
+      // PGlite's clock has milliseconds: two of the same are told apart by their ids.
+      const orderOf = ({ createdAt, id }: RunRecord): string => `${createdAt} ${id}`;
+      const [first, second, third] = made.toSorted((left, right) => (orderOf(left) < orderOf(right) ? -1 : 1)) as [
+        RunRecord,
+        RunRecord,
+        RunRecord,
+      ];
       const later = new Date(Date.now() + 3_600_000).toISOString();
       const openIds = async (): Promise<string[]> => {
         const found: string[] = [];

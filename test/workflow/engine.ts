@@ -75,6 +75,7 @@ const activitiesOf = (runs: ReadonlyMap<string, Registered>): DagActivities => {
     http: verb("http"),
     check: verb("check"),
     publish: verb("publish"),
+    probe: verb("probe"),
     async recordRun(changes) {
       const run = runs.get(changes.runId);
       if (run === undefined) return;

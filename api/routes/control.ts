@@ -1,0 +1,99 @@
+// /v1/runs/:id/… : acting on an open run by hand. The run itself decides whether it can be done, and records who did it.
+
+import { Router, type Request, type Response } from "express";
+import { compilePlan } from "../../core/compile-plan.ts";
+import { checkDefinition } from "../../core/definition.ts";
+import { DownbeatError } from "../../core/errors.ts";
+import type { Json, JsonObject } from "../../core/json.ts";
+import { isRunEnded } from "../../core/run-changes.ts";
+import type { RunRecord } from "../../store/runs.ts";
+import type { ControlRequest } from "../../workflows/messages.ts";
+import type { ApiDeps } from "../deps.ts";
+import { contentHash } from "../hash.ts";
+import { checkParams } from "../params.ts";
+import { IssuesError } from "../problem.ts";
+import { idempotencyKeyOf, jsonBody, notFound, parseInput, pathParam } from "../request.ts";
+import { continueBody, decisionBody, markBody, pauseBody } from "../schemas.ts";
+import { existingRun } from "./runs.ts";
+
+export const controlRoutes = (deps: ApiDeps): Router => {
+  const router = Router({ mergeParams: true });
+
+  const act = async (request: Request, response: Response, run: RunRecord, control: ControlRequest): Promise<void> => {
+    if (isRunEnded(run.status)) throw new DownbeatError("RUN_NOT_ACTIVE", `run ${run.id} has ended: it is ${run.status}`);
+    const { status } = await deps.orchestrator.controlRun(run, control, idempotencyKeyOf(request));
+    response.json({ id: run.id, status, links: { self: `/v1/runs/${run.id}` } });
+  };
+  const runOf = (request: Request): Promise<RunRecord> => existingRun(deps, pathParam(request, "id"));
+
+  for (const action of ["pause", "resume"] as const) {
+    router.post(`/${action}`, async (request, response) => {
+      const { by, why } = parseInput(pauseBody, jsonBody(request));
+      await act(request, response, await runOf(request), { control: { action }, by, ...(why === undefined ? {} : { why }) });
+    });
+  }
+
+  router.post("/tasks/:task/continue", async (request, response) => {
+    const { by, why, with: changes, params } = parseInput(continueBody, jsonBody(request));
+    const run = await runOf(request);
+    const task = pathParam(request, "task");
+    const changed = changes === undefined ? {} : await changedTask(deps, run, task, changes as JsonObject);
+    await act(request, response, run, {
+      control: { action: "continue", task },
+      by,
+      ...(why === undefined ? {} : { why }),
+      ...changed,
+      ...(params === undefined ? {} : { params: await changedParams(deps, run, params as JsonObject) }),
+      ...(changes === undefined && params === undefined
+        ? {}
+        : { details: { with: (changes ?? null) as Json, params: (params ?? null) as Json } }),
+    });
+  });
+
+  router.post("/tasks/:task/mark", async (request, response) => {
+    const { as, output, by, why } = parseInput(markBody, jsonBody(request));
+    const task = pathParam(request, "task");
+    const control = { action: "mark", task, as, ...(output === undefined ? {} : { output: output as Json }) } as const;
+    await act(request, response, await runOf(request), { control, by, why });
+  });
+
+  router.post("/tasks/:task/decide", async (request, response) => {
+    const { approve, by, comment } = parseInput(decisionBody, jsonBody(request));
+    const control = { action: "decide", task: pathParam(request, "task"), approve } as const;
+    await act(request, response, await runOf(request), { control, by, ...(comment === undefined ? {} : { why: comment }) });
+  });
+
+  return router;
+};
+
+/** The run's definition with one task changed, compiled anew: what is wrong with it is said before the run hears of it. */
+const changedTask = async (
+  { store, catalogue }: ApiDeps,
+  run: RunRecord,
+  taskId: string,
+  changes: JsonObject,
+): Promise<Pick<ControlRequest, "task" | "policy">> => {
+  const version = await store.definitions.find(run.pipeline, run.version);
+  if (version === undefined) throw new DownbeatError("INTERNAL", `the store has no version ${run.version} of "${run.pipeline}"`);
+  const tasks = version.definition["tasks"] as readonly JsonObject[];
+  if (!tasks.some(({ id }) => id === taskId)) throw notFound("task", taskId);
+  const fixed = ["id", "needs"].filter((key) => key in changes);
+  if (fixed.length > 0) throw new DownbeatError("REQUEST_INVALID", `with: ${fixed.join(" and ")} cannot change while the run goes on`);
+  const value = { ...version.definition, tasks: tasks.map((task) => (task["id"] === taskId ? { ...task, ...changes } : task)) };
+  const parsed = checkDefinition(value);
+  if (!parsed.ok) throw new IssuesError("DEFINITION_INVALID", parsed.issues);
+  const { connectors, activities } = catalogue;
+  const result = compilePlan(parsed.definition, { connections: await store.connections.kinds(), connectors, activities });
+  if (!result.ok) throw new IssuesError("DEFINITION_INVALID", result.issues);
+  const hash = contentHash(parsed.definition);
+  await store.definitions.saveOverride({ hash, definition: parsed.definition as unknown as JsonObject, plan: result.compiled });
+  const task = result.compiled.plan.tasks.find(({ id }) => id === taskId);
+  const policy = task === undefined ? undefined : result.compiled.plan.policies[task.policy];
+  if (task === undefined || policy === undefined) throw new DownbeatError("INTERNAL", `the changed plan has no task "${taskId}"`);
+  return { task: { ...task, planHash: hash }, policy };
+};
+
+const changedParams = async ({ store }: ApiDeps, run: RunRecord, changes: JsonObject): Promise<JsonObject> => {
+  const version = await store.definitions.find(run.pipeline, run.version);
+  return checkParams(version?.definition["params"] as JsonObject | undefined, run.planHash, { ...run.params, ...changes });
+};

@@ -1,0 +1,120 @@
+// Acting on runs over HTTP: what reaches the run, what is refused before, what is kept.
+
+import { beforeAll, describe, expect, it } from "vitest";
+import { DownbeatError } from "../../core/errors.ts";
+import { useApi, type Answer, type Kit } from "./kit.ts";
+
+const DEFINITION = `apiVersion: downbeat/v1
+name: acted
+params: { type: object, additionalProperties: false, properties: { day: { type: string } } }
+defaults: { on_exhausted: park }
+tasks:
+  - id: call
+    http: { connection: api, path: /x }
+  - id: after
+    needs: [call]
+    http: { connection: api, path: "/y/\${{ params.day }}" }
+`;
+
+describe("acting on a run", () => {
+  const api = useApi();
+  let id = "";
+  const last = (): Kit["orchestrator"]["controlled"][number] | undefined => api().orchestrator.controlled.at(-1);
+  const post = (path: string, body?: unknown, headers = {}): Promise<Answer> => api().send("POST", `/v1/runs/${id}${path}`, body, headers);
+
+  beforeAll(async () => {
+    const { send } = api();
+    await send("PUT", "/v1/connections/api", { kind: "sample", config: { host: "h" } });
+    await send("PUT", "/v1/connections/mended", { kind: "sample", config: { host: "h" } });
+    expect((await send("PUT", "/v1/pipelines/acted", DEFINITION)).status).toBe(201);
+    id = ((await send("POST", "/v1/pipelines/acted/runs", { params: { day: "mon" } })).body as { id: string }).id;
+  });
+
+  it("pauses and resumes, with who, why and the caller's key", async () => {
+    expect(await post("/pause", { by: "anna", why: "maintenance" }, { "idempotency-key": "k1" })).toMatchObject({
+      status: 200,
+      body: { id, status: "running", links: { self: `/v1/runs/${id}` } },
+    });
+    expect(last()).toEqual({ run: id, key: "k1", request: { control: { action: "pause" }, by: "anna", why: "maintenance" } });
+    await post("/resume");
+    expect(last()).toEqual({ run: id, key: undefined, request: { control: { action: "resume" }, by: "unnamed" } });
+  });
+
+  it("lets a parked task go on, changed: the change is compiled, kept and handed over", async () => {
+    const changes = { http: { connection: "mended", path: "/z" }, retry: { attempts: 9 } };
+    expect((await post("/tasks/call/continue", { by: "anna", with: changes, params: { day: "tue" } })).status).toBe(200);
+    const { request } = last() ?? {};
+    expect(request).toMatchObject({
+      control: { action: "continue", task: "call" },
+      task: { id: "call", needs: [], operator: "http" },
+      policy: { retry: { attempts: 9 }, onExhausted: "park" },
+      params: { day: "tue" },
+      details: { with: changes, params: { day: "tue" } },
+    });
+    const plan = await api().store.definitions.findPlan(request?.task?.planHash ?? "");
+    expect(plan?.configs["call"]).toMatchObject({ connection: "mended", path: "/z" });
+    expect(plan?.configs["after"]).toMatchObject({ connection: "api" });
+  });
+
+  it("says all that is wrong with a change, before the run hears of it", async () => {
+    const before = api().orchestrator.controlled.length;
+    expect(await post("/tasks/call/continue", { with: { http: { connection: "none", pth: "/" }, retry: { attempts: 0 } } })).toMatchObject({
+      status: 422,
+      body: { code: "DEFINITION_INVALID" },
+    });
+    expect(await post("/tasks/call/continue", { with: { needs: ["after"] } })).toMatchObject({
+      status: 400,
+      body: { code: "REQUEST_INVALID" },
+    });
+    expect(await post("/tasks/nobody/continue", { with: {} })).toMatchObject({ status: 404 });
+    expect(await post("/tasks/call/continue", { params: { dya: "x" } })).toMatchObject({ status: 422, body: { code: "PARAMS_INVALID" } });
+    expect(await post("/tasks/call/mark", { as: "done" })).toMatchObject({ status: 400 });
+    expect(await post("/tasks/call/decide", { approve: true })).toMatchObject({ status: 400, body: { code: "REQUEST_INVALID" } });
+    expect(api().orchestrator.controlled.length).toBe(before);
+  });
+
+  it("marks and decides", async () => {
+    expect((await post("/tasks/call/mark", { as: "succeeded", output: { n: 1 }, by: "anna", why: "done by hand" })).status).toBe(200);
+    expect(last()?.request).toEqual({
+      control: { action: "mark", task: "call", as: "succeeded", output: { n: 1 } },
+      by: "anna",
+      why: "done by hand",
+    });
+    await post("/tasks/call/decide", { approve: false, by: "anna", comment: "no" });
+    expect(last()?.request).toEqual({ control: { action: "decide", task: "call", approve: false }, by: "anna", why: "no" });
+  });
+
+  it("hands the run's own refusal on", async () => {
+    api().orchestrator.failure = new DownbeatError("ACTION_REFUSED", 'task "call" is running');
+    expect(await post("/tasks/call/continue")).toMatchObject({
+      status: 409,
+      body: { code: "ACTION_REFUSED", detail: 'task "call" is running' },
+    });
+    api().orchestrator.failure = undefined;
+  });
+
+  it("shows what was done, and what waits for what", async () => {
+    await api().store.runs.apply({
+      runId: id,
+      seq: 1,
+      status: "waiting",
+      startedAt: "2026-01-02T03:04:05.000Z",
+      tasks: [{ taskId: "call", status: "waiting", attempts: 1, waiting: { for: "approval", message: "ok?", approvers: ["anna"] } }],
+      attempts: [],
+      actions: [{ number: 1, action: "pause", by: "anna", why: "maintenance", at: "2026-01-02T03:04:05.000Z" }],
+    });
+    expect((await api().send("GET", `/v1/runs/${id}`)).body).toMatchObject({
+      status: "waiting",
+      tasks: [{ waiting: { for: "approval", message: "ok?", approvers: ["anna"] } }, { waiting: null }],
+      actions: [{ action: "pause", task: null, by: "anna", why: "maintenance" }],
+    });
+    expect((await api().send("GET", "/v1/runs?status=waiting,parked")).body).toMatchObject({ items: [{ id }] });
+  });
+
+  it("ends a run at once when it is told to, and acts on none that has ended", async () => {
+    expect((await post("/cancel", { force: true, reason: "hangs" })).status).toBe(202);
+    expect(api().orchestrator.terminated).toEqual([{ run: id, reason: "hangs" }]);
+    expect((await api().send("GET", `/v1/runs/${id}`)).body).toMatchObject({ status: "cancelled", cancel_reason: "hangs" });
+    expect(await post("/pause")).toMatchObject({ status: 409, body: { code: "RUN_NOT_ACTIVE" } });
+  });
+});

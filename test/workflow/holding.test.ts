@@ -1,0 +1,207 @@
+// Waits, approvals, parking and acting by hand, on a real server: no worker is held, and every action arrives once.
+
+import { ApplicationFailure } from "@temporalio/common";
+import { WorkflowUpdateFailedError } from "@temporalio/client";
+import { describe, expect, it } from "vitest";
+import { DownbeatError } from "../../core/errors.ts";
+import { LIMITS } from "../../core/limits.ts";
+import type { WaitPlan } from "../../core/plan.ts";
+import type { Control } from "../../core/run-control.ts";
+import { CONTROL_UPDATE, type ControlAnswer, type ControlRequest } from "../../workflows/messages.ts";
+import { planOf, policy } from "../core/runs.ts";
+import type { Behaviour, StartedRun } from "./engine.ts";
+import { statusesOf, until, useEngine } from "./kit.ts";
+
+const engine = useEngine();
+
+const WAIT = { deadlineMs: 3_600_000, onDeadline: "fail" } as const;
+const wait = (part: Partial<WaitPlan>) => ({ operator: "wait", wait: { ...WAIT, ...part } }) as const;
+const refuses: Behaviour = () => Promise.reject(new DownbeatError("SOURCE_AUTH", "wrong password"));
+
+const act = (run: StartedRun, control: Control, more: Partial<ControlRequest> = {}): Promise<ControlAnswer> =>
+  run.handle.executeUpdate<ControlAnswer, [ControlRequest]>(CONTROL_UPDATE, { args: [{ control, by: "anna", ...more }] });
+
+const refusedWith = async (action: Promise<unknown>): Promise<string> => {
+  const error = await action.then(
+    () => undefined,
+    (refused: unknown) => refused,
+  );
+  const cause = error instanceof WorkflowUpdateFailedError ? error.cause : undefined;
+  return cause instanceof ApplicationFailure ? `${cause.type}: ${cause.message}` : `not refused: ${String(error)}`;
+};
+
+const reported = (run: StartedRun, taskId: string, status: string): Promise<void> =>
+  until(`${taskId} is ${status}`, () => run.tasks()[taskId]?.status === status);
+
+const activitiesIn = async (run: StartedRun): Promise<number> => {
+  const { events } = await run.handle.fetchHistory();
+  return (events ?? []).filter((event) => event.activityTaskScheduledEventAttributes).length;
+};
+
+describe("waits", () => {
+  it("for a duration, and until a moment that an expression gives, take a timer and no worker", async () => {
+    const at = new Date(Date.now() + 1_500).toISOString();
+    const plan = planOf({ a: wait({ for: "1s" }), b: wait({ until: "${{ params.at }}" }), c: wait({ until: "2020-01-01T00:00:00Z" }) });
+    const run = await engine().run(plan, { params: { at } });
+    expect([run.outcome, statusesOf(run)]).toEqual(["succeeded", { a: "succeeded", b: "succeeded", c: "succeeded" }]);
+    const { startedAt = "", finishedAt = "" } = run.tasks()["a"] ?? {};
+    expect(Date.parse(finishedAt) - Date.parse(startedAt)).toBeGreaterThanOrEqual(1_000);
+    expect(Date.parse(run.tasks()["b"]?.finishedAt ?? "")).toBeGreaterThanOrEqual(Date.parse(at));
+    expect(await activitiesIn(run)).toBe(0);
+  });
+
+  it("for a condition look now and then, and looks that fail are tried again", async () => {
+    let looks = 0;
+    const probe: Behaviour = () => {
+      looks += 1;
+      if (looks === 2) throw new DownbeatError("SOURCE_UNAVAILABLE", "away");
+      return Promise.resolve({ output: { met: looks === 4, value: looks } });
+    };
+    const plan = planOf(
+      { a: wait({ poll: { everyMs: 50, maxMs: 100 } }), b: { needs: ["a"], reads: ["a"] } },
+      { policies: [{ ...policy({ attempts: 2 }), retry: { attempts: 2, backoffMs: 50, maxBackoffMs: 50, neverOn: [] } }] },
+    );
+    const run = await engine().run(plan, { verbs: { a: probe } });
+    expect([run.outcome, looks, run.tasks()["a"]?.output]).toEqual(["succeeded", 4, { met: true, value: 4 }]);
+  });
+
+  it("end at their deadline as they say", async () => {
+    const never: Behaviour = () => Promise.resolve({ output: { met: false } });
+    const poll = { everyMs: 100, maxMs: 100 };
+    const plan = planOf({
+      fails: wait({ poll, deadlineMs: 400 }),
+      skips: wait({ poll, deadlineMs: 400, onDeadline: "skip" }),
+      late: wait({ for: "1h", deadlineMs: 400 }),
+    });
+    const run = await engine().run(plan, { verbs: { fails: never, skips: never } });
+    expect([run.outcome, statusesOf(run)]).toEqual(["failed", { fails: "failed", skips: "skipped", late: "failed" }]);
+    expect(run.tasks()["late"]?.error).toMatchObject({ code: "WAIT_DEADLINE" });
+  });
+
+  it("survive a run that continues as new", async () => {
+    const many = Object.fromEntries(Array.from({ length: LIMITS.historyEvents / 3 }, (_, index) => [`t${index}`, {}]));
+    const plan = planOf({ slow: wait({ for: "12s" }), ...many, end: { needs: ["slow"] } });
+    const run = await engine().run(plan);
+    expect(run.outcome).toBe("succeeded");
+    const { startedAt = "", finishedAt = "" } = run.tasks()["slow"] ?? {};
+    expect(Date.parse(finishedAt) - Date.parse(startedAt)).toBeGreaterThanOrEqual(12_000);
+    expect((await run.handle.describe()).raw.workflowExecutionInfo?.firstRunId).not.toBe((await run.handle.describe()).runId);
+  });
+});
+
+describe("approvals", () => {
+  const approval = { approvers: ["anna"], deadlineMs: 3_600_000, onDeadline: "fail" } as const;
+
+  it("tell what they wait for, take one decision, and hand it on", async () => {
+    const seen: unknown[] = [];
+    const plan = planOf({
+      ok: { operator: "approval", approval: { ...approval, message: "publish ${{ params.day }}?" } },
+      next: { needs: ["ok"], reads: ["ok"] },
+    });
+    const verbs: Record<string, Behaviour> = {
+      next: async ({ tasks }) => {
+        seen.push(tasks["ok"]?.output);
+        return { output: null };
+      },
+    };
+    const run = await engine().start(plan, { params: { day: "monday" }, verbs });
+    await reported(run, "ok", "waiting");
+    expect(run.tasks()["ok"]?.waiting).toMatchObject({ for: "approval", message: "publish monday?", approvers: ["anna"] });
+    expect(run.reports.at(-1)?.status).toBe("waiting");
+    const decide = { action: "decide", task: "ok", approve: true } as const;
+    expect(await refusedWith(act(run, decide, { by: "eve" }))).toBe('ACTION_REFUSED: "eve" may not decide task "ok"; these may: anna');
+    await act(run, decide, { why: "fine" });
+    expect(await run.end()).toMatchObject({ outcome: "succeeded" });
+    expect(seen).toEqual([{ approved: true, by: "anna", comment: "fine" }]);
+    expect(run.reports.flatMap(({ actions = [] }) => actions)).toMatchObject([
+      { number: 1, action: "approve", taskId: "ok", by: "anna", why: "fine" },
+    ]);
+    expect(await activitiesIn(run)).toBe(1);
+  });
+
+  it("pass their deadline as they say", async () => {
+    const plan = planOf({ ok: { operator: "approval", approval: { ...approval, deadlineMs: 200, onDeadline: "approve" } } });
+    expect(await engine().run(plan)).toMatchObject({ outcome: "succeeded" });
+  });
+});
+
+describe("acting on a run", () => {
+  const PARKS = { ...policy(), onExhausted: "park" as const };
+
+  it("mends a parked task: only it runs again, with its new configuration and params", async () => {
+    const calls: string[] = [];
+    const noted =
+      (name: string, behaviour: Behaviour): Behaviour =>
+      (call, context) => {
+        calls.push(`${name} ${call.planHash} ${JSON.stringify(call.params)}`);
+        return behaviour(call, context);
+      };
+    const mended: Behaviour = (call, context) => (call.planHash === "mended" ? Promise.resolve({ output: null }) : refuses(call, context));
+    const plan = planOf({ a: {}, b: { needs: ["a"] }, c: { needs: ["b"] } }, { policies: [PARKS], failurePolicy: "fail-fast" });
+    const verbs = Object.fromEntries(
+      ["a", "b", "c"].map((id) => [id, noted(id, id === "b" ? mended : () => Promise.resolve({ output: null }))]),
+    );
+    const run = await engine().start(plan, { verbs, params: { day: 1 } });
+    await reported(run, "b", "parked");
+    await until("the run says that it is parked", () => run.reports.at(-1)?.status === "parked");
+    const task = plan.tasks[1];
+    if (task === undefined) throw new Error("there is no second task");
+    const change = { task: { ...task, planHash: "mended" }, policy: policy(), params: { day: 2 } };
+    expect(await refusedWith(act(run, { action: "continue", task: "b" }, { ...change, task: { ...task, needs: [] } }))).toContain(
+      "must keep its needs",
+    );
+    await act(run, { action: "continue", task: "b" }, { ...change, why: "new password", details: { with: {} } });
+    expect(await run.end()).toMatchObject({ outcome: "succeeded" });
+    expect(calls).toEqual(['a hash {"day":1}', 'b hash {"day":1}', 'b mended {"day":2}', 'c hash {"day":2}']);
+    expect(run.reports.flatMap(({ actions = [] }) => actions)).toMatchObject([{ action: "continue", taskId: "b", why: "new password" }]);
+  });
+
+  it("pauses and resumes: what runs goes on, nothing new begins", async () => {
+    let release = (): void => undefined;
+    const held = new Promise<void>((resolve) => (release = resolve));
+    const plan = planOf({ a: {}, b: { needs: ["a"] } });
+    const run = await engine().start(plan, { verbs: { a: () => held.then(() => ({ output: null })) } });
+    await reported(run, "a", "running");
+    expect(await act(run, { action: "pause" })).toEqual({ status: "paused" });
+    release();
+    await reported(run, "a", "succeeded");
+    expect([run.tasks()["b"], run.reports.at(-1)?.status]).toEqual([undefined, "paused"]);
+    expect(await act(run, { action: "pause" })).toEqual({ status: "paused" });
+    expect((await act(run, { action: "resume" })).status).toBe("running");
+    expect(await run.end()).toMatchObject({ outcome: "succeeded" });
+  });
+
+  it("is refused when the run has no such task, and once it stops", async () => {
+    const plan = planOf({
+      ok: { operator: "approval", approval: { approvers: [], deadlineMs: 3_600_000, onDeadline: "fail" } },
+      last: { finally: true },
+    });
+    let release = (): void => undefined;
+    const held = new Promise<void>((resolve) => (release = resolve));
+    const run = await engine().start(plan, { verbs: { last: () => held.then(() => ({ output: null })) } });
+    await reported(run, "ok", "waiting");
+    expect(await refusedWith(act(run, { action: "mark", task: "none", as: "skipped" }))).toBe('ACTION_REFUSED: the run has no task "none"');
+    await run.handle.cancel();
+    await reported(run, "last", "running");
+    expect(await refusedWith(act(run, { action: "pause" }))).toContain("RUN_NOT_ACTIVE");
+    release();
+    expect(await run.end()).toEqual({ outcome: "cancelled" });
+    expect(statusesOf(run)).toEqual({ ok: "cancelled", last: "succeeded" });
+  });
+
+  it("bears a storm of signals that it does not know, and hundreds of actions, each recorded once", async () => {
+    const plan = planOf({ ok: { operator: "approval", approval: { approvers: [], deadlineMs: 3_600_000, onDeadline: "fail" } } });
+    const run = await engine().start(plan);
+    await Promise.all(Array.from({ length: 1_000 }, () => run.handle.signal("nobody-knows-it")));
+    // Temporal takes ten updates of one workflow at a time.
+    const hand = async (): Promise<void> => {
+      for (let turn = 0; turn < 30; turn += 1) await act(run, { action: turn % 2 === 0 ? "pause" : "resume" });
+    };
+    await Promise.all(Array.from({ length: 8 }, hand));
+    await act(run, { action: "resume" });
+    await act(run, { action: "decide", task: "ok", approve: true });
+    expect(await run.end()).toMatchObject({ outcome: "succeeded" });
+    const numbers = run.reports.flatMap(({ actions = [] }) => actions).map(({ number }) => number);
+    expect(numbers).toEqual(Array.from({ length: 242 }, (_, index) => index + 1));
+  });
+});

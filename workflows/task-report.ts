@@ -1,0 +1,57 @@
+// What the store is told of a task.
+
+import { renderTemplates } from "../core/expression.ts";
+import type { TaskChange, TaskResult } from "../core/run-changes.ts";
+import { approversOf } from "../core/run-control.ts";
+import { type Graph, type RunState, taskOf, type TaskState } from "../core/run-state.ts";
+import type { RunInput } from "./messages.ts";
+import { scopeOf } from "./task-call.ts";
+
+const iso = (milliseconds: number): string => new Date(milliseconds).toISOString();
+
+/** `result` is what the state does not keep. */
+export const taskChange = (
+  input: RunInput,
+  graph: Graph,
+  state: RunState,
+  index: number,
+  { output, metrics }: Partial<Pick<TaskResult, "output" | "metrics">> = {},
+): TaskChange => {
+  const { status, attempts, startedAt, finishedAt, error } = state.tasks[index] as TaskState;
+  const waiting = waitingFor(input, graph, state, index);
+  return {
+    taskId: taskOf(graph, index).id,
+    status,
+    attempts,
+    ...(startedAt === undefined ? {} : { startedAt: iso(startedAt) }),
+    ...(finishedAt === undefined ? {} : { finishedAt: iso(finishedAt) }),
+    ...(output === undefined || output === null || status !== "succeeded" ? {} : { output }),
+    ...(metrics === undefined ? {} : { metrics }),
+    ...(error === undefined ? {} : { error }),
+    ...(waiting === undefined ? {} : { waiting }),
+  };
+};
+
+const waitingFor = (input: RunInput, graph: Graph, state: RunState, index: number): TaskChange["waiting"] => {
+  const own = state.tasks[index] as TaskState;
+  if (own.status !== "waiting") return undefined;
+  const { hold = "retry", retryAt } = own;
+  const waiting = { for: hold, ...(retryAt === undefined ? {} : { until: iso(retryAt) }) };
+  const { approval } = taskOf(graph, index);
+  if (approval === undefined) return waiting;
+  const message = messageOf(input, graph, state, index);
+  return { ...waiting, ...(message === undefined ? {} : { message }), approvers: approversOf(approval, own, Date.now()) };
+};
+
+/** What an approval asks; an expression that fails shows as it was written. */
+const messageOf = (input: RunInput, graph: Graph, state: RunState, index: number): string | undefined => {
+  const task = taskOf(graph, index);
+  const message = task.approval?.message;
+  if (message === undefined) return undefined;
+  try {
+    const rendered = renderTemplates(message, scopeOf(input, graph, state, task));
+    return typeof rendered === "string" ? rendered : JSON.stringify(rendered);
+  } catch {
+    return message;
+  }
+};
