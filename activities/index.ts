@@ -3,18 +3,17 @@
 import type { RunChanges } from "../core/run-changes.ts";
 import type { DagActivities } from "../workflows/ports.ts";
 import { createCheck } from "./check.ts";
-import type { OpenConnection } from "./connections.ts";
 import { createHttp } from "./http.ts";
 import { createCheckConnection, createDiscoverConnection } from "./inspect.ts";
+import { createMapped, type MappedDeps } from "./mapped.ts";
 import { createProbe } from "./probe.ts";
 import { createPublish } from "./publish.ts";
-import { runVerb, type VerbHost } from "./run-verb.ts";
+import { runVerb } from "./run-verb.ts";
 import { createSql } from "./sql.ts";
 import { createTransfer } from "./transfer.ts";
 import type { Verb, VerbDeps } from "./verb.ts";
 
-export interface ActivityDeps extends VerbDeps, VerbHost {
-  readonly openConnection: OpenConnection;
+export interface ActivityDeps extends VerbDeps, MappedDeps {
   readonly applyRunChanges: (changes: RunChanges) => Promise<void>;
 }
 
@@ -22,12 +21,20 @@ export const createActivities = (deps: ActivityDeps): DagActivities => {
   const registered = (operator: string, verb: Verb): DagActivities["transfer"] => {
     return (call) => runVerb(operator, verb, call, deps);
   };
+  const verbs = {
+    transfer: createTransfer(deps),
+    sql: createSql(deps),
+    http: createHttp(deps),
+    check: createCheck(deps),
+    publish: createPublish(deps),
+  };
   return {
-    transfer: registered("transfer", createTransfer(deps)),
-    sql: registered("sql", createSql(deps)),
-    http: registered("http", createHttp(deps)),
-    check: registered("check", createCheck(deps)),
-    publish: registered("publish", createPublish(deps)),
+    transfer: registered("transfer", verbs.transfer),
+    sql: registered("sql", verbs.sql),
+    http: registered("http", verbs.http),
+    check: registered("check", verbs.check),
+    publish: registered("publish", verbs.publish),
+    ...createMapped(deps, verbs),
     probe: registered("wait", createProbe(deps)),
     recordRun: (changes) => deps.applyRunChanges(changes),
     checkConnection: createCheckConnection(deps.openConnection, deps.log),

@@ -2,7 +2,7 @@
 
 import type { Source } from "../connectors/connector.ts";
 import type { WriteMode } from "../connectors/connector.ts";
-import { deliveryKey, loadKey } from "../core/ids.ts";
+import { deliveryKey, loadKey, workKey } from "../core/ids.ts";
 import { roleOf } from "./connections.ts";
 import { moveLoad } from "./move-load.ts";
 import { parseOptions } from "./options.ts";
@@ -25,7 +25,7 @@ export const createPublish = (deps: VerbDeps): Verb => {
     if (to.connector.publisher !== undefined) {
       const { connection: _, ...options } = config.to;
       const sent = await to.connector.publisher.publish(warehouse.query(config.from.query, config.from.params), {
-        key: deliveryKey(call.run.origin, call.taskId),
+        key: deliveryKey(call.run.origin, workKey(call.taskId, call.itemKey)),
         options: parseOptions(to, "publishOptions", options),
       });
       return { output: { ...sent }, metrics: { rows: sent.rows, bytes: sent.bytes, seconds: seconds() } };
@@ -33,7 +33,7 @@ export const createPublish = (deps: VerbDeps): Verb => {
 
     const { connection: _, table = call.taskId, mode = "replace", ...options } = config.to;
     await using load = await roleOf(to, "destination").openLoad({
-      key: loadKey(call.run.pipeline, call.taskId, table),
+      key: loadKey(call.run.pipeline, workKey(call.taskId, call.itemKey), table),
       origin: call.run.origin,
       incremental: false,
       table,

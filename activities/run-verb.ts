@@ -4,7 +4,8 @@ import { CancelledFailure, Context } from "@temporalio/activity";
 import type { Log } from "../connectors/connector.ts";
 import { DownbeatError } from "../core/errors.ts";
 import { LIMITS } from "../core/limits.ts";
-import type { TaskResult } from "../core/run-changes.ts";
+import type { Json } from "../core/json.ts";
+import type { OutputReference, TaskResult } from "../core/run-changes.ts";
 import type { TaskCall } from "../workflows/ports.ts";
 import { toFailure } from "./failure.ts";
 
@@ -23,6 +24,8 @@ export interface VerbHost {
   readonly log: Log;
   /** Identity of this worker in attempts' records. */
   readonly worker: string;
+  /** Keeps an output that is too large to travel. */
+  readonly saveOutput?: (place: OutputReference["$output"], output: Json) => Promise<void>;
   /** Called once an attempt, for figures. */
   readonly onAttempt?: (attempt: {
     readonly operator: string;
@@ -32,23 +35,28 @@ export interface VerbHost {
   }) => void;
 }
 
-export const runVerb = async (
+/** What an attempt gets of the activity that it is made in. */
+export interface AttemptScope {
+  readonly cancelled: AbortSignal;
+  readonly heartbeat: () => void;
+}
+
+/** One attempt of a verb: log context, timeout, cancellation, the output's size. Throws a DownbeatError, a CancelledFailure, or what is unforeseen. */
+export const attemptVerb = async (
   operator: string,
   verb: (call: TaskCall, context: VerbContext) => Promise<TaskResult>,
   call: TaskCall,
   host: VerbHost,
+  { cancelled, heartbeat }: AttemptScope,
 ): Promise<TaskResult> => {
-  const context = Context.current();
-  const facts = { worker: host.worker, lostAttempts: context.info.attempt - 1 };
   const timeout = new AbortController();
-  const signal = AbortSignal.any([context.cancellationSignal, timeout.signal]);
+  const signal = AbortSignal.any([cancelled, timeout.signal]);
   const timer = setTimeout(() => {
     const seconds = Math.round(call.timeoutMs / 1_000);
     timeout.abort(new DownbeatError("ATTEMPT_TIMEOUT", `the attempt took longer than timeout.attempt (${seconds} s)`));
   }, call.timeoutMs);
-  const silenceMs = context.info.heartbeatTimeoutMs ?? Infinity;
-  const beat = setInterval(() => context.heartbeat(), Math.min(HEARTBEAT_EVERY_MS, silenceMs / HEARTBEATS_A_TIMEOUT));
-  const fields = { runId: call.run.id, pipeline: call.run.pipeline, taskId: call.taskId, attempt: call.attempt };
+  const item = call.itemKey === undefined ? {} : { item: call.itemKey };
+  const fields = { runId: call.run.id, pipeline: call.run.pipeline, taskId: call.taskId, attempt: call.attempt, ...item };
   const log: Log = {
     debug: (more, message) => host.log.debug({ ...fields, ...more }, message),
     info: (more, message) => host.log.info({ ...fields, ...more }, message),
@@ -57,24 +65,51 @@ export const runVerb = async (
   const started = performance.now();
   const seconds = (): number => (performance.now() - started) / 1_000;
   try {
-    const result = await Promise.race([verb(call, { signal, log, heartbeat: () => context.heartbeat() }), aborted(signal)]);
-    refuseLargeOutput(result);
+    const result = await Promise.race([verb(call, { signal, log, heartbeat }), aborted(signal)]);
+    const kept = await keepOutput(result, call, host);
     host.onAttempt?.({ operator, seconds: seconds(), result });
-    return { ...result, ...facts };
+    return kept;
   } catch (error) {
-    const reason = reasonOf(error, context.cancellationSignal, timeout.signal);
+    const reason = reasonOf(error, cancelled, timeout.signal);
     host.onAttempt?.({
       operator,
       seconds: seconds(),
       code: reason instanceof DownbeatError ? reason.code : reason instanceof CancelledFailure ? "CANCELLED" : "INTERNAL",
     });
     log.warn({ err: reason instanceof Error ? reason.message : String(reason) }, "attempt failed");
-    throw toFailure(reason, facts);
+    throw reason;
   } finally {
     clearTimeout(timer);
+  }
+};
+
+/** Heartbeats of the current activity while the work lasts, often enough for its heartbeat timeout. */
+export const beating = async <Value>(work: (scope: AttemptScope) => Promise<Value>): Promise<Value> => {
+  const context = Context.current();
+  const heartbeat = (): void => context.heartbeat();
+  const silenceMs = context.info.heartbeatTimeoutMs ?? Infinity;
+  const beat = setInterval(heartbeat, Math.min(HEARTBEAT_EVERY_MS, silenceMs / HEARTBEATS_A_TIMEOUT));
+  try {
+    return await work({ cancelled: context.cancellationSignal, heartbeat });
+  } finally {
     clearInterval(beat);
   }
 };
+
+export const runVerb = (
+  operator: string,
+  verb: (call: TaskCall, context: VerbContext) => Promise<TaskResult>,
+  call: TaskCall,
+  host: VerbHost,
+): Promise<TaskResult> =>
+  beating(async (scope) => {
+    const facts = { worker: host.worker, lostAttempts: Context.current().info.attempt - 1 };
+    try {
+      return { ...(await attemptVerb(operator, verb, call, host, scope)), ...facts };
+    } catch (error) {
+      throw toFailure(error, facts);
+    }
+  });
 
 /** Rejects a little after the abort: a verb that stops by itself is given the time to say so and to clean up. */
 const GRACE_MS = 10_000;
@@ -95,14 +130,17 @@ const reasonOf = (error: unknown, cancelled: AbortSignal, timedOut: AbortSignal)
   return error;
 };
 
-const refuseLargeOutput = ({ output }: TaskResult): void => {
-  const bytes = Buffer.byteLength(JSON.stringify(output));
-  if (bytes <= LIMITS.outputBytes) return;
-  throw new DownbeatError(
-    "OUTPUT_TOO_LARGE",
-    `the output is ${bytes} bytes of JSON, the limit is ${LIMITS.outputBytes}; return less, or write it to a table`,
-    {
-      details: { bytes, limit: LIMITS.outputBytes },
-    },
-  );
+/** A small output travels, a large one is kept in the store and goes by reference. Items have no place for large ones. */
+const keepOutput = async (result: TaskResult, { run, taskId, itemKey }: TaskCall, host: VerbHost): Promise<TaskResult> => {
+  const bytes = Buffer.byteLength(JSON.stringify(result.output));
+  if (bytes <= LIMITS.outputBytes) return result;
+  const limit = itemKey === undefined && host.saveOutput !== undefined ? LIMITS.largeOutputBytes : LIMITS.outputBytes;
+  if (bytes > limit || host.saveOutput === undefined) {
+    const message = `the output is ${bytes} bytes of JSON, the limit is ${limit}${itemKey === undefined ? "" : " an item"}; return less, or write it to a table`;
+    throw new DownbeatError("OUTPUT_TOO_LARGE", message, { details: { bytes, limit } });
+  }
+  const place = { runId: run.id, taskId };
+  await host.saveOutput(place, result.output);
+  const reference: OutputReference = { $output: place, bytes };
+  return { ...result, output: reference as unknown as Json };
 };

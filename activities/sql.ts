@@ -36,11 +36,11 @@ const smallResult = async (warehouse: SqlWarehouse, query: string, params: SqlPa
     for (const row of toRows(batch)) {
       rows.push(row);
       bytes += JSON.stringify(row).length + 1;
-      if (bytes > LIMITS.outputBytes) {
+      if (bytes > LIMITS.largeOutputBytes) {
         throw new DownbeatError(
           "OUTPUT_TOO_LARGE",
-          `the output query's result is over ${LIMITS.outputBytes} bytes (reached at row ${rows.length}); select fewer rows or columns, or write it to a table`,
-          { details: { limit: LIMITS.outputBytes, rows: rows.length } },
+          `the output query's result is over ${LIMITS.largeOutputBytes} bytes (reached at row ${rows.length}); select fewer rows or columns, or write it to a table`,
+          { details: { limit: LIMITS.largeOutputBytes, rows: rows.length } },
         );
       }
     }

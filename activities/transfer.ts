@@ -3,7 +3,7 @@
 import type { LoadTarget, SchemaPolicy, WriteMode } from "../connectors/connector.ts";
 import { parseDuration } from "../core/duration.ts";
 import { DownbeatError } from "../core/errors.ts";
-import { loadKey } from "../core/ids.ts";
+import { loadKey, workKey } from "../core/ids.ts";
 import { openFor, renderedConfig, type Verb, type VerbDeps } from "./verb.ts";
 import { roleOf, type OpenedConnection } from "./connections.ts";
 import { moveLoad } from "./move-load.ts";
@@ -41,7 +41,15 @@ export const createTransfer = (deps: VerbDeps): Verb => {
     const source = roleOf(from, "source");
     const streamName = stream ?? "query";
     const options = parseOptions(from, "sourceOptions", sourceOptions);
-    const target = loadTarget(config, call.run, call.taskId, streamName, isIncremental(from, cursor, options), to, deps);
+    const target = loadTarget(
+      config,
+      call.run,
+      workKey(call.taskId, call.itemKey),
+      streamName,
+      isIncremental(from, cursor, options),
+      to,
+      deps,
+    );
     await using load = await roleOf(to, "destination").openLoad(target);
 
     const started = performance.now();

@@ -1,9 +1,9 @@
 // What every operator's function has in common: its dependencies, its task's configuration, its connections.
 
 import type { Failpoint } from "../connectors/connector.ts";
-import { renderTemplates } from "../core/expression.ts";
+import { renderTemplates, type Scope } from "../core/expression.ts";
 import type { Json, JsonObject } from "../core/json.ts";
-import type { TaskResult } from "../core/run-changes.ts";
+import type { OutputReference, TaskResult } from "../core/run-changes.ts";
 import type { TaskCall } from "../workflows/ports.ts";
 import type { OpenConnection, OpenedConnection } from "./connections.ts";
 import type { VerbContext } from "./run-verb.ts";
@@ -14,6 +14,8 @@ export interface VerbDeps {
   /** A task's operator configuration as compiled, cached: plans never change. */
   readonly findConfig: (planHash: string, taskId: string) => Promise<JsonObject>;
   readonly openConnection: OpenConnection;
+  /** An output that went by reference. */
+  readonly findOutput: (place: OutputReference["$output"]) => Promise<Json>;
   /** Named places where the process may be killed on purpose; does nothing unless configured. */
   readonly failpoint: Failpoint;
   /** Copies where a load stands into the store, for lists; the destination keeps the truth. */
@@ -32,8 +34,25 @@ export interface FinishedLoad {
 /** The task's configuration with its expressions evaluated. */
 export const renderedConfig = async <Config>(deps: VerbDeps, call: TaskCall): Promise<Config> => {
   const config = await deps.findConfig(call.planHash, call.taskId);
-  const scope = { params: call.params, run: { ...call.run, attempt: call.attempt }, tasks: call.tasks };
-  return renderTemplates(config, scope) as Config;
+  return renderTemplates(config, await scopeOf(deps, call)) as Config;
+};
+
+/** What the call's expressions may read, with outputs that went by reference looked up. */
+export const scopeOf = async (
+  { findOutput }: Pick<VerbDeps, "findOutput">,
+  call: Omit<TaskCall, "attempt"> & { readonly attempt?: number },
+): Promise<Scope> => {
+  const tasks: Record<string, TaskCall["tasks"][string]> = {};
+  for (const [id, { status, output }] of Object.entries(call.tasks)) {
+    const place = (output as Partial<OutputReference> | null)?.$output;
+    tasks[id] = { status, output: place === undefined ? output : await findOutput(place) };
+  }
+  return {
+    params: call.params,
+    run: { ...call.run, ...(call.attempt === undefined ? {} : { attempt: call.attempt }) },
+    tasks,
+    ...(call.each === undefined ? {} : { each: call.each }),
+  };
 };
 
 export const openFor = (deps: VerbDeps, name: string, context: VerbContext): Promise<OpenedConnection> =>

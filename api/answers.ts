@@ -199,6 +199,19 @@ export const ANSWERS = {
   Loads: pageOf(load),
   Run: run.extend({ tasks: z.array(task), actions: z.array(action).describe("What people did to it by hand") }),
   Acted: z.object({ id: z.string(), status: z.enum(RUN_STATUSES), links: z.object({ self: z.string() }) }),
+  Items: pageOf(
+    z.object({
+      item: z.int().describe("From 0, in the order of the loops"),
+      key: z.string().describe("Names it by its values"),
+      values: jsonObject,
+      status: z.enum(["pending", "succeeded", "failed"]),
+      attempts: z.int(),
+      output: json,
+      error: error.nullable(),
+      started_at: moment.nullable(),
+      finished_at: moment.nullable(),
+    }),
+  ),
   Runs: pageOf(run),
   Cancelling: z.object({ id: z.string(), cancelling: z.literal(true), links: z.object({ self: z.string() }) }),
 } as const satisfies Readonly<Record<string, z.ZodType>>;

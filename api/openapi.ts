@@ -9,6 +9,7 @@ import {
   connectionPatch,
   continueBody,
   decisionBody,
+  itemListQuery,
   markBody,
   newConnectionBody,
   pageQuery,
@@ -227,6 +228,12 @@ const OPERATIONS: Readonly<Record<string, Operation>> = {
     parameters: [path("id")],
     body: body("Cancellation", false),
     answers: { 202: ["It is being cancelled", "Cancelling"], 409: "It has ended" },
+  },
+  "GET /v1/runs/{id}/tasks/{task}/items": {
+    tag: "runs",
+    summary: "List the items of a task with for_each",
+    parameters: [path("id"), path("task"), ...queryOf(itemListQuery)],
+    answers: { 200: ["A page", "Items"], 404: "None" },
   },
   "POST /v1/runs/{id}/pause": {
     tag: "runs",

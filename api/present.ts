@@ -3,6 +3,7 @@
 import { runWorkflowId } from "../core/ids.ts";
 import { isRunEnded } from "../core/run-changes.ts";
 import { isSealed, type ConnectionRecord } from "../store/connections.ts";
+import type { ItemRecord } from "../store/items.ts";
 import type { ActionRecord, AttemptRecord, RunRecord, TaskRecord } from "../store/runs.ts";
 
 export const moment = (value: string): string => new Date(value).toISOString();
@@ -54,6 +55,18 @@ export const presentAction = ({ action, taskId, by, why, details, at }: ActionRe
   why,
   details,
   at: moment(at),
+});
+
+export const presentItem = ({ item, key, values, status, attempts, output, error, startedAt, finishedAt }: ItemRecord) => ({
+  item,
+  key,
+  values,
+  status,
+  attempts,
+  output,
+  error,
+  started_at: optionalMoment(startedAt),
+  finished_at: optionalMoment(finishedAt),
 });
 
 export interface PlannedTask {

@@ -1,7 +1,7 @@
 // What requests may carry: read by the routes, described by the OpenAPI document.
 
 import { z } from "zod";
-import type { RunStatus } from "../core/run-changes.ts";
+import type { ItemStatus, RunStatus } from "../core/run-changes.ts";
 
 export const RUN_STATUSES = [
   "queued",
@@ -32,6 +32,10 @@ export const runListQuery = pageQuery.extend({
   trigger: z.string().optional().describe("Only by this trigger"),
   since: z.iso.datetime({ offset: true }).optional().describe("Created at or after, ISO 8601"),
 });
+
+const ITEM_STATUSES = ["pending", "succeeded", "failed"] as const satisfies readonly ItemStatus[];
+
+export const itemListQuery = pageQuery.extend({ status: z.enum(ITEM_STATUSES).optional().describe("Only of this status") });
 
 export const triggerBody = z.strictObject({
   params: z.record(z.string(), z.json()).default({}).describe("Fit the JSON Schema of the pipeline's params; defaults are filled in"),

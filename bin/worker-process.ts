@@ -8,7 +8,7 @@ import { createConnectionOpener } from "../activities/connections.ts";
 import { createActivities } from "../activities/index.ts";
 import { DownbeatError } from "../core/errors.ts";
 import { DEFAULT_QUEUE } from "../core/ids.ts";
-import type { JsonObject } from "../core/json.ts";
+import type { Json, JsonObject } from "../core/json.ts";
 import type { CompiledPlan } from "../core/plan.ts";
 import type { Store } from "../store/open-store.ts";
 import { bundleWorkflows } from "./bundle-workflows.ts";
@@ -79,6 +79,10 @@ export const startWorker = async (deps: WorkerDeps): Promise<RunningWorker> => {
       baseDir: config.dataDir,
     }),
     failpoint: createFailpoint(config.failpoints),
+    findOutput: async (place) => (await store.items.findOutput(place)) ?? null,
+    saveOutput: (place, output) => store.items.saveOutput(place, output),
+    items: store.items,
+    ownActivities: loaded.implementations as Readonly<Record<string, (input: Json) => unknown>>,
     recordLoad: (load) => store.loads.record(load),
     async applyRunChanges(changes) {
       await store.runs.apply(changes);

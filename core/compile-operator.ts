@@ -99,7 +99,7 @@ export class OperatorCheck {
   #exactlyOne(value: Readonly<Record<string, unknown>>, keys: readonly string[], path: Path): void {
     const given = keys.filter((key) => value[key] !== undefined);
     if (given.length === 0) this.#fault("MISSING_KEY", path, `give ${keys.join(" or ")}`, keys);
-    if (given.length > 1) this.#fault("INVALID_VALUE", path, `give ${keys.join(" or ")}, not ${given.length > 2 ? "several" : "both"}`);
+    if (given.length > 1) this.#fault("INVALID_VALUE", path, `give ${keys.join(" or ")}, not ${given.join(" and ")} at once`);
   }
 
   #connector(name: string, roles: readonly string[], path: Path): ConnectorFacts | undefined {

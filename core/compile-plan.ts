@@ -9,7 +9,8 @@ import { collectIssues, type Fault, type Issue, type Locate } from "./issues.ts"
 import { jsonBytes, type Json, type JsonObject } from "./json.ts";
 import { LIMITS } from "./limits.ts";
 import type { WaitConfig } from "./operators.ts";
-import type { ApprovalPlan, CompiledPlan, OnDeadline, Operator, Plan, PlanTask, Policy, RetryOn } from "./plan.ts";
+import type { ForEachDefinition } from "./definition-for-each.ts";
+import type { ApprovalPlan, CompiledPlan, ForEach, Loop, OnDeadline, Operator, Plan, PlanTask, Policy, RetryOn } from "./plan.ts";
 
 /** The part of a zod object schema that compile needs; the registry passes the real ones. */
 export interface OptionsSchema {
@@ -63,6 +64,15 @@ export const compilePlan = (definition: Definition, catalogue: Catalogue, locate
     const operator = operatorOf(task, position, fault);
     const reads = readReferences(task, position, operator);
     if (operator === undefined) return [];
+    if (task.for_each !== undefined && (operator === "wait" || operator === "approval"))
+      fault("INVALID_VALUE", ["tasks", position, "for_each"], `a task with ${operator} cannot be repeated over items`);
+    const loops = task.for_each === undefined ? [] : forEachOf(task.for_each).loops.map(({ as }) => as);
+    if (new Set(loops).size < loops.length)
+      fault(
+        "INVALID_VALUE",
+        ["tasks", position, "for_each"],
+        `two of its loops have the same name (${loops.join(", ")}); give each its own with "as"`,
+      );
     configs[task.id] = operators.check(task, operator, ["tasks", position, operator]);
     const queue = task.queue ?? (task.activity && catalogue.activities[task.activity.name]?.queue);
     return [
@@ -80,6 +90,7 @@ export const compilePlan = (definition: Definition, catalogue: Catalogue, locate
         ...(reads.length === 0 ? {} : { reads }),
         ...(task.activity === undefined ? {} : { activity: { name: task.activity.name, input: task.activity.input as Json } }),
         ...holdOf(task),
+        ...(task.for_each === undefined ? {} : { forEach: forEachOf(task.for_each) }),
       },
     ];
   });
@@ -173,6 +184,13 @@ const retryOnOf = (own: RetryOnDefinition): RetryOn => ({
 
 const mapValues = <From, To>(values: Readonly<Record<string, From>>, change: (value: From) => To): Readonly<Record<string, To>> =>
   Object.fromEntries(Object.entries(values).map(([key, value]) => [key, change(value)]));
+
+const forEachOf = ({ in: over, as, inner, window, max_failures: maxFailures }: ForEachDefinition): ForEach => {
+  const loops: Loop[] = [{ as, in: over as Json }];
+  if (inner !== undefined) loops.push({ as: inner.as, in: inner.in as Json });
+  if (inner?.inner !== undefined) loops.push({ as: inner.inner.as, in: inner.inner.in as Json });
+  return { loops, window, maxFailures };
+};
 
 const POLL = { every: "10s", max: "5m" } as const;
 

@@ -19,7 +19,7 @@ export const createReferenceCheck = (definition: Definition, graph: Graph, fault
   const params = paramNames(definition);
   return (task: TaskDefinition, position: number, operator: Operator | undefined): readonly string[] => {
     const reads = new Set<string>();
-    const check = (source: string, path: readonly PathPart[], facts: readonly string[]): void => {
+    const check = (source: string, path: readonly PathPart[], facts: readonly string[], each: readonly string[] = []): void => {
       const checked = checkExpression(source);
       if (!checked.ok) {
         fault("INVALID_EXPRESSION", path, `expression "${source}": ${checked.message}`);
@@ -29,6 +29,10 @@ export const createReferenceCheck = (definition: Definition, graph: Graph, fault
         fault("UNKNOWN_REFERENCE", path, `expression "${source}" reads ${what}`, known);
       for (const name of checked.run) {
         if (!facts.includes(name)) refuse(`run.${name}, which does not exist${didYouMean(name, facts)}`, facts);
+      }
+      for (const name of checked.each) {
+        if (each.length === 0) refuse(`each.${name}, which only the configuration of a task with for_each can read`);
+        else if (!each.includes(name)) refuse(`each.${name}, which is no loop of its for_each${didYouMean(name, each)}`, each);
       }
       for (const name of checked.params) {
         if (params !== undefined && !params.includes(name))
@@ -45,16 +49,44 @@ export const createReferenceCheck = (definition: Definition, graph: Graph, fault
       }
     };
     if (task.when !== undefined) check(conditionSource(task.when), ["tasks", position, "when"], RUN_FACTS);
+    const loops = loopsOf(task);
+    for (const [depth, { over, path }] of loops.entries()) {
+      const outer = loops.slice(0, depth).map((loop) => loop.as);
+      eachString(over, ["tasks", position, ...path], (text, at) => {
+        const { parts, closed } = parseTemplate(text);
+        if (!closed) fault("INVALID_EXPRESSION", at, UNCLOSED);
+        for (const part of parts) if ("source" in part) check(part.source, at, VERB_FACTS, outer);
+      });
+    }
     if (operator !== undefined) {
+      const each = loops.map(({ as }) => as);
       const facts = WORKFLOW_OPERATORS.has(operator) ? RUN_FACTS : VERB_FACTS;
       eachString(task[operator], ["tasks", position, operator], (text, path) => {
         const { parts, closed } = parseTemplate(text);
-        if (!closed) fault("INVALID_EXPRESSION", path, 'a "${{" has no "}}"; for the characters themselves write ${{ "${{" }}');
-        for (const part of parts) if ("source" in part) check(part.source, path, facts);
+        if (!closed) fault("INVALID_EXPRESSION", path, UNCLOSED);
+        for (const part of parts) if ("source" in part) check(part.source, path, facts, each);
       });
     }
     return [...reads];
   };
+};
+
+const UNCLOSED = 'a "${{" has no "}}"; for the characters themselves write ${{ "${{" }}';
+
+interface LoopText {
+  readonly as: string;
+  readonly over: unknown;
+  readonly path: readonly PathPart[];
+}
+
+/** The loops of a `for_each`, the outermost first. */
+const loopsOf = ({ for_each: outer }: TaskDefinition): readonly LoopText[] => {
+  if (outer === undefined) return [];
+  const loops: LoopText[] = [{ as: outer.as, over: outer.in, path: ["for_each", "in"] }];
+  const { inner } = outer;
+  if (inner !== undefined) loops.push({ as: inner.as, over: inner.in, path: ["for_each", "inner", "in"] });
+  if (inner?.inner !== undefined) loops.push({ as: inner.inner.as, over: inner.inner.in, path: ["for_each", "inner", "inner", "in"] });
+  return loops;
 };
 
 /** Undefined where the schema does not say which params there are. */

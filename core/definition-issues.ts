@@ -8,17 +8,7 @@ type ZodIssue = z.core.$ZodIssue;
 type Path = readonly PathPart[];
 
 /** Keys of later versions, so that their refusal says so. */
-const LATER_KEYS: readonly string[] = [
-  "for_each",
-  "schedules",
-  "concurrency",
-  "triggers",
-  "pool",
-  "priority",
-  "deadline",
-  "on_exhausted",
-  "finally",
-];
+const LATER_KEYS: readonly string[] = ["schedules", "concurrency", "triggers", "pool", "deadline"];
 
 const OPERATOR_NAMES: readonly string[] = Object.keys(OPERATOR_SCHEMAS);
 
@@ -124,6 +114,7 @@ const unwrap = (schema: unknown): unknown => {
 const keysOf = (schema: unknown): readonly string[] => {
   if (schema instanceof z.ZodObject) return Object.keys(schema.shape);
   if (schema instanceof z.ZodUnion) return schema.options.flatMap((option) => keysOf(unwrap(option)));
+  if (schema instanceof z.ZodRecord && schema.keyType instanceof z.ZodEnum) return schema.keyType.options.map(String);
   return [];
 };
 

@@ -2,6 +2,7 @@
 
 import { LineCounter, parseDocument } from "yaml";
 import { z } from "zod";
+import { forEachSchema } from "./definition-for-each.ts";
 import { readZodIssues } from "./definition-issues.ts";
 import { findDuplicateKey, locateIn } from "./definition-positions.ts";
 import { ERRORS } from "./errors.ts";
@@ -69,6 +70,7 @@ const taskShape = {
   timeout: timeoutSchema.optional(),
   on_exhausted: onExhausted.optional(),
   finally: z.literal(true).optional().describe("Runs when all other tasks have ended, also after a failure or a cancellation"),
+  for_each: forEachSchema.optional(),
   priority: z.int().min(1).max(5).optional().describe("1 goes first when workers are scarce, 5 last; default 3"),
   queue: z.string().min(1).max(200).optional().describe("Task queue of the workers that run it"),
 };

@@ -71,6 +71,7 @@ export const ERRORS = {
   EXPRESSION_FAILED: { retry: false, fault: "user", http: 422, title: "An expression could not be evaluated" },
   WAIT_DEADLINE: { retry: false, fault: "user", http: 504, title: "What a task waited for did not come in time" },
   APPROVAL_REJECTED: { retry: false, fault: "user", http: 409, title: "Somebody rejected an approval" },
+  ITEMS_FAILED: { retry: false, fault: "data", http: 422, title: "More items of a for_each failed than the task allows" },
   OUTPUT_TOO_LARGE: { retry: false, fault: "user", http: 422, title: "A task's output is over the limit" },
   ACTIVITY_FAILED: { retry: true, fault: "user", http: 500, title: "A user's own activity failed" },
   ACTIVITY_REFUSED: { retry: false, fault: "user", http: 500, title: "A user's own activity failed and asked not to be retried" },

@@ -4,6 +4,7 @@ export interface References {
   readonly tasks: readonly string[];
   readonly params: readonly string[];
   readonly run: readonly string[];
+  readonly each: readonly string[];
   /** It walks a list inside the walk of another. */
   readonly nested: boolean;
 }
@@ -14,7 +15,7 @@ export interface AstNode {
   readonly args: unknown;
 }
 
-const ROOTS: ReadonlySet<unknown> = new Set(["params", "run", "tasks"]);
+const ROOTS: ReadonlySet<unknown> = new Set(["params", "run", "tasks", "each"]);
 const TASK_MEMBERS: ReadonlySet<string> = new Set(["status", "output"]);
 /** Each walks its receiver and evaluates its last arguments once per entry. */
 const WALKS: ReadonlySet<unknown> = new Set(["all", "exists", "exists_one", "map", "filter"]);
@@ -23,14 +24,16 @@ interface Found {
   readonly tasks: Set<string>;
   readonly params: Set<string>;
   readonly run: Set<string>;
+  readonly each: Set<string>;
   nested: boolean;
   refused: string | undefined;
 }
 
 export const readReferences = (ast: AstNode): References & { readonly refused: string | undefined } => {
-  const found: Found = { tasks: new Set(), params: new Set(), run: new Set(), nested: false, refused: undefined };
+  const found: Found = { tasks: new Set(), params: new Set(), run: new Set(), each: new Set(), nested: false, refused: undefined };
   walk(ast, found, 0);
-  return { tasks: [...found.tasks], params: [...found.params], run: [...found.run], nested: found.nested, refused: found.refused };
+  const { tasks, params, run, each, nested, refused } = found;
+  return { tasks: [...tasks], params: [...params], run: [...run], each: [...each], nested, refused };
 };
 
 const isNode = (value: unknown): value is AstNode => typeof value === "object" && value !== null && "op" in value && "args" in value;
@@ -53,6 +56,7 @@ const walk = (node: unknown, found: Found, depth: number): void => {
     found.refused ??= `a task has no "${name}"; it has status and output`;
   if (isRoot(object, "params")) found.params.add(name);
   else if (isRoot(object, "run")) found.run.add(name);
+  else if (isRoot(object, "each")) found.each.add(name);
   // The root itself is not walked, so that only a bare `tasks` is refused.
   if (isRoot(object, "tasks")) found.tasks.add(name);
   else walk(object, found, depth);

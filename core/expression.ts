@@ -12,11 +12,13 @@ export interface Scope {
   readonly params: JsonObject;
   readonly run: JsonObject;
   readonly tasks: Readonly<Record<string, { readonly status: string; readonly output: Json }>>;
+  /** Of a task with `for_each`: the item's own values. */
+  readonly each?: JsonObject;
 }
 
 export type ExpressionCheck = ({ readonly ok: true } & References) | { readonly ok: false; readonly message: string };
 
-const ROOTS = ["params", "run", "tasks"] as const;
+const ROOTS = ["params", "run", "tasks", "each"] as const;
 
 type Evaluate = (context: Record<string, unknown>) => unknown;
 
@@ -143,7 +145,8 @@ export const evaluateExpression = (source: string, scope: Scope): Json => {
     const { evaluate, references, fault } = parse(source);
     if (fault !== undefined) throw new Error(fault);
     if (references.nested) refuseLongLists(scope);
-    value = evaluate({ params: paramsToCel(scope.params), run: toCel(scope.run), tasks: toCel(scope.tasks) });
+    const { params, run, tasks, each = {} } = scope;
+    value = evaluate({ params: paramsToCel(params), run: toCel(run), tasks: toCel(tasks), each: toCel(each) });
   } catch (error) {
     throw new DownbeatError("EXPRESSION_FAILED", `expression "${source.slice(0, 500)}" failed: ${firstLine(error)}`, { cause: error });
   }

@@ -20,5 +20,11 @@ export const inspectWorkflowId = (kind: "check" | "discover", connection: string
 /** Names the flow of one stream through one task for ever: the key of its bookkeeping in the destination. */
 export const loadKey = (pipeline: string, taskId: string, stream: string): string => `${pipeline}/${taskId}/${stream}`;
 
+/** Names a task's work for keys: an item's own where it is one of many, the same whenever its values are the same. */
+export const workKey = (taskId: string, itemKey: string | undefined): string => (itemKey === undefined ? taskId : `${taskId}[${itemKey}]`);
+
+/** The child workflow that carries a task out for each of its items. */
+export const mappedWorkflowId = (runWorkflow: string, taskId: string, tries: number): string => `${runWorkflow}/${taskId}#${tries}`;
+
 /** Names what one task of one run delivers: the same on every repetition, so that receivers can tell. */
 export const deliveryKey = (originRunId: string, taskId: string): string => `${originRunId}/${taskId}`;

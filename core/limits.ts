@@ -3,10 +3,14 @@
 export const LIMITS = {
   /** Tasks written in one definition (semantics.md). */
   tasks: 5_000,
+  /** Items of one `for_each` (semantics.md). */
+  items: 20_000,
   /** A request body: definitions are text; 4 MB holds 5,000 tasks with room. */
   bodyBytes: 4 * 1024 * 1024,
   /** An inline task output; larger ones are refused until they can go by reference. */
   outputBytes: 4 * 1024,
+  /** An output that goes by reference: what expressions read of it is read by workers. */
+  largeOutputBytes: 8 * 1024 * 1024,
   /** Params travel in the workflow's input. */
   paramsBytes: 64 * 1024,
   /** All outputs that later tasks of one run read: with plan and params they fit Temporal's 2 MB payload when the run continues as new. */

@@ -70,6 +70,21 @@ export interface RetryOn {
   readonly maxBackoffMs?: number;
 }
 
+/** One loop of a `for_each`; the first is the outermost. What it goes over may hold expressions, also of the loops around it. */
+export interface Loop {
+  readonly as: string;
+  readonly in: Json;
+}
+
+/** A task that is carried out once for each item. */
+export interface ForEach {
+  readonly loops: readonly Loop[];
+  /** Items that run at the same time, at most. */
+  readonly window: number;
+  /** Failed items beyond which no further ones begin and the task fails. */
+  readonly maxFailures: number;
+}
+
 export interface PlanTask {
   readonly id: string;
   /** Indices into `Plan.tasks`, in definition order. */
@@ -94,6 +109,7 @@ export interface PlanTask {
   readonly reads?: readonly string[];
   /** Only for operator `activity`: the declared name and its input, expressions still inside. */
   readonly activity?: { readonly name: string; readonly input: Json };
+  readonly forEach?: ForEach;
   /** Only for operator `wait`. */
   readonly wait?: WaitPlan;
   /** Only for operator `approval`. */

@@ -14,6 +14,8 @@ export type TaskStatus =
   | "skipped"
   | "upstream_failed"
   | "cancelled";
+/** An item whose attempt failed and is to be tried again is pending. */
+export type ItemStatus = "pending" | "succeeded" | "failed";
 export type AttemptStatus = "running" | "succeeded" | "failed" | "lost" | "cancelled";
 
 export const isRunEnded = (status: RunStatus): boolean => status === "succeeded" || status === "failed" || status === "cancelled";
@@ -43,6 +45,13 @@ export interface TaskResult {
   readonly worker?: string;
   /** Tries of Temporal's own that died with their worker before this one. */
   readonly lostAttempts?: number;
+}
+
+/** An output that is too large to travel: workers look it up. */
+export interface OutputReference {
+  /** Run and task whose output it is. */
+  readonly $output: { readonly runId: string; readonly taskId: string };
+  readonly bytes: number;
 }
 
 export interface TaskChange {

@@ -58,7 +58,8 @@ export const refusal = (state: RunState, graph: Graph, control: Control, actor: 
 };
 
 /** Carries an action out that was not refused. */
-export const control = (state: RunState, graph: Graph, asked: Control, { by, why }: Actor, now: number): Settled => {
+export const control = (state: RunState, graph: Graph, asked: Control, actor: Actor, now: number): Settled => {
+  const { by, why } = actor;
   if (asked.action === "pause") state.paused = true;
   if (asked.action === "resume") delete state.paused;
   if (asked.action === "pause" || asked.action === "resume") return NOTHING;
@@ -80,12 +81,11 @@ export const control = (state: RunState, graph: Graph, asked: Control, { by, why
       const because = `marked ${asked.as} by ${by}${why === undefined ? "" : `: ${why}`}`;
       if (asked.as === "failed") return fail(state, graph, index, { code: "CANCELLED", message: because }, now);
       if (asked.as === "skipped") return settle(state, graph, index, "skipped", now);
-      return succeed(state, graph, index, asked.output ?? null, now);
+      return succeed(state, graph, index, outputOf(asked, actor), now);
     }
     case "decide": {
       leave(state, index);
-      const comment = why ?? null;
-      if (asked.approve) return succeed(state, graph, index, { approved: true, by, comment }, now);
+      if (asked.approve) return succeed(state, graph, index, outputOf(asked, actor), now);
       return fail(
         state,
         graph,
@@ -95,6 +95,12 @@ export const control = (state: RunState, graph: Graph, asked: Control, { by, why
       );
     }
   }
+};
+
+/** What a task that succeeds by this action hands on. */
+export const outputOf = (asked: Control, { by, why }: Actor): Json => {
+  if (asked.action === "mark") return asked.output ?? null;
+  return asked.action === "decide" ? { approved: true, by, comment: why ?? null } : null;
 };
 
 const leave = (state: RunState, index: number): void => {

@@ -193,7 +193,7 @@ export const backoffMs = (policy: Policy["retry"], attempt: number, retryAfterMs
   Math.max(Math.min(policy.backoffMs * 2 ** Math.min(attempt - 1, 30), policy.maxBackoffMs), retryAfterMs);
 
 /** A code that the definition names in `retry.on` is tried again whatever the error table says. */
-const mayRetry = (policy: Policy["retry"], attempts: number, code: string): boolean => {
+export const mayRetry = (policy: Policy["retry"], attempts: number, code: string): boolean => {
   const own = policy.on?.[code];
   if (attempts >= (own?.attempts ?? policy.attempts)) return false;
   return own !== undefined || (!policy.neverOn.includes(code) && (!isErrorCode(code) || ERRORS[code].retry));

@@ -3,6 +3,7 @@
 import { createConnections, type Connections } from "./connections.ts";
 import { openDatabase } from "./database.ts";
 import { createDefinitions, type Definitions } from "./definitions.ts";
+import { createItems, type Items } from "./items.ts";
 import { createLoads, type Loads } from "./loads.ts";
 import { createRuns, type Runs } from "./runs.ts";
 import { createSecretBox } from "./secret-box.ts";
@@ -13,6 +14,7 @@ export interface Store {
   readonly connections: Connections;
   readonly runs: Runs;
   readonly loads: Loads;
+  readonly items: Items;
   readonly catalogues: Catalogues;
   /** One cheap round trip; throws STORE_UNAVAILABLE. */
   readonly check: () => Promise<void>;
@@ -34,6 +36,7 @@ export const openStore = async ({ url, secretKey }: StoreOptions): Promise<Store
     connections: createConnections(db, createSecretBox(secretKey)),
     runs,
     loads: createLoads(db),
+    items: createItems(db),
     catalogues: createCatalogues(db),
     check: () => runs.check(),
     close,

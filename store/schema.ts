@@ -4,7 +4,7 @@ import { sql } from "drizzle-orm";
 import { bigint, foreignKey, index, integer, json, jsonb, pgTable, primaryKey, text, timestamp, uniqueIndex } from "drizzle-orm/pg-core";
 import type { Json, JsonObject } from "../core/json.ts";
 import type { CompiledPlan } from "../core/plan.ts";
-import type { AttemptStatus, RunStatus, TaskChange, TaskError, TaskMetrics, TaskStatus } from "../core/run-changes.ts";
+import type { AttemptStatus, ItemStatus, RunStatus, TaskChange, TaskError, TaskMetrics, TaskStatus } from "../core/run-changes.ts";
 
 /** The language that a definition was sent in. */
 export type SourceFormat = "yaml" | "json";
@@ -114,6 +114,34 @@ export const attempts = pgTable(
     primaryKey({ columns: [table.runId, table.taskId, table.attempt] }),
     foreignKey({ columns: [table.runId], foreignColumns: [runs.id] }),
   ],
+);
+
+/** Items of tasks with `for_each`: written by the workers, so that what is recorded here is not done again. */
+export const items = pgTable(
+  "items",
+  {
+    runId: text().notNull(),
+    taskId: text().notNull(),
+    /** From 0, in the order of the loops. */
+    item: integer().notNull(),
+    /** Names it in keys: the same in every run in which its values are the same. */
+    key: text().notNull(),
+    values: jsonb().$type<JsonObject>().notNull(),
+    status: text().$type<ItemStatus>().notNull().default("pending"),
+    attempts: integer().notNull().default(0),
+    output: jsonb().$type<Json>(),
+    error: jsonb().$type<TaskError>(),
+    startedAt: moment(),
+    finishedAt: moment(),
+  },
+  (table) => [primaryKey({ columns: [table.runId, table.taskId, table.item] })],
+);
+
+/** Outputs of tasks that are too large to travel through Temporal. */
+export const outputs = pgTable(
+  "outputs",
+  { runId: text().notNull(), taskId: text().notNull(), value: json().$type<Json>().notNull() },
+  (table) => [primaryKey({ columns: [table.runId, table.taskId] })],
 );
 
 /** What people did to runs by hand: who, what and why. */

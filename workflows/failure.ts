@@ -1,6 +1,6 @@
 // Reads what Temporal says of a failed activity as one of our codes.
 
-import { ActivityFailure, ApplicationFailure, isCancellation, TimeoutFailure } from "@temporalio/workflow";
+import { ActivityFailure, ApplicationFailure, ChildWorkflowFailure, isCancellation, TimeoutFailure } from "@temporalio/workflow";
 import { DownbeatError, type ErrorCode, isErrorCode } from "../core/errors.ts";
 import { LIMITS } from "../core/limits.ts";
 import type { AttemptFailure } from "../core/run-state.ts";
@@ -24,11 +24,15 @@ const SHUTDOWN_TYPE = "WorkerShutdown";
 
 export const readFailure = (error: unknown, isOwnActivity: boolean): AttemptEnd => {
   if (isCancellation(error)) return { kind: "cancelled" };
-  const cause = error instanceof ActivityFailure ? error.cause : error;
+  const cause = causeOf(error);
   if (cause instanceof TimeoutFailure) return readTimeout(cause, isOwnActivity);
   if (!(cause instanceof ApplicationFailure)) return failed("INTERNAL", error instanceof Error ? error.message : String(error));
-  return isOwnActivity ? readOwnFailure(cause) : readVerbFailure(cause);
+  // A child workflow is ours, also where it calls a user's activity.
+  return isOwnActivity && error instanceof ActivityFailure ? readOwnFailure(cause) : readVerbFailure(cause);
 };
+
+const causeOf = (error: unknown): unknown =>
+  error instanceof ActivityFailure || error instanceof ChildWorkflowFailure ? causeOf(error.cause) : error;
 
 const readTimeout = ({ timeoutType }: TimeoutFailure, isOwnActivity: boolean): AttemptEnd => {
   switch (timeoutType) {

@@ -17,6 +17,21 @@ export const verbOptions = (policy: Policy, remainingMs: number): ActivityOption
   cancellationType: "WAIT_CANCELLATION_COMPLETED",
 });
 
+/** A group of items: their attempts come one after another in so many rounds. */
+export const itemsOptions = ({ timeout }: Policy, rounds: number): ActivityOptions => {
+  const startToCloseTimeout = timeout.attemptMs * rounds + ATTEMPT_MARGIN_MS;
+  return {
+    startToCloseTimeout,
+    scheduleToCloseTimeout: Math.max(timeout.totalMs, timeout.attemptMs) + startToCloseTimeout,
+    heartbeatTimeout: timeout.heartbeatMs === 0 ? GROUP_HEARTBEAT_MS : timeout.heartbeatMs,
+    retry: LOST_WORKER_RETRY,
+    cancellationType: "WAIT_CANCELLATION_COMPLETED",
+  };
+};
+
+/** Groups always heartbeat, whatever their items do. */
+const GROUP_HEARTBEAT_MS = 10_000;
+
 /** A user's own activity is tried once a call: every further attempt is visible and counted in the run. */
 export const ownActivityOptions = (policy: Policy, remainingMs: number): ActivityOptions => ({
   startToCloseTimeout: policy.timeout.attemptMs,

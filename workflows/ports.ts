@@ -1,6 +1,7 @@
 // What workflows need of activities: the closed set of verbs. activities/ implements it; names and shapes are a wire contract.
 
 import type { Json, JsonObject } from "../core/json.ts";
+import type { PlanTask, Policy } from "../core/plan.ts";
 import type { RunChanges, TaskResult } from "../core/run-changes.ts";
 
 /** Facts of the run that expressions may read as `run`. */
@@ -26,6 +27,39 @@ export interface TaskCall {
   /** Outputs and statuses of the tasks that the configuration's expressions read. */
   readonly tasks: Readonly<Record<string, { readonly status: string; readonly output: Json }>>;
   readonly timeoutMs: number;
+  /** Of an item of a `for_each`: its values, and what stands for them in keys. */
+  readonly each?: JsonObject;
+  readonly itemKey?: string;
+}
+
+/** The call of a task with `for_each`, attempt and timeout those of its items. */
+export interface MappedCall extends Omit<TaskCall, "attempt"> {
+  readonly task: PlanTask;
+  /** Of each item. */
+  readonly retry: Policy["retry"];
+  /** A run that this one repeats: what has succeeded there is not done again. */
+  readonly carryFrom?: string;
+}
+
+export interface ItemsCall extends MappedCall {
+  /** Number and attempt of each. */
+  readonly items: readonly (readonly [item: number, attempt: number])[];
+  /** How many of them may run at the same time. */
+  readonly concurrency: number;
+}
+
+/** What is left to decide: everything else is in the store. */
+export interface ItemFailure {
+  readonly item: number;
+  readonly code: string;
+  readonly message: string;
+  readonly retryAfterMs?: number;
+}
+
+export interface ItemsResult {
+  readonly failures: readonly ItemFailure[];
+  /** Of the whole batch: how large the next ones should be. */
+  readonly milliseconds: number;
 }
 
 /** The first detail of every failure that a verb throws; the failure's type is a code of the error table. */
@@ -69,6 +103,12 @@ export interface DagActivities {
   publish(call: TaskCall): Promise<TaskResult>;
   /** Looks whether what a `wait` task waits for is there: its output has `met`. */
   probe(call: TaskCall): Promise<TaskResult>;
+  /** Writes down the items of a task; answers how many there are and how many are done. */
+  planItems(call: MappedCall): Promise<{ readonly count: number; readonly done: number }>;
+  /** Carries some items out; each one's result is in the store when it answers. */
+  runItems(call: ItemsCall): Promise<ItemsResult>;
+  /** The gathered outputs as the task's own. */
+  gatherItems(call: MappedCall): Promise<TaskResult>;
   /** Applies a batch of state changes to the store; safe to repeat. */
   recordRun(changes: RunChanges): Promise<void>;
   checkConnection(call: InspectCall): Promise<InspectResult>;

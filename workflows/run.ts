@@ -325,7 +325,11 @@ class RunExecution {
       ...(details === undefined ? {} : { details }),
       at: iso(now),
     });
-    if ("task" in control) this.#reporter.task(this.#graph.plan.tasks.findIndex(({ id }) => id === control.task));
+    if ("task" in control) {
+      const index = this.#graph.plan.tasks.findIndex(({ id }) => id === control.task);
+      if (this.#state.tasks[index]?.status === "succeeded") this.#results.set(index, { output: byHand.outputOf(control, actor) });
+      this.#reporter.task(index);
+    }
     this.#settle(settled);
     return { status: byHand.openStatus(this.#state) };
   }

@@ -1,16 +1,18 @@
 // One attempt of one task as a call: which activity, with what input and options.
 
-import { proxyActivities } from "@temporalio/workflow";
+import { executeChild, proxyActivities, workflowInfo } from "@temporalio/workflow";
 import { DownbeatError } from "../core/errors.ts";
 import { renderTemplates, type Scope } from "../core/expression.ts";
+import { mappedWorkflowId } from "../core/ids.ts";
 import type { Json } from "../core/json.ts";
 import { LIMITS } from "../core/limits.ts";
 import type { PlanTask, Verb } from "../core/plan.ts";
 import type { TaskResult } from "../core/run-changes.ts";
 import { type Graph, policyOf, type RunState, taskOf } from "../core/run-state.ts";
+import { mapped } from "./mapped.ts";
 import type { RunInput } from "./messages.ts";
 import { ownActivityOptions, verbOptions } from "./policies.ts";
-import type { DagActivities, TaskCall } from "./ports.ts";
+import type { DagActivities, MappedCall, TaskCall } from "./ports.ts";
 
 export interface PreparedCall {
   /** About what the call adds to the workflow task's answer, in bytes. */
@@ -43,6 +45,41 @@ const verbOf = ({ id, operator }: PlanTask): Verb => {
   throw new DownbeatError("INTERNAL", `task "${id}" is carried out by no verb`);
 };
 
+/** The items have a workflow of their own: its history is not the run's. */
+const mappedCall = (
+  input: RunInput,
+  graph: Graph,
+  state: RunState,
+  index: number,
+  { remainingMs, tries }: { readonly remainingMs: number; readonly tries: number },
+): PreparedCall => {
+  const task = taskOf(graph, index);
+  const policy = policyOf(graph, index);
+  const call: MappedCall = {
+    run: input.run,
+    planHash: task.planHash ?? input.planHash,
+    taskId: task.id,
+    params: input.params,
+    tasks: scopeOf(input, graph, state, task).tasks,
+    timeoutMs: policy.timeout.attemptMs,
+    task,
+    retry: policy.retry,
+  };
+  return {
+    bytes: COMMAND_BYTES + JSON.stringify(call).length,
+    send: () =>
+      executeChild(mapped, {
+        workflowId: mappedWorkflowId(workflowInfo().workflowId, task.id, tries),
+        args: [{ call, policy }],
+        workflowExecutionTimeout: Math.max(remainingMs, 1_000),
+        cancellationType: "WAIT_CANCELLATION_COMPLETED",
+        staticSummary: task.summary,
+        memo: { pipeline: input.run.pipeline, run: input.run.id, task: task.id },
+      }),
+    resultOf: (answer) => answer as TaskResult,
+  };
+};
+
 export const prepareCall = (input: RunInput, graph: Graph, state: RunState, index: number, now: number): PreparedCall => {
   const task = taskOf(graph, index);
   const policy = policyOf(graph, index);
@@ -56,6 +93,7 @@ export const prepareCall = (input: RunInput, graph: Graph, state: RunState, inde
     ...(task.queue === undefined ? {} : { taskQueue: task.queue }),
     ...(task.priority === undefined ? {} : { priority: { priorityKey: task.priority } }),
   };
+  if (task.forEach !== undefined) return mappedCall(input, graph, state, index, { remainingMs, tries });
   if (task.operator === "activity") {
     const { name, input: template } = task.activity ?? { name: "", input: null };
     const rendered = renderTemplates(template, scopeOf(input, graph, state, task));

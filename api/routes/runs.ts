@@ -12,10 +12,10 @@ import type { RunFilter, RunRecord } from "../../store/runs.ts";
 import type { ApiDeps } from "../deps.ts";
 import { contentHash } from "../hash.ts";
 import { checkParams } from "../params.ts";
-import { moment, presentAction, presentRun, presentTasks } from "../present.ts";
+import { moment, presentAction, presentItem, presentRun, presentTasks } from "../present.ts";
 import { runInput } from "../run-input.ts";
 import { decodeCursor, idempotencyKeyOf, jsonBody, notFound, page, parseInput, pathParam } from "../request.ts";
-import { cancelBody, runListQuery, triggerBody } from "../schemas.ts";
+import { cancelBody, itemListQuery, runListQuery, triggerBody } from "../schemas.ts";
 
 const MAX_WAIT_MS = 10 * 60_000;
 
@@ -145,6 +145,20 @@ export const runRoutes = (deps: ApiDeps): Router => {
       run = await existing(run.id);
     }
     response.json(await presentWhole(deps, run, { reported: true, plan: undefined }));
+  });
+
+  router.get("/:id/tasks/:task/items", async (request, response) => {
+    const { limit, cursor, status } = parseInput(itemListQuery, request.query);
+    const after = decodeCursor(z.int(), cursor);
+    const run = await existing(pathParam(request, "id"));
+    const taskId = pathParam(request, "task");
+    const plan = await store.definitions.findPlan(run.planHash);
+    if (plan?.plan.tasks.every(({ id }) => id !== taskId)) throw notFound("task", taskId);
+    const place = { runId: run.id, taskId };
+    const filter = status === undefined ? {} : { status };
+    const found = await store.items.list(place, filter, { limit: limit + 1, ...(after === undefined ? {} : { after }) });
+    const { items, next } = page(found, limit, ({ item }) => item);
+    response.json({ items: items.map(presentItem), next });
   });
 
   router.post("/:id/cancel", async (request, response) => {

@@ -63,6 +63,8 @@ export const ERROR_ADVICE: Readonly<Record<ErrorCode, string>> = {
   WAIT_DEADLINE:
     "What the task waited for did not come within its `deadline`. Give it more time, or say with `on_deadline` what becomes of the task.",
   APPROVAL_REJECTED: "The message says who rejected it and why. Tasks with the rule `one_failed` can handle it.",
+  ITEMS_FAILED:
+    "`GET /v1/runs/RUN/tasks/TASK/items?status=failed` lists the items with their errors. A rerun from failed, or `continue` of a parked task, takes up those that have not succeeded.",
   OUTPUT_TOO_LARGE: "An output is at most 4 KB of JSON, since it travels with the run. Select less, or write a table.",
   ACTIVITY_FAILED: "Your own activity threw; its message is shown. The task tries again as its `retry` says.",
   ACTIVITY_REFUSED: "Your own activity threw a non-retryable failure, which ends the task.",

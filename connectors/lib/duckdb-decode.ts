@@ -1,6 +1,6 @@
 // DuckDB's result chunks as columnar batches; used by everything that lets DuckDB read.
 
-import type { DuckDBConnection, DuckDBDataChunk, DuckDBResult, DuckDBValue } from "@duckdb/node-api";
+import type { DuckDBConnection, DuckDBPreparedStatement, DuckDBType, DuckDBDataChunk, DuckDBResult, DuckDBValue } from "@duckdb/node-api";
 import { DownbeatError } from "../../core/errors.ts";
 import type { Batch, Column, ColumnType } from "../batch.ts";
 import { readCast, readType } from "../duckdb/types.ts";
@@ -12,6 +12,16 @@ export interface DescribedQuery {
   readonly select: string;
 }
 
+/** Nothing but a parameter stands there: DuckDB has a type number 0 for it, which the driver does not know. */
+const typeOf = (prepared: DuckDBPreparedStatement, place: number): DuckDBType => {
+  try {
+    return prepared.columnType(place);
+  } catch (error) {
+    const message = `column "${prepared.columnName(place)}" is a parameter alone and has no type; cast it, such as :name::varchar`;
+    throw new DownbeatError("SOURCE_TYPE_UNSUPPORTED", message, { cause: error });
+  }
+};
+
 /** Learns a query's columns without running it; refuses types that would lose something. */
 export const describeQuery = async (connection: DuckDBConnection, query: string): Promise<DescribedQuery> => {
   const prepared = await connection.prepare(query);
@@ -20,7 +30,7 @@ export const describeQuery = async (connection: DuckDBConnection, query: string)
     const selected: string[] = [];
     for (let place = 0; place < prepared.columnCount; place += 1) {
       const name = prepared.columnName(place);
-      const duckdbType = prepared.columnType(place);
+      const duckdbType = typeOf(prepared, place);
       const sqlType = duckdbType.alias ?? String(duckdbType);
       const read = readType(sqlType);
       const cast = read === undefined ? readCast(sqlType) : undefined;

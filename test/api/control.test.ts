@@ -111,6 +111,34 @@ describe("acting on a run", () => {
     expect((await api().send("GET", "/v1/runs?status=waiting,parked")).body).toMatchObject({ items: [{ id }] });
   });
 
+  it("lists the items of a task, by status and page by page", async () => {
+    const place = { runId: id, taskId: "call" };
+    const planned = Array.from({ length: 5 }, (_, index) => ({ key: `n=${index}`, values: { n: index } }));
+    expect(await api().store.items.plan(place, planned)).toBe(0);
+    const moments = { startedAt: "2026-01-02T03:04:05.000Z", finishedAt: "2026-01-02T03:04:06.000Z" };
+    await api().store.items.record(place, [
+      { item: 1, status: "succeeded", attempts: 1, output: { n: 1 }, ...moments },
+      { item: 3, status: "failed", attempts: 2, error: { code: "CHECK_FAILED", message: "no" }, ...moments },
+    ]);
+    const items = (query: string) => api().send("GET", `/v1/runs/${id}/tasks/call/items${query}`);
+    const first = (await items("?limit=3")).body as { items: readonly { item: number }[]; next: string };
+    expect(first.items.map(({ item }) => item)).toEqual([0, 1, 2]);
+    expect((await items(`?limit=3&cursor=${first.next}`)).body).toMatchObject({
+      items: [{ item: 3, error: { code: "CHECK_FAILED" } }, { item: 4 }],
+      next: null,
+    });
+    expect((await items("?status=failed")).body).toMatchObject({ items: [{ item: 3, key: "n=3", values: { n: 3 }, attempts: 2 }] });
+    expect((await items("?status=odd")).status).toBe(400);
+    expect((await api().send("GET", `/v1/runs/${id}/tasks/none/items`)).status).toBe(404);
+    // Planned again: what has succeeded stays, what failed is to be done, another list is another list.
+    expect(await api().store.items.plan(place, [...planned.slice(0, 2), { key: "n=9", values: { n: 9 } }])).toBe(1);
+    expect((await items("")).body).toMatchObject({
+      items: [{ status: "pending" }, { status: "succeeded", output: { n: 1 } }, { key: "n=9", status: "pending" }],
+    });
+    // Another run that repeats this one takes over what has succeeded with the same values.
+    expect(await api().store.items.plan({ runId: "another", taskId: "call" }, planned, id)).toBe(1);
+  });
+
   it("ends a run at once when it is told to, and acts on none that has ended", async () => {
     expect((await post("/cancel", { force: true, reason: "hangs" })).status).toBe(202);
     expect(api().orchestrator.terminated).toEqual([{ run: id, reason: "hangs" }]);

@@ -219,3 +219,9 @@ describe("duckdb types as a source", () => {
     await expectCode(rowsOf(connector.sql!.query("select 170141183460469231731687303715884105727::hugeint as h")), "SQL_FAILED");
   });
 });
+
+it("a column that is a parameter alone is refused with what to do, and taken with a cast", async () => {
+  await using connector = await open("parameters.duckdb");
+  await expectCode(rowsOf(connector.sql!.query("select :a as a", { a: 1 })), "SOURCE_TYPE_UNSUPPORTED", 'column "a"', "cast it");
+  expect(await rowsOf(connector.sql!.query("select :a::int as a", { a: 1 }))).toEqual([{ a: 1 }]);
+});

@@ -192,7 +192,7 @@ describe("faults", () => {
     expect(issuesOf([{ id: "a", transfer: { from: { ...from, new_only: false }, to } }])).toEqual([]);
   });
 
-  it.each(["for_each", "pool", "deadline"])("says that the task key %s is of a later version", (key) => {
+  it.each(["pool", "deadline"])("says that the task key %s is of a later version", (key) => {
     expect(issuesOf([{ id: "a", ...own, [key]: 1 }])).toMatchObject([
       { code: "UNKNOWN_KEY", message: `"${key}" is not in this version yet; remove it` },
     ]);

@@ -72,6 +72,7 @@ describe("expressions say what they read", () => {
       tasks: ["revenue", "a-b"],
       params: ["text"],
       run: ["id", "pipeline"],
+      each: [],
       nested: false,
     });
   });

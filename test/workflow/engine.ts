@@ -4,12 +4,14 @@ import { randomBytes } from "node:crypto";
 import path from "node:path";
 import { Client, Connection, WorkflowFailedError, type WorkflowHandle } from "@temporalio/client";
 import { bundleWorkflowCode, DefaultLogger, NativeConnection, Runtime, Worker, type WorkflowBundleWithSourceMap } from "@temporalio/worker";
+import { createMapped } from "../../activities/mapped.ts";
 import { runVerb, type VerbContext } from "../../activities/run-verb.ts";
 import { registerSearchAttributes } from "../../bin/temporal.ts";
 import type { Json, JsonObject } from "../../core/json.ts";
 import type { Plan } from "../../core/plan.ts";
 import type { AttemptChange, RunChanges, TaskChange, TaskResult } from "../../core/run-changes.ts";
 import type { DagActivities, TaskCall } from "../../workflows/ports.ts";
+import type { Items } from "../../store/items.ts";
 import { RUN_WORKFLOW, type RunInput, type RunResult } from "../../workflows/messages.ts";
 
 export type Behaviour = (call: TaskCall, context: VerbContext) => Promise<TaskResult>;
@@ -62,11 +64,14 @@ interface Registered {
 const IDENTITY = "the test";
 
 /** Activities whose verbs do what the test of the run says; a task without a behaviour succeeds. */
-const activitiesOf = (runs: ReadonlyMap<string, Registered>): DagActivities => {
+const activitiesOf = (runs: ReadonlyMap<string, Registered>, { items, own = {} }: EngineOptions): DagActivities => {
+  const behave: Behaviour = (call, context) =>
+    runs.get(call.run.id)?.options.verbs?.[call.taskId]?.(call, context) ?? Promise.resolve({ output: null });
   const verb = (operator: string) => (call: TaskCall) =>
-    runVerb(operator, runs.get(call.run.id)?.options.verbs?.[call.taskId] ?? (() => Promise.resolve({ output: null })), call, {
+    runVerb(operator, behave, call, {
       log: silentLog,
       worker: IDENTITY,
+      ...(items === undefined ? {} : { saveOutput: items.saveOutput }),
     });
   const inspect: DagActivities["checkConnection"] = ({ connection }) => Promise.resolve({ ok: connection !== "broken", milliseconds: 1 });
   return {
@@ -75,6 +80,17 @@ const activitiesOf = (runs: ReadonlyMap<string, Registered>): DagActivities => {
     http: verb("http"),
     check: verb("check"),
     publish: verb("publish"),
+    ...createMapped(
+      {
+        items: items ?? missingStore,
+        ownActivities: own,
+        findOutput: async (place) => (await items?.findOutput(place)) ?? null,
+        ...(items === undefined ? {} : { saveOutput: items.saveOutput }),
+        log: silentLog,
+        worker: IDENTITY,
+      },
+      Object.fromEntries(["transfer", "sql", "http", "check", "publish"].map((operator) => [operator, behave])),
+    ),
     probe: verb("probe"),
     async recordRun(changes) {
       const run = runs.get(changes.runId);
@@ -103,16 +119,22 @@ export interface Engine {
 
 export interface EngineOptions {
   readonly own?: OwnActivities;
+  /** A real store's, for tasks with `for_each` and large outputs. */
+  readonly items?: Items;
   /** False: workflows and reports alone, tasks are left to others. */
   readonly runsTasks?: boolean;
 }
+
+const missingStore = new Proxy({} as Items, {
+  get: () => () => Promise.reject(new Error("this test has given the engine no store")),
+});
 
 const fresh = (prefix: string): string => `${prefix}_${randomBytes(6).toString("hex")}`;
 
 export const startEngine = async (address: string, options: EngineOptions = {}): Promise<Engine> => {
   const runs = new Map<string, Registered>();
   const queue = fresh("queue");
-  const activities = activitiesOf(runs);
+  const activities = activitiesOf(runs, options);
   const connection = await Connection.connect({ address });
   await registerSearchAttributes(connection, "default");
   const client = new Client({ connection, identity: IDENTITY });

@@ -113,6 +113,7 @@ describe("approvals", () => {
     await act(run, decide, { why: "fine" });
     expect(await run.end()).toMatchObject({ outcome: "succeeded" });
     expect(seen).toEqual([{ approved: true, by: "anna", comment: "fine" }]);
+    expect(run.tasks()["ok"]?.output).toEqual(seen[0]);
     expect(run.reports.flatMap(({ actions = [] }) => actions)).toMatchObject([
       { number: 1, action: "approve", taskId: "ok", by: "anna", why: "fine" },
     ]);

@@ -1,0 +1,187 @@
+// Tasks with `for_each`: their items are planned, carried out in groups, and gathered. Each item's result is in the store before anybody counts it.
+
+import { createHash } from "node:crypto";
+import { Context } from "@temporalio/activity";
+import { DownbeatError, isErrorCode } from "../core/errors.ts";
+import { expandItems } from "../core/items.ts";
+import { renderTemplates } from "../core/expression.ts";
+import type { Json, JsonObject } from "../core/json.ts";
+import type { TaskResult } from "../core/run-changes.ts";
+import { mayRetry } from "../core/run-state.ts";
+import type { ItemResult, Items, PlannedItem } from "../store/items.ts";
+import type { DagActivities, ItemFailure, ItemsCall, MappedCall, TaskCall } from "../workflows/ports.ts";
+import { toFailure } from "./failure.ts";
+import { attemptVerb, beating, type AttemptScope, type VerbHost } from "./run-verb.ts";
+import { scopeOf, type Verb, type VerbDeps } from "./verb.ts";
+
+export interface MappedDeps extends Pick<VerbDeps, "findOutput">, VerbHost {
+  readonly items: Items;
+  /** The user's own activities that this worker has. */
+  readonly ownActivities: Readonly<Record<string, (input: Json) => unknown>>;
+}
+
+type Verbs = Readonly<Record<string, Verb>>;
+
+const placeOf = ({ run, taskId }: Pick<MappedCall, "run" | "taskId">) => ({ runId: run.id, taskId });
+
+const guarded = async <Value>(host: VerbHost, work: (scope: AttemptScope) => Promise<Value>): Promise<Value> => {
+  try {
+    return await beating(work);
+  } catch (error) {
+    throw toFailure(error, { worker: host.worker, lostAttempts: Context.current().info.attempt - 1 });
+  }
+};
+
+export const createMapped = (deps: MappedDeps, verbs: Verbs): Pick<DagActivities, "planItems" | "runItems" | "gatherItems"> => {
+  const operators: Verbs = { ...verbs, activity: ownActivity(deps) };
+  return {
+    planItems: (call) =>
+      guarded(deps, async () => {
+        const planned = withKeys(expandItems(call.task.forEach?.loops ?? [], await scopeOf(deps, call)));
+        return { count: planned.length, done: await deps.items.plan(placeOf(call), planned, call.carryFrom) };
+      }),
+
+    runItems: (call) =>
+      guarded(deps, async (scope) => {
+        const started = performance.now();
+        const failures = await runItems(deps, operators, call, scope);
+        return { failures, milliseconds: Math.round(performance.now() - started) };
+      }),
+
+    gatherItems: (call) =>
+      guarded(deps, async (scope) => {
+        const gather = async (): Promise<TaskResult> => ({ output: await deps.items.outputs(placeOf(call)) });
+        return attemptVerb("for_each", gather, { ...call, attempt: 1 }, deps, scope);
+      }),
+  };
+};
+
+const runItems = async (deps: MappedDeps, operators: Verbs, call: ItemsCall, scope: AttemptScope): Promise<readonly ItemFailure[]> => {
+  const verb = operators[call.task.operator];
+  if (verb === undefined) throw new DownbeatError("INTERNAL", `operator ${call.task.operator} cannot be repeated over items`);
+  const attempts = new Map(call.items);
+  const recorder = new Recorder(deps, call, scope);
+  const failures: ItemFailure[] = [];
+  // A group that is tried again since its worker died: what is recorded is done.
+  const open = (await deps.items.find(placeOf(call), [...attempts.keys()])).filter(({ status }) => status !== "succeeded");
+  const lane = async (): Promise<void> => {
+    for (let next = open.shift(); next !== undefined && !scope.cancelled.aborted; next = open.shift()) {
+      const attempt = attempts.get(next.item) ?? 1;
+      const startedAt = new Date().toISOString();
+      const ended = (result: Pick<ItemResult, "status" | "output" | "error">): Promise<void> =>
+        recorder.add({ item: next.item, attempts: attempt, startedAt, finishedAt: new Date().toISOString(), ...result });
+      try {
+        const itemCall: TaskCall = { ...call, attempt, each: next.values, itemKey: next.key };
+        const { output } = await attemptVerb(call.task.operator, verb, itemCall, deps, scope);
+        await ended({ status: "succeeded", output });
+      } catch (error) {
+        if (scope.cancelled.aborted) throw error;
+        const failure = failureOf(next.item, error);
+        failures.push(failure);
+        const { item: _, retryAfterMs: __, ...shown } = failure;
+        await ended({ status: mayRetry(call.retry, attempt, failure.code) ? "pending" : "failed", error: shown });
+      }
+    }
+  };
+  try {
+    const lanes = await Promise.allSettled(Array.from({ length: Math.min(call.concurrency, open.length) }, lane));
+    const broken = lanes.find((ended) => ended.status === "rejected");
+    if (broken !== undefined) throw broken.reason;
+    scope.cancelled.throwIfAborted();
+  } finally {
+    await recorder.flush();
+  }
+  return failures;
+};
+
+const RECORD_EVERY_MS = 500;
+const RECORD_PAUSE_MS = 1_000;
+
+/** Results go to the store in groups: a store that is away is waited for as long as the group may run. */
+class Recorder {
+  readonly #deps: MappedDeps;
+  readonly #call: ItemsCall;
+  readonly #scope: AttemptScope;
+  #waiting: ItemResult[] = [];
+  #last = performance.now();
+
+  constructor(deps: MappedDeps, call: ItemsCall, scope: AttemptScope) {
+    this.#deps = deps;
+    this.#call = call;
+    this.#scope = scope;
+  }
+
+  async add(result: ItemResult): Promise<void> {
+    this.#waiting.push(result);
+    if (performance.now() - this.#last >= RECORD_EVERY_MS) await this.flush();
+  }
+
+  async flush(): Promise<void> {
+    this.#last = performance.now();
+    const results = this.#waiting;
+    this.#waiting = [];
+    if (results.length === 0) return;
+    for (;;) {
+      try {
+        await this.#deps.items.record(placeOf(this.#call), results);
+        return;
+      } catch (error) {
+        if (!(error instanceof DownbeatError) || error.code !== "STORE_UNAVAILABLE" || this.#scope.cancelled.aborted) throw error;
+        await new Promise((resolve) => setTimeout(resolve, RECORD_PAUSE_MS));
+      }
+    }
+  }
+}
+
+const failureOf = (item: number, error: unknown): ItemFailure => {
+  if (!(error instanceof DownbeatError))
+    return { item, code: "INTERNAL", message: "something unforeseen went wrong; the worker's log has it" };
+  const message = error.message.slice(0, MESSAGE_LENGTH);
+  return { item, code: error.code, message, ...(error.retryAfterMs === undefined ? {} : { retryAfterMs: error.retryAfterMs }) };
+};
+
+/** Many may fail at once, and all travel in one message. */
+const MESSAGE_LENGTH = 500;
+
+/** The user's function, called beside its siblings in one activity: `Context.current()` is the group's. */
+const ownActivity =
+  (deps: MappedDeps): Verb =>
+  async (call) => {
+    const { task } = call as TaskCall & Pick<MappedCall, "task">;
+    const { name, input } = task.activity ?? { name: "", input: null };
+    const own = deps.ownActivities[name];
+    if (own === undefined)
+      throw new DownbeatError("ACTIVITY_REFUSED", `this worker has no activity "${name}"; is it named in its downbeat.config.ts?`);
+    const rendered = renderTemplates(input, await scopeOf(deps, call));
+    try {
+      return { output: ((await own(rendered)) ?? null) as Json };
+    } catch (error) {
+      const { type, nonRetryable, message } = error as { type?: string; nonRetryable?: boolean; message?: string };
+      if (type !== undefined && isErrorCode(type)) throw error;
+      throw new DownbeatError(nonRetryable === true ? "ACTIVITY_REFUSED" : "ACTIVITY_FAILED", message ?? String(error), { cause: error });
+    }
+  };
+
+const KEY_LENGTH = 100;
+
+/** A key names an item by its values; those of the same values are told apart by their order. */
+const withKeys = (items: readonly JsonObject[]): readonly PlannedItem[] => {
+  const seen = new Map<string, number>();
+  return items.map((values) => {
+    const base = keyOf(values);
+    const times = (seen.get(base) ?? 0) + 1;
+    seen.set(base, times);
+    return { key: times === 1 ? base : `${base}#${times}`, values };
+  });
+};
+
+/** Readable where the values are short and plain, else a digest. */
+const keyOf = (values: JsonObject): string => {
+  const text = Object.entries(values)
+    .map(([name, value]) => `${name}=${String(value)}`)
+    .join(",");
+  if (text.length <= KEY_LENGTH && Object.values(values).every(isPlain)) return text;
+  return createHash("sha256").update(JSON.stringify(values)).digest("hex").slice(0, 32);
+};
+
+const isPlain = (value: Json): boolean => typeof value === "number" || (typeof value === "string" && /^[\w.:+ -]+$/.test(value));

@@ -1,0 +1,179 @@
+// Tasks with `for_each` on a real server and a real store: every item once, its own retries, windows, failures, cancellation, 20,000 of them.
+
+import { afterAll, describe, expect, it } from "vitest";
+import { DownbeatError } from "../../core/errors.ts";
+import type { Json } from "../../core/json.ts";
+import type { ForEach } from "../../core/plan.ts";
+import { openStore } from "../../store/open-store.ts";
+import { planOf, policy } from "../core/runs.ts";
+import type { Behaviour, StartedRun } from "./engine.ts";
+import { statusesOf, until, useEngine } from "./kit.ts";
+
+const store = await openStore({ url: "pglite:memory", secretKey: new Uint8Array(32).fill(3) });
+afterAll(() => store.close());
+
+const engine = useEngine({
+  items: store.items,
+  own: { double: (input: Json) => Promise.resolve({ doubled: Number(input) * 2 }) },
+});
+
+const over = (values: Json, part: Partial<ForEach> = {}): { readonly forEach: ForEach } => ({
+  forEach: { loops: [{ as: "item", in: values }], window: 10, maxFailures: 0, ...part },
+});
+const range = (to: number): Json => ({ range: { from: 1, to, step: 1 } });
+const itemsOf = (run: StartedRun, taskId: string) => store.items.list({ runId: run.id, taskId }, {}, { limit: 30_000 });
+
+describe("a task with for_each", () => {
+  it("is carried out once for each item, two loops deep, and its outputs are gathered in order", async () => {
+    const seen: unknown[] = [];
+    const plan = planOf({
+      pairs: {
+        forEach: {
+          loops: [
+            { as: "country", in: ["de", "fr"] },
+            { as: "day", in: "${{ [each.country + '1', each.country + '2'] }}" },
+          ],
+          window: 3,
+          maxFailures: 0,
+        },
+      },
+      next: { needs: ["pairs"], reads: ["pairs"] },
+    });
+    const run = await engine().run(plan, {
+      verbs: {
+        pairs: async ({ each, itemKey }) => ({ output: { each: each ?? null, key: itemKey ?? null } }),
+        next: async ({ tasks }) => {
+          seen.push(tasks["pairs"]?.output);
+          return { output: null };
+        },
+      },
+    });
+    expect(run.outcome).toBe("succeeded");
+    const expected = [
+      ["de", "de1"],
+      ["de", "de2"],
+      ["fr", "fr1"],
+      ["fr", "fr2"],
+    ].map(([country, day]) => ({ each: { country, day }, key: `country=${country},day=${day}` }));
+    expect(seen).toEqual([expected]);
+    expect((await itemsOf(run, "pairs")).map(({ status, attempts }) => [status, attempts])).toEqual(expected.map(() => ["succeeded", 1]));
+  });
+
+  it("goes over what an upstream task gave, also where that was too large to travel", async () => {
+    const rows = Array.from({ length: 1_500 }, (_, index) => ({ id: index }));
+    const plan = planOf({
+      list: {},
+      each: { needs: ["list"], reads: ["list"], ...over("${{ tasks.list.output.map(row, row.id) }}", { window: 100 }) },
+      sum: { needs: ["each"], reads: ["each"] },
+    });
+    let answered: unknown;
+    const run = await engine().run(plan, {
+      verbs: {
+        list: async () => ({ output: rows }),
+        each: async ({ each }) => ({ output: each?.["item"] ?? null }),
+        sum: async ({ tasks }) => {
+          answered = tasks["each"]?.output;
+          return { output: null };
+        },
+      },
+    });
+    expect(run.outcome).toBe("succeeded");
+    expect(answered).toMatchObject({ $output: { runId: run.id, taskId: "each" } });
+    expect(await store.items.findOutput({ runId: run.id, taskId: "each" })).toEqual(rows.map(({ id }) => id));
+  });
+
+  it("tries an item again by its own account, and the others go on", async () => {
+    const tries = new Map<Json, number>();
+    const flaky: Behaviour = async ({ each, attempt }) => {
+      const item = each?.["item"] ?? null;
+      tries.set(item, (tries.get(item) ?? 0) + 1);
+      if (Number(item) % 5 === 0 && attempt < 3) throw new DownbeatError("SOURCE_UNAVAILABLE", "away");
+      return { output: attempt };
+    };
+    const policies = [{ ...policy({ attempts: 3 }), retry: { attempts: 3, backoffMs: 20, maxBackoffMs: 50, neverOn: [] } }];
+    const run = await engine().run(planOf({ each: over(range(40), { window: 7 }) }, { policies }), { verbs: { each: flaky } });
+    expect(run.outcome).toBe("succeeded");
+    expect([...tries].map(([item, count]) => [item, count])).toEqual(
+      expect.arrayContaining(Array.from({ length: 40 }, (_, index) => [index + 1, (index + 1) % 5 === 0 ? 3 : 1])),
+    );
+    expect((await itemsOf(run, "each")).map(({ attempts, output }) => [attempts, output])).toEqual(
+      Array.from({ length: 40 }, (_, index) => ((index + 1) % 5 === 0 ? [3, 3] : [1, 1])),
+    );
+  });
+
+  it("never has more items at work than its window", async () => {
+    let [at, most] = [0, 0];
+    const counted: Behaviour = async () => {
+      at += 1;
+      most = Math.max(most, at);
+      await new Promise((resolve) => setTimeout(resolve, 30));
+      at -= 1;
+      return { output: null };
+    };
+    for (const window of [1, 3, 7, 11]) {
+      [at, most] = [0, 0];
+      expect((await engine().run(planOf({ each: over(range(30), { window }) }), { verbs: { each: counted } })).outcome).toBe("succeeded");
+      expect(most).toBeLessThanOrEqual(window);
+    }
+  });
+
+  it("fails when more items fail than may, says which, and begins no further ones", async () => {
+    const fails: Behaviour = async ({ each }) => {
+      if (Number(each?.["item"]) % 2 === 0) throw new DownbeatError("CHECK_FAILED", "is even");
+      return { output: null };
+    };
+    const run = await engine().run(planOf({ each: over(range(1_000), { window: 4, maxFailures: 3 }), next: { needs: ["each"] } }), {
+      verbs: { each: fails },
+    });
+    expect(run).toMatchObject({ outcome: "failed", error: { code: "ITEMS_FAILED" } });
+    expect(run.tasks()["each"]?.error?.message).toMatch(/^\d+ of 1000 items failed \(3 may\); item \d+: CHECK_FAILED: is even$/);
+    expect(statusesOf(run)).toMatchObject({ next: "upstream_failed" });
+    const items = await itemsOf(run, "each");
+    expect(items.filter(({ status }) => status === "pending").length).toBeGreaterThan(0);
+    expect(items.find(({ status }) => status === "failed")?.error).toEqual({ code: "CHECK_FAILED", message: "is even" });
+    const tolerant = await engine().run(planOf({ each: over(range(6), { maxFailures: 3 }) }), { verbs: { each: fails } });
+    expect(tolerant.outcome).toBe("succeeded");
+  });
+
+  it("calls a user's own activity for each item, and refuses what is no list", async () => {
+    const own = { operator: "activity", activity: { name: "double", input: "${{ each.item + 1 }}" } } as const;
+    const run = await engine().run(planOf({ each: { ...own, ...over(range(3)) }, none: over([]), wrong: over("${{ params.day }}") }), {
+      params: { day: "monday" },
+    });
+    expect(run.tasks()["each"]?.output).toEqual([{ doubled: 4 }, { doubled: 6 }, { doubled: 8 }]);
+    expect(run.tasks()["none"]).toMatchObject({ status: "succeeded", output: [] });
+    expect(run.tasks()["wrong"]?.error).toMatchObject({ code: "EXPRESSION_FAILED", message: expect.stringContaining("no list") as string });
+  });
+
+  it("stops with its run, and what had ended stays recorded", async () => {
+    let begun = 0;
+    const slow: Behaviour = async (_call, { signal }) => {
+      begun += 1;
+      if (begun > 5)
+        await new Promise((_resolve, reject) => signal.addEventListener("abort", () => reject(signal.reason as Error), { once: true }));
+      return { output: null };
+    };
+    const run = await engine().start(planOf({ each: over(range(50), { window: 4 }) }), { verbs: { each: slow } });
+    await until("some items hang", () => begun >= 7);
+    await run.handle.cancel();
+    expect(await run.end()).toEqual({ outcome: "cancelled" });
+    const done = (await itemsOf(run, "each")).filter(({ status }) => status === "succeeded").length;
+    expect(done).toBeGreaterThanOrEqual(4);
+    expect(done).toBeLessThanOrEqual(begun);
+  });
+
+  it("takes 20,000 short items, each with its own state", async () => {
+    let calls = 0;
+    const short: Behaviour = async ({ each }) => {
+      calls += 1;
+      return { output: each?.["item"] ?? null };
+    };
+    const run = await engine().run(planOf({ each: over(range(20_000), { window: 200 }) }), { verbs: { each: short } });
+    expect([run.outcome, calls]).toEqual(["succeeded", 20_000]);
+    const items = await itemsOf(run, "each");
+    expect(items.every(({ item, status, output }) => status === "succeeded" && output === item + 1)).toBe(true);
+    expect(items).toHaveLength(20_000);
+    const { historyLength } = await engine().client.workflow.getHandle(`${run.id}/each#1`).describe();
+    expect(historyLength).toBeLessThan(2_000);
+  });
+});

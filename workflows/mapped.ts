@@ -1,0 +1,220 @@
+// A task with `for_each`: its items in groups, as many at a time as its window allows, each tried again by its own account.
+
+import {
+  ApplicationFailure,
+  CancellationScope,
+  condition,
+  continueAsNew,
+  isCancellation,
+  proxyActivities,
+  setCurrentDetails,
+  workflowInfo,
+} from "@temporalio/workflow";
+import { LIMITS } from "../core/limits.ts";
+import type { Policy } from "../core/plan.ts";
+import type { TaskResult } from "../core/run-changes.ts";
+import { backoffMs, mayRetry } from "../core/run-state.ts";
+import { itemsOptions } from "./policies.ts";
+import type { DagActivities, FailureFacts, ItemFailure, MappedCall } from "./ports.ts";
+
+export interface MappedInput {
+  readonly call: MappedCall;
+  readonly policy: Policy;
+  readonly progress?: Progress;
+}
+
+/** Small enough to continue as new with: what has succeeded is in the store alone. */
+interface Progress {
+  readonly count: number;
+  /** Items before it have begun. */
+  readonly next: number;
+  readonly done: number;
+  readonly failed: number;
+  readonly retries: readonly Retry[];
+  /** Of the first one that failed for good. */
+  readonly firstFailure?: ItemFailure;
+  /** Items in a group, as large as the last ones were quick. */
+  readonly size: number;
+}
+
+interface Retry {
+  readonly item: number;
+  /** The one to come. */
+  readonly attempt: number;
+  readonly at: number;
+}
+
+/** Groups in flight: more of them spread the items over more workers. */
+const LANES = 4;
+const MOST_ITEMS = 500;
+/** About as long as a group should last: a worker that dies takes no more than that with it. */
+const GROUP_MS = 1_500;
+
+export async function mapped(input: MappedInput): Promise<TaskResult> {
+  const execution = new MappedExecution(input);
+  const ended = await execution.drive();
+  if (!ended) return continueAsNew<typeof mapped>({ ...input, progress: execution.progress });
+  return execution.finish();
+}
+
+class MappedExecution {
+  readonly #call: MappedCall;
+  readonly #policy: Policy;
+  readonly #window: number;
+  readonly #concurrency: number;
+  readonly #maxFailures: number;
+  readonly #groups = new CancellationScope({ cancellable: true, parent: CancellationScope.current() });
+  progress: Progress;
+  #isPlanned: boolean;
+  #inFlight = 0;
+  #broken: unknown;
+
+  constructor({ call, policy, progress }: MappedInput) {
+    this.#call = call;
+    this.#policy = policy;
+    const { window = 1, maxFailures = 0 } = call.task.forEach ?? {};
+    this.#window = window;
+    this.#concurrency = Math.max(Math.floor(window / LANES), 1);
+    this.#maxFailures = maxFailures;
+    this.#isPlanned = progress !== undefined;
+    this.progress = progress ?? { count: 0, next: 0, done: 0, failed: 0, retries: [], size: this.#concurrency };
+  }
+
+  get #isFailing(): boolean {
+    return this.progress.failed > this.#maxFailures;
+  }
+
+  /** True: all items have ended, or too many have failed. False: the history is long and nothing runs. */
+  async drive(): Promise<boolean> {
+    try {
+      if (!this.#isPlanned) {
+        const { count, done } = await proxyActivities<DagActivities>(this.#options(1)).planItems(this.#call);
+        this.progress = { ...this.progress, count };
+        this.#tell(done);
+      }
+      for (;;) {
+        const { historyLength, continueAsNewSuggested } = workflowInfo();
+        const isDraining = historyLength >= LIMITS.historyEvents || continueAsNewSuggested;
+        if (this.#isFailing) this.#groups.cancel();
+        else if (!isDraining) this.#fill();
+        if (this.#inFlight === 0 && (isDraining || this.#isFailing || this.#isOver())) break;
+        const before = this.#inFlight;
+        const wakeAt = this.#isFailing || isDraining ? undefined : this.#nextRetryAt();
+        const changed = (): boolean => this.#inFlight < before || this.#broken !== undefined;
+        if (wakeAt === undefined) await condition(changed);
+        else await condition(changed, Math.max(wakeAt - Date.now(), 1));
+        if (this.#broken !== undefined) throw this.#broken;
+      }
+    } catch (error) {
+      this.#groups.cancel();
+      // Each group records what it has done before it ends.
+      await CancellationScope.nonCancellable(() => condition(() => this.#inFlight === 0));
+      throw error;
+    }
+    return this.#isFailing || this.#isOver();
+  }
+
+  #isOver(): boolean {
+    return this.progress.next >= this.progress.count && this.progress.retries.length === 0;
+  }
+
+  #nextRetryAt(): number | undefined {
+    const moments = this.progress.retries.map(({ at }) => at);
+    return moments.length === 0 || !this.#hasRoom() ? undefined : Math.min(...moments);
+  }
+
+  #hasRoom(): boolean {
+    return (this.#inFlight + 1) * this.#concurrency <= this.#window;
+  }
+
+  #fill(): void {
+    while (this.#hasRoom()) {
+      const group = this.#takeGroup();
+      if (group.length === 0) return;
+      this.#inFlight += 1;
+      void this.#groups.run(() => this.#run(group));
+    }
+  }
+
+  #takeGroup(): readonly (readonly [number, number])[] {
+    const { retries, next, count, size } = this.progress;
+    const now = Date.now();
+    const due = retries.filter(({ at }) => at <= now).slice(0, size);
+    if (due.length > 0) {
+      this.progress = { ...this.progress, retries: retries.filter((retry) => !due.includes(retry)) };
+      return due.map(({ item, attempt }) => [item, attempt] as const);
+    }
+    const end = Math.min(next + size, count);
+    this.progress = { ...this.progress, next: end };
+    return Array.from({ length: end - next }, (_, index) => [next + index, 1] as const);
+  }
+
+  async #run(items: readonly (readonly [number, number])[]): Promise<void> {
+    try {
+      const rounds = Math.ceil(items.length / this.#concurrency);
+      const { runItems } = proxyActivities<DagActivities>(this.#options(rounds));
+      const { failures, milliseconds } = await runItems({ ...this.#call, items, concurrency: this.#concurrency });
+      this.#settle(new Map(items), failures);
+      this.#adapt(rounds, milliseconds);
+    } catch (error) {
+      // Groups that were told to stop have stopped.
+      if (!(isCancellation(error) && this.#isFailing)) this.#broken ??= error;
+    }
+    this.#inFlight -= 1;
+  }
+
+  #settle(attempts: ReadonlyMap<number, number>, failures: readonly ItemFailure[]): void {
+    const now = Date.now();
+    const retries = [...this.progress.retries];
+    let { failed, firstFailure } = this.progress;
+    for (const failure of failures) {
+      const attempt = attempts.get(failure.item) ?? 1;
+      if (mayRetry(this.#call.retry, attempt, failure.code)) {
+        const pause = backoffMs({ ...this.#call.retry, ...this.#call.retry.on?.[failure.code] }, attempt, failure.retryAfterMs);
+        retries.push({ item: failure.item, attempt: attempt + 1, at: now + pause });
+      } else {
+        failed += 1;
+        firstFailure ??= failure;
+      }
+    }
+    this.progress = { ...this.progress, retries, failed, ...(firstFailure === undefined ? {} : { firstFailure }) };
+    this.#tell(this.progress.done + attempts.size - failures.length);
+  }
+
+  /** Quick items travel in large groups, slow ones in small: a group is the unit of what a dying worker loses. */
+  #adapt(rounds: number, milliseconds: number): void {
+    const inTime = Math.floor((GROUP_MS * rounds) / Math.max(milliseconds, 1));
+    const size = Math.min(Math.max(inTime, 1) * this.#concurrency, this.progress.size * 4, Math.max(MOST_ITEMS, this.#concurrency));
+    this.progress = { ...this.progress, size };
+  }
+
+  #tell(done: number): void {
+    this.progress = { ...this.progress, done };
+    const { count, failed, retries } = this.progress;
+    const more = [failed === 0 ? "" : `, ${failed} failed`, retries.length === 0 ? "" : `, ${retries.length} to be tried again`];
+    setCurrentDetails(`${done} of ${count} items done${more.join("")}`);
+  }
+
+  #options(rounds: number) {
+    return { ...itemsOptions(this.#policy, rounds), summary: this.#call.task.summary, ...this.#placement() };
+  }
+
+  #placement(): { readonly taskQueue?: string; readonly priority?: { readonly priorityKey: number } } {
+    const { queue, priority } = this.#call.task;
+    return {
+      ...(queue === undefined ? {} : { taskQueue: queue }),
+      ...(priority === undefined ? {} : { priority: { priorityKey: priority } }),
+    };
+  }
+
+  async finish(): Promise<TaskResult> {
+    const { failed, count, firstFailure } = this.progress;
+    if (this.#isFailing && firstFailure !== undefined) {
+      const allowed = this.#maxFailures === 0 ? "none may" : `${this.#maxFailures} may`;
+      const message = `${failed} of ${count} items failed (${allowed}); item ${firstFailure.item}: ${firstFailure.code}: ${firstFailure.message}`;
+      const facts: FailureFacts = { details: { failed, count } };
+      throw ApplicationFailure.create({ type: "ITEMS_FAILED", message, nonRetryable: true, details: [facts] });
+    }
+    return proxyActivities<DagActivities>(this.#options(1)).gatherItems(this.#call);
+  }
+}
