@@ -8,7 +8,7 @@ import { renderTemplates } from "../core/expression.ts";
 import type { Json, JsonObject } from "../core/json.ts";
 import type { TaskResult } from "../core/run-changes.ts";
 import { mayRetry } from "../core/run-state.ts";
-import type { ItemResult, Items, PlannedItem } from "../store/items.ts";
+import type { Carry, ItemResult, Items, PlannedItem } from "../store/items.ts";
 import type { DagActivities, ItemFailure, ItemsCall, MappedCall, TaskCall } from "../workflows/ports.ts";
 import { toFailure } from "./failure.ts";
 import { attemptVerb, beating, type AttemptScope, type VerbHost } from "./run-verb.ts";
@@ -38,7 +38,7 @@ export const createMapped = (deps: MappedDeps, verbs: Verbs): Pick<DagActivities
     planItems: (call) =>
       guarded(deps, async () => {
         const planned = withKeys(expandItems(call.task.forEach?.loops ?? [], await scopeOf(deps, call)));
-        return { count: planned.length, done: await deps.items.plan(placeOf(call), planned, call.carryFrom) };
+        return { count: planned.length, done: await deps.items.plan(placeOf(call), planned, carryOf(call)) };
       }),
 
     runItems: (call) =>
@@ -55,6 +55,9 @@ export const createMapped = (deps: MappedDeps, verbs: Verbs): Pick<DagActivities
       }),
   };
 };
+
+const carryOf = ({ carryFrom, fresh }: MappedCall): Carry | undefined =>
+  carryFrom === undefined ? undefined : { from: carryFrom, ...(fresh === undefined ? {} : { fresh }) };
 
 const runItems = async (deps: MappedDeps, operators: Verbs, call: ItemsCall, scope: AttemptScope): Promise<readonly ItemFailure[]> => {
   const verb = operators[call.task.operator];

@@ -109,6 +109,7 @@ const run = z.object({
   finished_at: moment.nullable(),
   seconds: z.number().nullable().describe("From start to end"),
   error: error.nullable(),
+  rerun_of: z.string().nullable().describe("The run that it repeats"),
   cancel_reason: z.string().nullable(),
   links: z.object({ self: z.string(), pipeline: z.string(), temporal: z.string().optional() }),
 });

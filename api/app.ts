@@ -11,6 +11,7 @@ import { referencePage } from "./reference-page.ts";
 import { connectionRoutes } from "./routes/connections.ts";
 import { controlRoutes } from "./routes/control.ts";
 import { pipelineRoutes } from "./routes/pipelines.ts";
+import { rerunRoutes } from "./routes/rerun.ts";
 import { runRoutes, triggerRoutes } from "./routes/runs.ts";
 import { connectorRoutes, healthRoutes, metricsRoutes } from "./routes/system.ts";
 import { traceRequests } from "./trace.ts";
@@ -58,7 +59,7 @@ export const createApp = (deps: ApiDeps): Express => {
   app.use("/v1/pipelines", pipelineRoutes(deps));
   app.use("/v1/connections", connectionRoutes(deps));
   app.use("/v1/connectors", connectorRoutes(deps));
-  app.use("/v1/runs/:id", controlRoutes(deps));
+  app.use("/v1/runs/:id", controlRoutes(deps), rerunRoutes(deps));
   app.use("/v1/runs", runRoutes(deps));
   app.get("/", (_request, response) => {
     response.redirect("/reference");

@@ -14,6 +14,7 @@ import {
   newConnectionBody,
   pageQuery,
   pauseBody,
+  rerunBody,
   runListQuery,
   triggerBody,
 } from "./schemas.ts";
@@ -64,6 +65,7 @@ const BODIES = {
   Continuation: continueBody,
   Mark: markBody,
   Decision: decisionBody,
+  Rerun: rerunBody,
 } as const;
 
 const queryOf = (schema: z.ZodObject): readonly Json[] => {
@@ -234,6 +236,19 @@ const OPERATIONS: Readonly<Record<string, Operation>> = {
     summary: "List the items of a task with for_each",
     parameters: [path("id"), path("task"), ...queryOf(itemListQuery)],
     answers: { 200: ["A page", "Items"], 404: "None" },
+  },
+  "POST /v1/runs/{id}/rerun": {
+    tag: "runs",
+    summary: "Repeat a run that has ended: from what has not succeeded, from a task, or whole",
+    parameters: [path("id"), WAIT, header("idempotency-key", "The same key gives the same run")],
+    body: body("Rerun", false),
+    answers: {
+      200: ["The new run has ended", "Run"],
+      202: ["The new run goes on", "Run"],
+      404: "None",
+      409: "It has not ended",
+      422: "Params do not fit",
+    },
   },
   "POST /v1/runs/{id}/pause": {
     tag: "runs",

@@ -38,6 +38,7 @@ export const presentRun = (run: RunRecord, { temporalUiUrl, namespace }: RunLink
   finished_at: optionalMoment(run.finishedAt),
   seconds: secondsBetween(run.startedAt ?? run.createdAt, run.finishedAt),
   error: run.error,
+  rerun_of: run.rerun?.of ?? null,
   cancel_reason: run.cancelReason,
   links: {
     self: `/v1/runs/${run.id}`,

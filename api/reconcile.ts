@@ -41,9 +41,7 @@ const repairSafely = async (deps: Deps, run: RunRecord): Promise<boolean> => {
 const repair = async ({ store, orchestrator, log }: Deps, run: RunRecord): Promise<boolean> => {
   const status = await orchestrator.statusOf(run);
   if (status === undefined && run.status === "queued") {
-    const plan = await store.definitions.findPlan(run.planHash);
-    if (plan === undefined) throw new DownbeatError("INTERNAL", `the store has no plan ${run.planHash} of run ${run.id}`);
-    await orchestrator.startRun(runInput(run, plan.plan));
+    await orchestrator.startRun(await runInput(store, run));
     log.warn({ runId: run.id }, "started a run that had only been written down");
     return true;
   }

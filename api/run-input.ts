@@ -1,19 +1,50 @@
-// What a run's workflow is started with, out of its row and its plan.
+// What a run's workflow is started with: the same whenever it is made, out of its row and what that leads to.
 
-import type { Plan } from "../core/plan.ts";
+import { DownbeatError } from "../core/errors.ts";
+import type { CompiledPlan, Plan } from "../core/plan.ts";
+import { planRerun, type Rerun, type RerunRequest } from "../core/rerun.ts";
+import type { Store } from "../store/open-store.ts";
 import type { RunRecord } from "../store/runs.ts";
 import type { RunInput } from "../workflows/messages.ts";
 
-export const runInput = (run: RunRecord, plan: Plan): RunInput => ({
-  run: {
-    id: run.id,
-    origin: run.origin,
-    pipeline: run.pipeline,
-    version: run.version,
-    trigger: run.trigger,
-    triggeredAt: new Date(run.createdAt).toISOString(),
-  },
-  planHash: run.planHash,
-  plan,
-  params: run.params,
-});
+type Stored = Pick<Store, "definitions" | "runs">;
+
+export const runInput = async (store: Stored, run: RunRecord, known?: Plan): Promise<RunInput> => {
+  const input = (plan: Plan): RunInput => ({
+    run: {
+      id: run.id,
+      origin: run.origin,
+      pipeline: run.pipeline,
+      version: run.version,
+      trigger: run.trigger,
+      triggeredAt: new Date(run.createdAt).toISOString(),
+    },
+    planHash: run.planHash,
+    plan,
+    params: run.params,
+  });
+  if (run.rerun === null) return input(known ?? (await planOf(store, run)).plan);
+  const plan = await planOf(store, run);
+  const { snapshot } = await rerunOf(store, run.rerun, plan);
+  const { of, from, items } = run.rerun;
+  const fresh = run.rerun.from === "task" ? { fresh: { task: run.rerun.task, ...(items === undefined ? {} : { items }) } } : {};
+  return {
+    ...input(plan.plan),
+    // Its first action, the rerun itself, is in the store.
+    continued: { snapshot, seq: 0, actions: 1 },
+    ...(from === "start" ? {} : { rerun: { of, ...fresh } }),
+  };
+};
+
+const planOf = async ({ definitions }: Stored, { id, planHash }: RunRecord): Promise<CompiledPlan> => {
+  const plan = await definitions.findPlan(planHash);
+  if (plan === undefined) throw new DownbeatError("INTERNAL", `the store has no plan ${planHash} of run ${id}`);
+  return plan;
+};
+
+/** What a rerun takes over: the repeated run has ended, so that this stays the same. */
+export const rerunOf = async (store: Stored, request: RerunRequest, plan: CompiledPlan): Promise<Rerun> => {
+  const before = await store.runs.find(request.of);
+  if (before === undefined) throw new DownbeatError("INTERNAL", `the store has no run ${request.of}, which is to be repeated`);
+  return planRerun(await planOf(store, before), await store.runs.tasksOf(before.id), plan, request);
+};

@@ -85,3 +85,26 @@ export const connectionPath = z.strictObject({ name: connectionName });
 export const connectionBody = z.strictObject({ kind, config: config.describe(SECRETS) });
 export const newConnectionBody = z.strictObject({ name: connectionName, kind, config: config.describe(SECRETS) });
 export const connectionPatch = z.strictObject({ config: config.describe(`Keys to change; null removes one. ${SECRETS}`) });
+
+export const rerunBody = z
+  .strictObject({
+    from: z
+      .enum(["failed", "task", "start"])
+      .default("failed")
+      .describe("failed: all that has not succeeded and what comes after it; task: also from `task` on; start: everything"),
+    task: z.string().optional().describe("With from task"),
+    items: z
+      .array(z.int().min(0))
+      .min(1)
+      .optional()
+      .describe("With from task: only these items of its for_each, and those that have not succeeded"),
+    version: z.union([z.enum(["original", "latest"]), z.int().min(1)]).default("original"),
+    params: z.record(z.string(), z.json()).optional().describe("Params that differ from the repeated run's"),
+    by: anybody,
+    why: why.optional(),
+  })
+  .refine(({ from, task }) => (from === "task") === (task !== undefined), {
+    path: ["task"],
+    message: 'is given with from "task", and only then',
+  })
+  .refine(({ items, task }) => items === undefined || task !== undefined, { path: ["items"], message: "needs a task" });

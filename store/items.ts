@@ -14,6 +14,13 @@ export interface TaskPlace {
   readonly taskId: string;
 }
 
+export interface Carry {
+  /** The run that is repeated. */
+  readonly from: string;
+  /** Items that are done again although they succeeded there. */
+  readonly fresh?: readonly number[];
+}
+
 export interface PlannedItem {
   readonly key: string;
   readonly values: JsonObject;
@@ -32,10 +39,10 @@ export interface ItemResult {
 
 export interface Items {
   /**
-   * Writes down what there is to do; safe to repeat. An item that has succeeded stays so while its values are the same, in this run or in `carryFrom`, a run that this one repeats.
+   * Writes down what there is to do; safe to repeat. An item that has succeeded stays so while its values are the same, in this run or in the one that it repeats.
    * Answers how many have succeeded already.
    */
-  plan(place: TaskPlace, planned: readonly PlannedItem[], carryFrom?: string): Promise<number>;
+  plan(place: TaskPlace, planned: readonly PlannedItem[], carry?: Carry): Promise<number>;
   find(place: TaskPlace, numbers: readonly number[]): Promise<readonly Pick<ItemRecord, "item" | "key" | "values" | "status">[]>;
   /** A result of an attempt that is not newer than the recorded one changes nothing. */
   record(place: TaskPlace, results: readonly ItemResult[]): Promise<void>;
@@ -60,7 +67,7 @@ const slices = function* <Value>(values: readonly Value[]): Generator<readonly V
 const at = ({ runId, taskId }: TaskPlace) => and(eq(items.runId, runId), eq(items.taskId, taskId));
 
 export const createItems = (db: Database): Items => ({
-  plan: (place, planned, carryFrom) =>
+  plan: (place, planned, carry) =>
     storeCall(() =>
       db.transaction(async (tx) => {
         const { runId, taskId } = place;
@@ -70,8 +77,9 @@ export const createItems = (db: Database): Items => ({
             insert into ${items} (run_id, task_id, item, key, "values", status, attempts, output, started_at, finished_at)
             select ${runId}, ${taskId}, ${first}::int + n - 1, p ->> 'key', p -> 'values', coalesce(old.status, 'pending'), coalesce(old.attempts, 0), old.output, old.started_at, old.finished_at
             from jsonb_array_elements(${JSON.stringify(slice)}::jsonb) with ordinality as given(p, n)
-            left join ${items} old on old.run_id = ${carryFrom ?? null} and old.task_id = ${taskId} and old.item = ${first}::int + n - 1
+            left join ${items} old on old.run_id = ${carry?.from ?? null} and old.task_id = ${taskId} and old.item = ${first}::int + n - 1
               and old."values" = p -> 'values' and old.status = 'succeeded'
+              and old.item not in (select jsonb_array_elements_text(${JSON.stringify(carry?.fresh ?? [])}::jsonb)::int)
             on conflict (run_id, task_id, item) do update set key = excluded.key, "values" = excluded."values", error = null,
               attempts = case when items.status = 'succeeded' and items."values" = excluded."values" then items.attempts else 0 end,
               status = case when items.status = 'succeeded' and items."values" = excluded."values" then 'succeeded' else 'pending' end`);

@@ -3,7 +3,8 @@
 import { and, asc, desc, eq, inArray, notInArray, sql, type SQL } from "drizzle-orm";
 import { DownbeatError } from "../core/errors.ts";
 import type { JsonObject } from "../core/json.ts";
-import type { RunChanges, RunStatus, TaskError } from "../core/run-changes.ts";
+import type { RerunRequest } from "../core/rerun.ts";
+import type { ActionChange, RunChanges, RunStatus, TaskError } from "../core/run-changes.ts";
 import type { Database } from "./database.ts";
 import { storeCall } from "./failure.ts";
 import { actions, attempts, runs, tasks } from "./schema.ts";
@@ -23,6 +24,11 @@ export interface CreateRun {
   readonly params: JsonObject;
   readonly idempotencyKey?: string;
   readonly requestHash?: string;
+  readonly rerun?: RerunRequest;
+  /** Tasks of the repeated run that count as done here, as they ended there. */
+  readonly carried?: readonly string[];
+  /** What made it: the run's first entry of what people did. */
+  readonly action?: Omit<ActionChange, "number" | "at">;
 }
 
 export interface RunFilter {
@@ -64,7 +70,25 @@ const isOpen = notInArray(runs.status, ["succeeded", "failed", "cancelled"]);
 export const createRuns = (db: Database): Runs => ({
   create: (input) =>
     storeCall(async () => {
-      const [inserted] = await db.insert(runs).values(input).onConflictDoNothing().returning();
+      const { carried = [], action, ...row } = input;
+      const insert = async (tx: Pick<Database, "insert">): Promise<RunRecord | undefined> =>
+        (await tx.insert(runs).values(row).onConflictDoNothing().returning())[0];
+      // Most runs repeat none: one statement, one round trip.
+      const inserted =
+        action === undefined
+          ? await insert(db)
+          : await db.transaction(async (tx) => {
+              const run = await insert(tx);
+              if (run === undefined) return undefined;
+              if (carried.length > 0) {
+                await tx.execute(sql`
+            insert into ${tasks} (run_id, task_id, status, attempts, output, metrics, error, started_at, finished_at)
+            select ${run.id}, task_id, status, attempts, output, metrics, error, started_at, finished_at from ${tasks}
+            where run_id = ${row.rerun?.of ?? ""} and task_id in (select jsonb_array_elements_text(${JSON.stringify(carried)}::jsonb))`);
+              }
+              await tx.insert(actions).values({ ...action, runId: run.id, number: 1, at: run.createdAt });
+              return run;
+            });
       if (inserted !== undefined) return { run: inserted, created: true };
       const [existing] = await db
         .select()

@@ -3,6 +3,7 @@
 import { sql } from "drizzle-orm";
 import { bigint, foreignKey, index, integer, json, jsonb, pgTable, primaryKey, text, timestamp, uniqueIndex } from "drizzle-orm/pg-core";
 import type { Json, JsonObject } from "../core/json.ts";
+import type { RerunRequest } from "../core/rerun.ts";
 import type { CompiledPlan } from "../core/plan.ts";
 import type { AttemptStatus, ItemStatus, RunStatus, TaskChange, TaskError, TaskMetrics, TaskStatus } from "../core/run-changes.ts";
 
@@ -57,6 +58,8 @@ export const runs = pgTable(
     version: integer().notNull(),
     planHash: text().notNull(),
     origin: text().notNull(),
+    /** Of a run that repeats another. */
+    rerun: jsonb().$type<RerunRequest>(),
     status: text().$type<RunStatus>().notNull().default("queued"),
     trigger: text().notNull(),
     params: jsonb().$type<JsonObject>().notNull(),

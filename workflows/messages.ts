@@ -16,11 +16,14 @@ export interface RunInput {
   readonly planHash: string;
   readonly plan: Plan;
   readonly params: JsonObject;
+  /** The run that this one repeats: what has succeeded of its items is not done again, but those of `fresh`. */
+  readonly rerun?: { readonly of: string; readonly fresh?: { readonly task: string; readonly items?: readonly number[] } };
   /** Where an earlier execution of the same run left off. */
   readonly continued?: {
     readonly snapshot: RunSnapshot;
     readonly seq: number;
-    readonly startedAt: number;
+    /** Absent: it has not begun; the snapshot is what a rerun takes over. */
+    readonly startedAt?: number;
     /** How often somebody acted on it. */
     readonly actions?: number;
     /** What came too late for the last execution's reports. */

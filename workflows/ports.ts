@@ -39,6 +39,8 @@ export interface MappedCall extends Omit<TaskCall, "attempt"> {
   readonly retry: Policy["retry"];
   /** A run that this one repeats: what has succeeded there is not done again. */
   readonly carryFrom?: string;
+  /** Numbers of items that are done again all the same. */
+  readonly fresh?: readonly number[];
 }
 
 export interface ItemsCall extends MappedCall {

@@ -39,6 +39,14 @@ export const scopeOf = ({ run, params }: RunInput, graph: Graph, state: RunState
   return { params, run: { ...run }, tasks };
 };
 
+/** A rerun takes over the items that have succeeded, unless it was asked for this very task. */
+const carriedItems = ({ rerun }: RunInput, { id }: PlanTask): Pick<MappedCall, "carryFrom" | "fresh"> => {
+  if (rerun === undefined) return {};
+  const { of, fresh } = rerun;
+  if (fresh?.task !== id) return { carryFrom: of };
+  return fresh.items === undefined ? {} : { carryFrom: of, fresh: fresh.items };
+};
+
 const verbOf = ({ id, operator }: PlanTask): Verb => {
   if (operator === "wait") return "probe";
   if (operator !== "activity" && operator !== "approval") return operator;
@@ -64,6 +72,7 @@ const mappedCall = (
     timeoutMs: policy.timeout.attemptMs,
     task,
     retry: policy.retry,
+    ...carriedItems(input, task),
   };
   return {
     bytes: COMMAND_BYTES + JSON.stringify(call).length,

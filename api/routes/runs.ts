@@ -1,7 +1,6 @@
 // /v1/runs and /v1/pipelines/:name/runs: trigger, list, show, cancel.
 
-import { createHash, randomUUID } from "node:crypto";
-import { Router, type Request } from "express";
+import { Router, type Request, type Response } from "express";
 import { z } from "zod";
 import { parseDuration } from "../../core/duration.ts";
 import { DownbeatError } from "../../core/errors.ts";
@@ -13,33 +12,20 @@ import type { ApiDeps } from "../deps.ts";
 import { contentHash } from "../hash.ts";
 import { checkParams } from "../params.ts";
 import { moment, presentAction, presentItem, presentRun, presentTasks } from "../present.ts";
+import { runIdFor } from "../run-id.ts";
 import { runInput } from "../run-input.ts";
 import { decodeCursor, idempotencyKeyOf, jsonBody, notFound, page, parseInput, pathParam } from "../request.ts";
 import { cancelBody, itemListQuery, runListQuery, triggerBody } from "../schemas.ts";
 
 const MAX_WAIT_MS = 10 * 60_000;
 
-const waitOf = (request: Request): number => {
+export const waitOf = (request: Request): number => {
   const wait = request.query["wait"];
   if (wait === undefined) return 0;
   const milliseconds =
     typeof wait === "string" ? (parseDuration(wait) ?? (/^\d+$/.test(wait) ? Number(wait) * 1_000 : undefined)) : undefined;
   if (milliseconds === undefined) throw new DownbeatError("REQUEST_INVALID", 'wait is a duration such as "60s"');
   return Math.min(milliseconds, MAX_WAIT_MS);
-};
-
-/** Sorts by time; the rest is random (UUID version 7, RFC 9562). */
-const newRunId = (): string => {
-  const time = Date.now().toString(16).padStart(12, "0");
-  const random = randomUUID().replaceAll("-", "");
-  return `${time.slice(0, 8)}-${time.slice(8)}-7${random.slice(0, 3)}-${random.slice(16, 20)}-${random.slice(20)}`;
-};
-
-/** The same key always names the same run, also when two requests race. */
-const runIdFor = (pipeline: string, key: string | undefined): string => {
-  if (key === undefined) return newRunId();
-  const digest = createHash("sha256").update(`${pipeline}\0${key}`).digest("hex");
-  return `${digest.slice(0, 8)}-${digest.slice(8, 12)}-8${digest.slice(13, 16)}-a${digest.slice(17, 20)}-${digest.slice(20, 32)}`;
 };
 
 export const triggerRoutes = (deps: ApiDeps): Router => {
@@ -68,31 +54,23 @@ export const triggerRoutes = (deps: ApiDeps): Router => {
         : { idempotencyKey, requestHash: contentHash({ params: body.params, version: body.version ?? null }) }),
     });
     // A repetition may have to start what an earlier request could only write down.
-    if (created) await orchestrator.startRun(runInput(run, version.plan.plan));
-    else if (run.status === "queued") await startAgain(deps, run);
-    const ended = isRunEnded(run.status) || (wait > 0 && (await orchestrator.waitForRun(run, wait)) === "ended");
-    response
-      .status(ended ? 200 : 202)
-      .location(`/v1/runs/${run.id}`)
-      .json(
-        created && wait === 0
-          ? await presentWhole(deps, run, { reported: false, plan: version.plan })
-          : await presentWhole(deps, (await store.runs.find(run.id)) ?? run, {
-              reported: true,
-              // A repetition may be of an older version.
-              plan: created ? version.plan : undefined,
-            }),
-      );
+    if (created) await orchestrator.startRun(await runInput(store, run, version.plan.plan));
+    else if (run.status === "queued") await orchestrator.startRun(await runInput(store, run));
+    await answerRun(deps, response, run, wait, created && wait === 0 ? { reported: false, plan: version.plan } : undefined);
   });
 
   return router;
 };
 
-/** A run keeps the version that it was triggered with, whatever has been deployed since. */
-const startAgain = async ({ store, orchestrator }: ApiDeps, run: RunRecord): Promise<void> => {
-  const plan = await store.definitions.findPlan(run.planHash);
-  if (plan === undefined) throw new DownbeatError("INTERNAL", `the store has no plan ${run.planHash} of run ${run.id}`);
-  await orchestrator.startRun(runInput(run, plan.plan));
+/** The run, once it has ended or the wait is over. `known`: there is nothing more to read than that. */
+export const answerRun = async (deps: ApiDeps, response: Response, run: RunRecord, wait: number, known?: Known): Promise<void> => {
+  const { orchestrator, store } = deps;
+  const ended = isRunEnded(run.status) || (wait > 0 && (await orchestrator.waitForRun(run, wait)) === "ended");
+  const newest = known === undefined ? ((await store.runs.find(run.id)) ?? run) : run;
+  response
+    .status(ended ? 200 : 202)
+    .location(`/v1/runs/${run.id}`)
+    .json(await presentWhole(deps, newest, known ?? { reported: true, plan: undefined }));
 };
 
 interface Known {

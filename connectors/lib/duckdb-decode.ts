@@ -17,7 +17,7 @@ const typeOf = (prepared: DuckDBPreparedStatement, place: number): DuckDBType =>
   try {
     return prepared.columnType(place);
   } catch (error) {
-    const message = `column "${prepared.columnName(place)}" is a parameter alone and has no type; cast it, such as :name::varchar`;
+    const message = `column ${place + 1} is a parameter alone and has no type; cast it, such as :name::varchar`;
     throw new DownbeatError("SOURCE_TYPE_UNSUPPORTED", message, { cause: error });
   }
 };

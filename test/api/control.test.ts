@@ -136,7 +136,7 @@ describe("acting on a run", () => {
       items: [{ status: "pending" }, { status: "succeeded", output: { n: 1 } }, { key: "n=9", status: "pending" }],
     });
     // Another run that repeats this one takes over what has succeeded with the same values.
-    expect(await api().store.items.plan({ runId: "another", taskId: "call" }, planned, id)).toBe(1);
+    expect(await api().store.items.plan({ runId: "another", taskId: "call" }, planned, { from: id })).toBe(1);
   });
 
   it("ends a run at once when it is told to, and acts on none that has ended", async () => {

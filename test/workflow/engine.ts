@@ -50,6 +50,7 @@ export interface StartedRun {
 export interface StartOptions {
   readonly verbs?: Readonly<Record<string, Behaviour>>;
   readonly params?: JsonObject;
+  readonly rerun?: NonNullable<RunInput["rerun"]>;
   /** Throws while the store is to be away. */
   readonly onReport?: (changes: RunChanges, tries: number) => Promise<void> | void;
 }
@@ -161,7 +162,15 @@ export const startEngine = async (address: string, options: EngineOptions = {}):
     const handle = await client.workflow.start<(input: RunInput) => Promise<RunResult>>(RUN_WORKFLOW, {
       workflowId: id,
       taskQueue: queue,
-      args: [{ run, planHash: "hash", plan, params: startOptions.params ?? {} }],
+      args: [
+        {
+          run,
+          planHash: "hash",
+          plan,
+          params: startOptions.params ?? {},
+          ...(startOptions.rerun === undefined ? {} : { rerun: startOptions.rerun }),
+        },
+      ],
     });
     return { id, handle, reports: registered.reports, end: () => outcomeOf(handle), ...viewOf(registered.reports) };
   };

@@ -145,6 +145,29 @@ describe("a task with for_each", () => {
     expect(run.tasks()["wrong"]?.error).toMatchObject({ code: "EXPRESSION_FAILED", message: expect.stringContaining("no list") as string });
   });
 
+  it("is repeated for the items that had not succeeded, and for those that were asked for", async () => {
+    const seen: Json[] = [];
+    let broken = true;
+    const plan = planOf({ each: over(range(6), { maxFailures: 9 }), fails: { needs: ["each"] } });
+    const verbs: Record<string, Behaviour> = {
+      each: async ({ each }) => {
+        seen.push(each?.["item"] ?? null);
+        if (broken && Number(each?.["item"]) > 4) throw new DownbeatError("CHECK_FAILED", "no");
+        return { output: each?.["item"] ?? null };
+      },
+    };
+    const first = await engine().run(plan, { verbs });
+    expect([first.outcome, seen.splice(0).length]).toEqual(["succeeded", 6]);
+    broken = false;
+    const again = await engine().run(plan, { verbs, rerun: { of: first.id } });
+    expect([again.outcome, seen.splice(0).toSorted()]).toEqual(["succeeded", [5, 6]]);
+    expect(again.tasks()["each"]?.output).toEqual([1, 2, 3, 4, 5, 6]);
+    await engine().run(plan, { verbs, rerun: { of: again.id, fresh: { task: "each", items: [0, 2] } } });
+    expect(seen.splice(0).toSorted()).toEqual([1, 3]);
+    await engine().run(plan, { verbs, rerun: { of: again.id, fresh: { task: "each" } } });
+    expect(seen).toHaveLength(6);
+  });
+
   it("stops with its run, and what had ended stays recorded", async () => {
     let begun = 0;
     const slow: Behaviour = async (_call, { signal }) => {

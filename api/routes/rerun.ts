@@ -1,0 +1,74 @@
+// /v1/runs/:id/rerun: a new run that repeats one which has ended, and takes over what need not be done again.
+
+import { Router } from "express";
+import { DownbeatError } from "../../core/errors.ts";
+import type { JsonObject } from "../../core/json.ts";
+import type { RerunRequest } from "../../core/rerun.ts";
+import { isRunEnded } from "../../core/run-changes.ts";
+import type { RunRecord } from "../../store/runs.ts";
+import type { VersionRecord } from "../../store/definitions.ts";
+import type { ApiDeps } from "../deps.ts";
+import { contentHash } from "../hash.ts";
+import { checkParams } from "../params.ts";
+import { idempotencyKeyOf, jsonBody, notFound, parseInput, pathParam } from "../request.ts";
+import { runIdFor } from "../run-id.ts";
+import { rerunOf, runInput } from "../run-input.ts";
+import { rerunBody } from "../schemas.ts";
+import { answerRun, existingRun, waitOf } from "./runs.ts";
+
+export const rerunRoutes = (deps: ApiDeps): Router => {
+  const router = Router({ mergeParams: true });
+  const { store, orchestrator } = deps;
+
+  router.post("/rerun", async (request, response) => {
+    const wait = waitOf(request);
+    const body = parseInput(rerunBody, jsonBody(request));
+    const { from, task, items, version: chosen, params: changes, by, why } = body;
+    const before = await existingRun(deps, pathParam(request, "id"));
+    if (!isRunEnded(before.status))
+      throw new DownbeatError(
+        "ACTION_REFUSED",
+        `run ${before.id} is ${before.status}; only a run that has ended can be repeated: cancel it, or continue its parked tasks`,
+      );
+    const version = await versionFor(deps, before, chosen);
+    if (task !== undefined && version.plan.plan.tasks.every(({ id }) => id !== task)) throw notFound("task", task);
+    const params = checkParams(version.definition["params"] as JsonObject | undefined, version.hash, {
+      ...before.params,
+      ...(changes as JsonObject),
+    });
+    const rerun = {
+      of: before.id,
+      from,
+      ...(task === undefined ? {} : { task }),
+      ...(items === undefined ? {} : { items }),
+    } as RerunRequest;
+    const { carried } = await rerunOf(store, rerun, version.plan);
+    const idempotencyKey = idempotencyKeyOf(request);
+    const id = runIdFor(before.pipeline, idempotencyKey);
+    const { run } = await store.runs.create({
+      id,
+      pipeline: before.pipeline,
+      version: version.version,
+      planHash: version.hash,
+      // What the repeated run has committed is recognised by its origin; a whole new run commits anew.
+      origin: from === "start" ? id : before.origin,
+      trigger: "rerun",
+      params,
+      rerun,
+      carried,
+      action: { action: "rerun", by, ...(why === undefined ? {} : { why }), details: { of: before.id, from, carried: carried.length } },
+      ...(idempotencyKey === undefined ? {} : { idempotencyKey, requestHash: contentHash({ ...body, of: before.id }) }),
+    });
+    if (run.status === "queued") await orchestrator.startRun(await runInput(store, run));
+    await answerRun(deps, response, run, wait);
+  });
+
+  return router;
+};
+
+const versionFor = async ({ store }: ApiDeps, run: RunRecord, chosen: "original" | "latest" | number): Promise<VersionRecord> => {
+  const number = chosen === "original" ? run.version : chosen === "latest" ? undefined : chosen;
+  const version = await store.definitions.find(run.pipeline, number);
+  if (version === undefined) throw notFound("version", `${run.pipeline} ${String(number ?? "latest")}`);
+  return version;
+};

@@ -1,0 +1,125 @@
+// Repeating runs over HTTP: what the new run is started with, again and again the same.
+
+import { beforeAll, describe, expect, it } from "vitest";
+import { reconcile } from "../../api/reconcile.ts";
+import { DownbeatError } from "../../core/errors.ts";
+import { useApi, type Answer } from "./kit.ts";
+
+const definition = (path = "/b"): string => `apiVersion: downbeat/v1
+name: repeated
+params: { type: object, additionalProperties: false, properties: { day: { type: string } } }
+tasks:
+  - id: a
+    http: { connection: api, path: /a }
+  - id: b
+    needs: [a]
+    http: { connection: api, path: ${path}, body: "\${{ tasks.a.output }}" }
+`;
+
+describe("a rerun", () => {
+  const api = useApi();
+  let id = "";
+  const idOf = (answer: Answer): string => (answer.body as { id: string }).id;
+  const rerun = (body?: unknown, headers = {}, of = id): Promise<Answer> => api().send("POST", `/v1/runs/${of}/rerun`, body, headers);
+  const started = (answer: Answer) => api().orchestrator.started.findLast(({ run }) => run.id === idOf(answer));
+
+  beforeAll(async () => {
+    const { send, store } = api();
+    await send("PUT", "/v1/connections/api", { kind: "sample", config: { host: "h" } });
+    expect((await send("PUT", "/v1/pipelines/repeated", definition())).status).toBe(201);
+    id = idOf(await send("POST", "/v1/pipelines/repeated/runs", { params: { day: "mon" } }));
+    expect(await rerun()).toMatchObject({ status: 409, body: { code: "ACTION_REFUSED" } });
+    const moments = { startedAt: "2026-01-02T03:04:05.000Z", finishedAt: "2026-01-02T03:04:06.000Z" };
+    await store.runs.apply({
+      runId: id,
+      seq: 1,
+      status: "failed",
+      ...moments,
+      tasks: [
+        { taskId: "a", status: "succeeded", attempts: 1, output: { n: 1 }, ...moments },
+        { taskId: "b", status: "failed", attempts: 3, error: { code: "HTTP_REFUSED", message: "no" }, ...moments },
+      ],
+      attempts: [],
+    });
+  });
+
+  it("from failed begins with what has succeeded, and is linked to the run that it repeats", async () => {
+    const answer = await rerun({ by: "anna", why: "again" });
+    expect(answer).toMatchObject({
+      status: 202,
+      body: {
+        rerun_of: id,
+        trigger: "rerun",
+        params: { day: "mon" },
+        tasks: [
+          { id: "a", status: "succeeded", output: { n: 1 } },
+          { id: "b", status: "pending" },
+        ],
+        actions: [{ action: "rerun", by: "anna", why: "again", details: { of: id, from: "failed", carried: 1 } }],
+      },
+    });
+    expect(started(answer)).toMatchObject({
+      run: { origin: id },
+      continued: { snapshot: { statuses: "sp", outputs: { 0: { n: 1 } } }, seq: 0, actions: 1 },
+      rerun: { of: id },
+    });
+  });
+
+  it("of a whole run is a new origin and begins with nothing", async () => {
+    const answer = await rerun({ from: "start", params: { day: "tue" } });
+    const input = started(answer);
+    expect(input).toMatchObject({ run: { origin: idOf(answer) }, params: { day: "tue" }, continued: { snapshot: { statuses: "pp" } } });
+    expect(input?.rerun).toBeUndefined();
+  });
+
+  it("from a task, and of some items of it", async () => {
+    expect(started(await rerun({ from: "task", task: "a" }))).toMatchObject({
+      continued: { snapshot: { statuses: "pp" } },
+      rerun: { of: id, fresh: { task: "a" } },
+    });
+    expect(started(await rerun({ from: "task", task: "b", items: [3, 5] }))?.rerun).toEqual({
+      of: id,
+      fresh: { task: "b", items: [3, 5] },
+    });
+  });
+
+  it("of the latest version takes over what is written as it was", async () => {
+    await api().send("PUT", "/v1/pipelines/repeated", definition("/other"));
+    const answer = await rerun({ version: "latest" });
+    expect(answer.body).toMatchObject({ version: 2 });
+    expect(started(answer)).toMatchObject({ continued: { snapshot: { statuses: "sp" } } });
+    expect(started(await rerun({}))?.run.version).toBe(1);
+  });
+
+  it("with a key happens once, and another request with it is refused", async () => {
+    const headers = { "idempotency-key": "again-1" };
+    const first = idOf(await rerun({}, headers));
+    expect(idOf(await rerun({}, headers))).toBe(first);
+    expect(await rerun({ from: "start" }, headers)).toMatchObject({ status: 409, body: { code: "IDEMPOTENCY_KEY_REUSED" } });
+  });
+
+  it("that could only be written down is started later, just so", async () => {
+    const { orchestrator, deps, store } = api();
+    orchestrator.failure = new DownbeatError("TEMPORAL_UNAVAILABLE", "away");
+    expect((await rerun({}, { "idempotency-key": "later" })).status).toBe(503);
+    orchestrator.failure = undefined;
+    const before = orchestrator.started.length;
+    expect(await reconcile(deps, 0)).toBeGreaterThan(0);
+    const input = orchestrator.started.slice(before).find(({ rerun: of }) => of?.of === id);
+    expect(input).toMatchObject({ run: { origin: id }, continued: { snapshot: { statuses: "sp" } } });
+    expect(await store.runs.find(input?.run.id ?? "")).toMatchObject({ status: "queued" });
+  });
+
+  it("is refused with what is wrong", async () => {
+    for (const [body, status] of [
+      [{ from: "task" }, 400],
+      [{ task: "a" }, 400],
+      [{ items: [1] }, 400],
+      [{ from: "task", task: "none" }, 404],
+      [{ version: 99 }, 404],
+      [{ params: { dya: "x" } }, 422],
+    ] as const)
+      expect([body, (await rerun(body)).status]).toEqual([body, status]);
+    expect((await rerun({}, {}, "none")).status).toBe(404);
+  });
+});
