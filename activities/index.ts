@@ -6,6 +6,7 @@ import { createCheck } from "./check.ts";
 import { createHttp } from "./http.ts";
 import { createCheckConnection, createDiscoverConnection } from "./inspect.ts";
 import { createMapped, type MappedDeps } from "./mapped.ts";
+import { createPools, type PoolOwners } from "./pools.ts";
 import { createProbe } from "./probe.ts";
 import { createPublish } from "./publish.ts";
 import { runVerb } from "./run-verb.ts";
@@ -14,6 +15,7 @@ import { createTransfer } from "./transfer.ts";
 import type { Verb, VerbDeps } from "./verb.ts";
 
 export interface ActivityDeps extends VerbDeps, MappedDeps {
+  readonly poolOwners: PoolOwners;
   readonly applyRunChanges: (changes: RunChanges) => Promise<void>;
 }
 
@@ -36,6 +38,7 @@ export const createActivities = (deps: ActivityDeps): DagActivities => {
     publish: registered("publish", verbs.publish),
     ...createMapped(deps, verbs),
     probe: registered("wait", createProbe(deps)),
+    ...createPools(deps.poolOwners, deps.worker),
     recordRun: (changes) => deps.applyRunChanges(changes),
     checkConnection: createCheckConnection(deps.openConnection, deps.log),
     discoverConnection: createDiscoverConnection(deps.openConnection, deps.log),

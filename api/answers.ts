@@ -144,7 +144,8 @@ const task = z.object({
   error: error.nullable(),
   waiting: z
     .object({
-      for: z.enum(["retry", "time", "condition", "approval"]),
+      for: z.enum(["retry", "time", "condition", "approval", "pool"]),
+      pool: z.string().optional(),
       until: moment.optional().describe("When it is looked at again"),
       message: z.string().optional(),
       approvers: z.array(z.string()).optional().describe("Who may decide now; empty: anyone"),
@@ -161,6 +162,9 @@ const action = z.object({
   details: json,
   at: moment,
 });
+
+const pool = z.object({ name: z.string(), slots: z.int(), description: z.string().nullable(), created_at: moment, updated_at: moment });
+const holder = z.object({ task: z.string(), workflow: z.string().describe("The run's workflow id"), priority: z.int(), since: moment });
 
 /** By the name that the document gives them. */
 export const ANSWERS = {
@@ -200,6 +204,12 @@ export const ANSWERS = {
   Loads: pageOf(load),
   Run: run.extend({ tasks: z.array(task), actions: z.array(action).describe("What people did to it by hand") }),
   Acted: z.object({ id: z.string(), status: z.enum(RUN_STATUSES), links: z.object({ self: z.string() }) }),
+  PoolView: pool,
+  PoolState: pool.extend({
+    holders: z.array(holder),
+    waiting: z.array(holder).describe("In the order in which they came; priority goes first"),
+  }),
+  Pools: pageOf(pool),
   Items: pageOf(
     z.object({
       item: z.int().describe("From 0, in the order of the loops"),

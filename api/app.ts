@@ -11,6 +11,7 @@ import { referencePage } from "./reference-page.ts";
 import { connectionRoutes } from "./routes/connections.ts";
 import { controlRoutes } from "./routes/control.ts";
 import { pipelineRoutes } from "./routes/pipelines.ts";
+import { poolRoutes } from "./routes/pools.ts";
 import { rerunRoutes } from "./routes/rerun.ts";
 import { runRoutes, triggerRoutes } from "./routes/runs.ts";
 import { connectorRoutes, healthRoutes, metricsRoutes } from "./routes/system.ts";
@@ -58,6 +59,7 @@ export const createApp = (deps: ApiDeps): Express => {
   app.use("/v1/pipelines/:name/runs", triggerRoutes(deps));
   app.use("/v1/pipelines", pipelineRoutes(deps));
   app.use("/v1/connections", connectionRoutes(deps));
+  app.use("/v1/pools", poolRoutes(deps));
   app.use("/v1/connectors", connectorRoutes(deps));
   app.use("/v1/runs/:id", controlRoutes(deps), rerunRoutes(deps));
   app.use("/v1/runs", runRoutes(deps));

@@ -14,6 +14,7 @@ import {
   newConnectionBody,
   pageQuery,
   pauseBody,
+  poolBody,
   rerunBody,
   runListQuery,
   triggerBody,
@@ -66,6 +67,7 @@ const BODIES = {
   Mark: markBody,
   Decision: decisionBody,
   Rerun: rerunBody,
+  Pool: poolBody,
 } as const;
 
 const queryOf = (schema: z.ZodObject): readonly Json[] => {
@@ -236,6 +238,26 @@ const OPERATIONS: Readonly<Record<string, Operation>> = {
     summary: "List the items of a task with for_each",
     parameters: [path("id"), path("task"), ...queryOf(itemListQuery)],
     answers: { 200: ["A page", "Items"], 404: "None" },
+  },
+  "GET /v1/pools": { tag: "pools", summary: "List pools", parameters: PAGE, answers: { 200: ["A page", "Pools"] } },
+  "GET /v1/pools/{name}": {
+    tag: "pools",
+    summary: "Show a pool with who holds its slots and who waits",
+    parameters: [path("name")],
+    answers: { 200: ["The pool", "PoolState"], 404: "None" },
+  },
+  "PUT /v1/pools/{name}": {
+    tag: "pools",
+    summary: "Create a pool or change its number of slots; what is held stays held",
+    parameters: [path("name")],
+    body: body("Pool"),
+    answers: { 200: ["Changed", "PoolView"], 201: ["Created", "PoolView"] },
+  },
+  "DELETE /v1/pools/{name}": {
+    tag: "pools",
+    summary: "Delete a pool",
+    parameters: [path("name")],
+    answers: { 204: "Gone", 404: "None", 409: "A pipeline uses it" },
   },
   "POST /v1/runs/{id}/rerun": {
     tag: "runs",

@@ -16,14 +16,19 @@ import {
 import { ApplicationFailure, defineSearchAttributeKey, type SearchAttributePair } from "@temporalio/common";
 import { randomUUID } from "node:crypto";
 import { DownbeatError, type ErrorCode, isErrorCode } from "../core/errors.ts";
-import { DEFAULT_QUEUE, inspectWorkflowId, runWorkflowId } from "../core/ids.ts";
+import { DEFAULT_QUEUE, inspectWorkflowId, poolWorkflowId, runWorkflowId } from "../core/ids.ts";
 import type { RunStatus } from "../core/run-changes.ts";
+import type { Slots } from "../core/slots.ts";
 import {
   CONTROL_UPDATE,
   type ControlAnswer,
   type ControlRequest,
   INSPECT_WORKFLOW,
   type InspectInput,
+  POOL_QUERY,
+  POOL_SIGNALS,
+  POOL_WORKFLOW,
+  type PoolState,
   RUN_WORKFLOW,
   type RunInput,
 } from "../workflows/messages.ts";
@@ -47,6 +52,10 @@ export interface Orchestrator {
   controlRun(run: RunReference, request: ControlRequest, key: string | undefined): Promise<ControlAnswer>;
   /** Temporal's own view: undefined when it knows no such run. */
   statusOf(run: RunReference): Promise<RunStatus | undefined>;
+  /** Starts the owner of a pool where it does not run. */
+  resizePool(pool: string, slots: number): Promise<void>;
+  /** As its owner tells; undefined while nobody has ever asked for a slot. */
+  poolSlots(pool: string): Promise<Slots | undefined>;
   inspect(input: InspectInput): Promise<InspectResult>;
   check(): Promise<void>;
   /** Workflow tasks and activities that wait for a worker on Downbeat's own queue, as Temporal estimates. */
@@ -213,6 +222,28 @@ export const createOrchestrator = (options: OrchestratorOptions): Orchestrator =
           default:
             return "running";
         }
+      } catch (error) {
+        if (error instanceof WorkflowNotFoundError) return undefined;
+        throw error;
+      }
+    },
+
+    async resizePool(pool, slots) {
+      await call(() =>
+        client.workflow.signalWithStart(POOL_WORKFLOW, {
+          workflowId: poolWorkflowId(pool),
+          taskQueue: DEFAULT_QUEUE,
+          args: [{ pool }],
+          signal: POOL_SIGNALS.resize,
+          signalArgs: [slots],
+          staticSummary: `slots of ${pool}`,
+        }),
+      );
+    },
+
+    async poolSlots(pool) {
+      try {
+        return (await call(() => client.workflow.getHandle(poolWorkflowId(pool)).query<PoolState>(POOL_QUERY))).slots;
       } catch (error) {
         if (error instanceof WorkflowNotFoundError) return undefined;
         throw error;

@@ -86,6 +86,12 @@ export const connectionBody = z.strictObject({ kind, config: config.describe(SEC
 export const newConnectionBody = z.strictObject({ name: connectionName, kind, config: config.describe(SECRETS) });
 export const connectionPatch = z.strictObject({ config: config.describe(`Keys to change; null removes one. ${SECRETS}`) });
 
+export const poolPath = z.strictObject({ name: connectionName });
+export const poolBody = z.strictObject({
+  slots: z.int().min(0).max(10_000).describe("Tasks that may hold the pool at the same time; 0 lets none begin"),
+  description: z.string().max(500).optional(),
+});
+
 export const rerunBody = z
   .strictObject({
     from: z

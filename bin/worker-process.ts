@@ -15,6 +15,7 @@ import { bundleWorkflows } from "./bundle-workflows.ts";
 import type { Config } from "./config.ts";
 import { createFailpoint } from "./failpoints.ts";
 import { temporalLogger, type Logger } from "./log.ts";
+import { poolOwners } from "./pool-owners.ts";
 import { createSecretResolver } from "./secrets.ts";
 import type { Telemetry } from "./telemetry.ts";
 import type { LoadedCatalogue } from "./user-config.ts";
@@ -82,6 +83,7 @@ export const startWorker = async (deps: WorkerDeps): Promise<RunningWorker> => {
     findOutput: async (place) => (await store.items.findOutput(place)) ?? null,
     saveOutput: (place, output) => store.items.saveOutput(place, output),
     items: store.items,
+    poolOwners: poolOwners(connection, config.temporal.namespace, store.pools),
     ownActivities: loaded.implementations as Readonly<Record<string, (input: Json) => unknown>>,
     recordLoad: (load) => store.loads.record(load),
     async applyRunChanges(changes) {

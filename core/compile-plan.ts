@@ -5,7 +5,7 @@ import { createReferenceCheck } from "./compile-references.ts";
 import type { Definition, TaskDefinition } from "./definition.ts";
 import { parseDuration } from "./duration.ts";
 import { readGraph, type Graph } from "./graph.ts";
-import { collectIssues, type Fault, type Issue, type Locate } from "./issues.ts";
+import { collectIssues, didYouMean, type Fault, type Issue, type Locate } from "./issues.ts";
 import { jsonBytes, type Json, type JsonObject } from "./json.ts";
 import { LIMITS } from "./limits.ts";
 import type { WaitConfig } from "./operators.ts";
@@ -41,6 +41,8 @@ export interface Catalogue {
   readonly connectors: Readonly<Record<string, ConnectorFacts>>;
   /** A user's own activities: name → task queue of the workers that have it. */
   readonly activities: Readonly<Record<string, { readonly queue?: string }>>;
+  /** Names of the pools. */
+  readonly pools: readonly string[];
 }
 
 export type CompileResult =
@@ -52,7 +54,7 @@ const OPERATORS: readonly Operator[] = ["transfer", "sql", "http", "check", "pub
 const DEFAULTS = { attempts: 3, backoff: "2s", maxBackoff: "5m", attempt: "30m", total: "4h", heartbeat: "10s" } as const;
 
 export const compilePlan = (definition: Definition, catalogue: Catalogue, locate: Locate = () => undefined): CompileResult => {
-  const { tasks, defaults, failure_policy: failurePolicy } = definition;
+  const { tasks, defaults, concurrency, failure_policy: failurePolicy } = definition;
   const { issues, fault } = collectIssues(locate);
   const graph = readGraph(tasks, fault);
   const readReferences = createReferenceCheck(definition, graph, fault);
@@ -73,6 +75,7 @@ export const compilePlan = (definition: Definition, catalogue: Catalogue, locate
         ["tasks", position, "for_each"],
         `two of its loops have the same name (${loops.join(", ")}); give each its own with "as"`,
       );
+    if (task.pool !== undefined) checkPool(task, position, operator, catalogue.pools, fault);
     configs[task.id] = operators.check(task, operator, ["tasks", position, operator]);
     const queue = task.queue ?? (task.activity && catalogue.activities[task.activity.name]?.queue);
     return [
@@ -86,6 +89,7 @@ export const compilePlan = (definition: Definition, catalogue: Catalogue, locate
         policy: policies.indexFor(task),
         ...(task.finally === undefined ? {} : { finally: task.finally }),
         ...(queue === undefined ? {} : { queue }),
+        ...(task.pool === undefined ? {} : { pool: task.pool }),
         ...(task.priority === undefined ? {} : { priority: task.priority }),
         ...(reads.length === 0 ? {} : { reads }),
         ...(task.activity === undefined ? {} : { activity: { name: task.activity.name, input: task.activity.input as Json } }),
@@ -94,7 +98,12 @@ export const compilePlan = (definition: Definition, catalogue: Catalogue, locate
       },
     ];
   });
-  const plan: Plan = { failurePolicy, policies: policies.all, tasks: planTasks };
+  const plan: Plan = {
+    failurePolicy,
+    ...(concurrency === undefined ? {} : { concurrency: { maxRuns: concurrency.max_runs, strategy: concurrency.strategy } }),
+    policies: policies.all,
+    tasks: planTasks,
+  };
   const bytes = jsonBytes(plan);
   if (bytes > LIMITS.planBytes) {
     const message = `the plan's graph is ${bytes} bytes, the limit is ${LIMITS.planBytes}; shorten activity inputs and conditions, or split the pipeline`;
@@ -117,6 +126,14 @@ const refuseNeedsOfFinally = (tasks: readonly TaskDefinition[], { needs }: Graph
       fault("INVALID_VALUE", ["tasks", position, "needs"], why);
     }
   }
+};
+
+const checkPool = ({ pool = "" }: TaskDefinition, position: number, operator: Operator, pools: readonly string[], fault: Fault): void => {
+  const path = ["tasks", position, "pool"];
+  if (operator === "wait" || operator === "approval")
+    fault("INVALID_VALUE", path, `a task with ${operator} holds no worker and needs no pool`);
+  if (!pools.includes(pool))
+    fault("UNKNOWN_POOL", path, `pool "${pool}" does not exist${didYouMean(pool, pools)}; create it with PUT /v1/pools/${pool}`, pools);
 };
 
 const operatorOf = (task: TaskDefinition, position: number, fault: Fault): Operator | undefined => {

@@ -71,6 +71,7 @@ const taskShape = {
   on_exhausted: onExhausted.optional(),
   finally: z.literal(true).optional().describe("Runs when all other tasks have ended, also after a failure or a cancellation"),
   for_each: forEachSchema.optional(),
+  pool: nameSchema.optional().describe("It runs only while it holds a slot of this pool; a task with for_each holds one for all its items"),
   priority: z.int().min(1).max(5).optional().describe("1 goes first when workers are scarce, 5 last; default 3"),
   queue: z.string().min(1).max(200).optional().describe("Task queue of the workers that run it"),
 };
@@ -103,6 +104,15 @@ export const definitionSchema = z.strictObject({
     })
     .optional()
     .describe("For tasks that say nothing else"),
+  concurrency: z
+    .strictObject({
+      max_runs: z.int().min(1).max(1_000).describe("Runs of this pipeline that go on at the same time, however they were started"),
+      strategy: z
+        .enum(["queue", "skip", "cancel_running"])
+        .default("queue")
+        .describe("One more waits; ends at once; or the oldest is cancelled for it"),
+    })
+    .optional(),
   failure_policy: z
     .enum(["fail-fast", "continue"])
     .default("fail-fast")

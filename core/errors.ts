@@ -71,6 +71,8 @@ export const ERRORS = {
   EXPRESSION_FAILED: { retry: false, fault: "user", http: 422, title: "An expression could not be evaluated" },
   WAIT_DEADLINE: { retry: false, fault: "user", http: 504, title: "What a task waited for did not come in time" },
   APPROVAL_REJECTED: { retry: false, fault: "user", http: 409, title: "Somebody rejected an approval" },
+  POOL_UNKNOWN: { retry: false, fault: "user", http: 422, title: "The task's pool does not exist" },
+  CONCURRENCY_LIMIT: { retry: false, fault: "user", http: 409, title: "As many runs of the pipeline go on as may" },
   ITEMS_FAILED: { retry: false, fault: "data", http: 422, title: "More items of a for_each failed than the task allows" },
   OUTPUT_TOO_LARGE: { retry: false, fault: "user", http: 422, title: "A task's output is over the limit" },
   ACTIVITY_FAILED: { retry: true, fault: "user", http: 500, title: "A user's own activity failed" },

@@ -13,6 +13,12 @@ export const parseRunWorkflowId = (workflowId: string): { readonly pipeline: str
   return pipeline && runId && rest.length === 0 ? { pipeline, runId } : undefined;
 };
 
+/** The durable owner of a pool's slots. */
+export const poolWorkflowId = (pool: string): string => `downbeat/pool/${pool}`;
+
+/** The pool that keeps the runs of a pipeline apart; no pool of the user's can have such a name. */
+export const pipelinePool = (pipeline: string): string => `pipeline/${pipeline}`;
+
 /** A look at a connection; `unique` keeps looks at the same connection apart. */
 export const inspectWorkflowId = (kind: "check" | "discover", connection: string, unique: string): string =>
   `downbeat/${kind}/${connection}/${unique}`;

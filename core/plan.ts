@@ -103,6 +103,8 @@ export interface PlanTask {
   readonly finally?: true;
   /** Task queue of the worker pool that runs it; absent: the default one. */
   readonly queue?: string;
+  /** It runs only while it holds a slot of this pool. */
+  readonly pool?: string;
   /** From 1, the most urgent, to 5; absent: 3. */
   readonly priority?: number;
   /** Ids of tasks whose outputs or statuses the configuration's expressions read. */
@@ -116,8 +118,16 @@ export interface PlanTask {
   readonly approval?: ApprovalPlan;
 }
 
+/** How many runs of a pipeline may go on at the same time, and what becomes of one more. */
+export interface Concurrency {
+  readonly maxRuns: number;
+  /** It waits; it ends at once; or the oldest that goes on is cancelled for it. */
+  readonly strategy: "queue" | "skip" | "cancel_running";
+}
+
 export interface Plan {
   readonly failurePolicy: FailurePolicy;
+  readonly concurrency?: Concurrency;
   readonly policies: readonly Policy[];
   /** In definition order. */
   readonly tasks: readonly PlanTask[];

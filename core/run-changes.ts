@@ -20,8 +20,8 @@ export type AttemptStatus = "running" | "succeeded" | "failed" | "lost" | "cance
 
 export const isRunEnded = (status: RunStatus): boolean => status === "succeeded" || status === "failed" || status === "cancelled";
 
-/** What a task in status waiting waits for: its next attempt, a moment, a condition's next look, somebody's decision. */
-export type HoldReason = "retry" | "time" | "condition" | "approval";
+/** What a task in status waiting waits for: its next attempt, a moment, a condition's next look, somebody's decision, a slot of its pool. */
+export type HoldReason = "retry" | "time" | "condition" | "approval" | "pool";
 
 export interface TaskError {
   readonly code: string;
@@ -68,6 +68,7 @@ export interface TaskChange {
   readonly waiting?: {
     readonly for: HoldReason;
     readonly until?: string;
+    readonly pool?: string;
     /** Of an approval: what is asked, and who may decide now; empty: anyone. */
     readonly message?: string;
     readonly approvers?: readonly string[];

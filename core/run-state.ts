@@ -122,8 +122,9 @@ export const wake = (state: RunState, now: number): number | undefined => {
   if (state.waiting.length === 0) return next;
   const asleep: number[] = [];
   for (const index of state.waiting) {
-    const { retryAt = now } = at(state.tasks, index);
-    if (retryAt <= now) enqueue(state, index);
+    const { retryAt = now, hold: reason } = at(state.tasks, index);
+    if (reason === "pool") asleep.push(index);
+    else if (retryAt <= now) enqueue(state, index);
     else {
       asleep.push(index);
       next = Math.min(next ?? retryAt, retryAt);
@@ -137,7 +138,7 @@ export const wake = (state: RunState, now: number): number | undefined => {
 export const start = (state: RunState, index: number, now: number): void => {
   const task = at(state.tasks, index);
   if (!task.queued) throw new Error(`task ${index} cannot start: it is ${task.status}`);
-  const goesOn = task.hold !== undefined && task.hold !== "retry";
+  const goesOn = task.hold !== undefined && task.hold !== "retry" && task.hold !== "pool";
   delete task.queued;
   delete task.retryAt;
   delete task.hold;
@@ -147,7 +148,7 @@ export const start = (state: RunState, index: number, now: number): void => {
 };
 
 /** A running task that needs no worker for a while: a wait or an approval. */
-export const hold = (state: RunState, index: number, reason: Exclude<HoldReason, "retry">, until: number): void => {
+export const hold = (state: RunState, index: number, reason: Exclude<HoldReason, "retry" | "pool">, until: number): void => {
   const task = at(state.tasks, index);
   // A look that succeeded takes back the failures before it.
   if (reason === "condition") {
@@ -156,6 +157,36 @@ export const hold = (state: RunState, index: number, reason: Exclude<HoldReason,
     delete task.error;
   }
   pause(state, index, until, reason);
+};
+
+/** A task that is ready and has no slot yet. */
+export const awaitSlot = (state: RunState, index: number): void => {
+  const task = at(state.tasks, index);
+  delete task.queued;
+  delete task.retryAt;
+  task.status = "waiting";
+  task.hold = "pool";
+  state.waiting.push(index);
+};
+
+/** It has its slot; false: it no longer wants one. */
+export const giveSlot = (state: RunState, index: number): boolean => {
+  if (at(state.tasks, index).hold !== "pool") return false;
+  state.waiting = state.waiting.filter((other) => other !== index);
+  enqueue(state, index);
+  return true;
+};
+
+/** Its pool cannot be asked: the attempt that would have begun has failed. */
+export const refuseSlot = (state: RunState, graph: Graph, index: number, failure: AttemptFailure, now: number): Settled => {
+  const task = at(state.tasks, index);
+  if (task.hold !== "pool") return { ended: [], cancel: [] };
+  state.waiting = state.waiting.filter((other) => other !== index);
+  delete task.hold;
+  task.status = "running";
+  task.attempts += 1;
+  task.startedAt ??= now;
+  return failAttempt(state, graph, index, failure, now);
 };
 
 export const succeed = (state: RunState, graph: Graph, index: number, output: Json, now: number): Settled => {

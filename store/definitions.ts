@@ -1,6 +1,6 @@
 // Pipelines and their immutable versions.
 
-import { and, asc, desc, eq, gt, lt, sql } from "drizzle-orm";
+import { and, asc, desc, eq, gt, lt, sql, type SQL } from "drizzle-orm";
 import type { JsonObject } from "../core/json.ts";
 import type { CompiledPlan } from "../core/plan.ts";
 import type { Database } from "./database.ts";
@@ -48,6 +48,8 @@ export interface Definitions {
   listVersions(pipeline: string, page: { readonly limit: number; readonly before?: number }): Promise<readonly VersionSummary[]>;
   /** Pipelines whose latest version uses the connection. */
   usersOf(connection: string): Promise<readonly string[]>;
+  /** Pipelines whose latest version has a task that uses the pool. */
+  usersOfPool(pool: string): Promise<readonly string[]>;
 }
 
 export const createDefinitions = (db: Database): Definitions => ({
@@ -123,14 +125,19 @@ export const createDefinitions = (db: Database): Definitions => ({
         .limit(limit),
     ),
 
-  usersOf: (connection) =>
-    storeCall(async () => {
-      const rows = await db
-        .select({ name: pipelines.name })
-        .from(pipelines)
-        .innerJoin(versions, and(eq(versions.pipeline, pipelines.name), eq(versions.version, pipelines.latestVersion)))
-        .where(sql`(${versions.plan} -> 'connections')::jsonb ? ${connection}`)
-        .orderBy(asc(pipelines.name));
-      return rows.map((row) => row.name);
-    }),
+  usersOf: (connection) => usersWhere(db, sql`(${versions.plan} -> 'connections')::jsonb ? ${connection}`),
+
+  usersOfPool: (pool) => usersWhere(db, sql`(${versions.plan} -> 'plan' -> 'tasks')::jsonb @> ${JSON.stringify([{ pool }])}::jsonb`),
 });
+
+/** Names of the pipelines whose latest version is such. */
+const usersWhere = (db: Database, condition: SQL): Promise<readonly string[]> =>
+  storeCall(async () => {
+    const rows = await db
+      .select({ name: pipelines.name })
+      .from(pipelines)
+      .innerJoin(versions, and(eq(versions.pipeline, pipelines.name), eq(versions.version, pipelines.latestVersion)))
+      .where(condition)
+      .orderBy(asc(pipelines.name));
+    return rows.map((row) => row.name);
+  });

@@ -5,6 +5,7 @@ import { openDatabase } from "./database.ts";
 import { createDefinitions, type Definitions } from "./definitions.ts";
 import { createItems, type Items } from "./items.ts";
 import { createLoads, type Loads } from "./loads.ts";
+import { createPools, type Pools } from "./pools.ts";
 import { createRuns, type Runs } from "./runs.ts";
 import { createSecretBox } from "./secret-box.ts";
 import { createCatalogues, type Catalogues } from "./catalogues.ts";
@@ -15,6 +16,7 @@ export interface Store {
   readonly runs: Runs;
   readonly loads: Loads;
   readonly items: Items;
+  readonly pools: Pools;
   readonly catalogues: Catalogues;
   /** One cheap round trip; throws STORE_UNAVAILABLE. */
   readonly check: () => Promise<void>;
@@ -37,6 +39,7 @@ export const openStore = async ({ url, secretKey }: StoreOptions): Promise<Store
     runs,
     loads: createLoads(db),
     items: createItems(db),
+    pools: createPools(db),
     catalogues: createCatalogues(db),
     check: () => runs.check(),
     close,

@@ -185,6 +185,15 @@ export const loads = pgTable("loads", {
   updatedAt: moment().notNull().defaultNow(),
 });
 
+/** Pools: how many slots they have; who holds them is known to their workflows alone. */
+export const pools = pgTable("pools", {
+  name: text().primaryKey(),
+  slots: integer().notNull(),
+  description: text(),
+  createdAt: moment().notNull().defaultNow(),
+  updatedAt: moment().notNull().defaultNow(),
+});
+
 /** What each process knows of connectors and activities, so that API and workers can be compared. */
 export const catalogues = pgTable("catalogues", {
   process: text().primaryKey(),

@@ -2,4 +2,5 @@
 
 export { inspect } from "./inspect.ts";
 export { mapped } from "./mapped.ts";
+export { pool } from "./pool.ts";
 export { run } from "./run.ts";

@@ -1,10 +1,11 @@
 // What goes into and comes out of the run workflow, and the messages it takes: a wire contract shared with the API.
 
 import type { Json, JsonObject } from "../core/json.ts";
-import type { Plan, PlanTask, Policy } from "../core/plan.ts";
+import type { Concurrency, Plan, PlanTask, Policy } from "../core/plan.ts";
 import type { ActionChange, RunStatus, TaskStatus } from "../core/run-changes.ts";
 import type { Actor, Control } from "../core/run-control.ts";
 import type { RunSnapshot } from "../core/run-snapshot.ts";
+import type { SlotRequest, Slots } from "../core/slots.ts";
 import type { RunOutcome } from "../core/run-state.ts";
 import type { RunFacts } from "./ports.ts";
 
@@ -42,6 +43,34 @@ export interface RunStatusAnswer {
 }
 
 export const STATUS_QUERY = "status";
+
+export const POOL_WORKFLOW = "pool";
+
+/** What a pool's owner takes. */
+export const POOL_SIGNALS = { acquire: "acquire", release: "release", resize: "resize" } as const;
+export const POOL_QUERY = "slots";
+
+export interface AcquireSignal {
+  readonly request: SlotRequest;
+  /** What becomes of it when all slots are held. */
+  readonly otherwise: Concurrency["strategy"];
+  /** Of a pipeline's own pool: how many slots it has, as the newest run knows. */
+  readonly capacity?: number;
+}
+
+/** What a run takes from a pool's owner. */
+export const SLOT_SIGNAL = "slot";
+
+export interface SlotSignal {
+  readonly pool: string;
+  readonly key: string;
+  readonly granted: boolean;
+}
+
+export interface PoolState {
+  readonly pool: string;
+  readonly slots: Slots;
+}
 
 /** The update by which people act on a run. Refused with ACTION_REFUSED or RUN_NOT_ACTIVE while nothing has happened yet. */
 export const CONTROL_UPDATE = "control";

@@ -73,6 +73,12 @@ export interface FailureFacts {
   readonly lostAttempts?: number;
 }
 
+/** `capacity`: of a pipeline's own pool; the store knows that of all others. */
+export interface PoolInput {
+  readonly pool: string;
+  readonly capacity?: number;
+}
+
 /** A cheap look at a connection, made on a worker since the API opens no drivers. */
 export interface InspectCall {
   readonly connection: string;
@@ -111,6 +117,10 @@ export interface DagActivities {
   runItems(call: ItemsCall): Promise<ItemsResult>;
   /** The gathered outputs as the task's own. */
   gatherItems(call: MappedCall): Promise<TaskResult>;
+  /** Makes sure that the owner of a pool runs; throws POOL_UNKNOWN. Safe to repeat. */
+  ensurePool(pool: PoolInput): Promise<void>;
+  /** Which of these workflows no longer run. */
+  endedWorkflows(ids: readonly string[]): Promise<readonly string[]>;
   /** Applies a batch of state changes to the store; safe to repeat. */
   recordRun(changes: RunChanges): Promise<void>;
   checkConnection(call: InspectCall): Promise<InspectResult>;

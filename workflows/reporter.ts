@@ -17,7 +17,7 @@ const { recordRun } = proxyLocalActivities<DagActivities>(RECORD_OPTIONS);
 export interface ReporterOptions {
   readonly runId: string;
   /** ISO 8601 UTC. */
-  readonly startedAt: string;
+  readonly startedAt: () => string;
   /** Of the last report sent. */
   readonly seq: number;
   readonly taskChange: (index: number) => TaskChange;
@@ -102,7 +102,7 @@ export class Reporter {
     const report = {
       runId,
       seq: this.#seq,
-      startedAt,
+      startedAt: startedAt(),
       ...run,
       tasks: [...tasks].map(taskChange),
       attempts: [...attempts.values()],

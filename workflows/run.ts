@@ -8,6 +8,7 @@ import {
   condition,
   continueAsNew,
   defineQuery,
+  defineSignal,
   defineUpdate,
   isCancellation,
   setCurrentDetails,
@@ -35,9 +36,12 @@ import {
   type RunInput,
   type RunResult,
   type RunStatusAnswer,
+  SLOT_SIGNAL,
+  type SlotSignal,
   STATUS_QUERY,
 } from "./messages.ts";
 import { Reporter } from "./reporter.ts";
+import { RunSlots } from "./run-slots.ts";
 import { taskChange } from "./task-report.ts";
 import { type PreparedCall, prepareCall, scopeOf } from "./task-call.ts";
 
@@ -51,9 +55,11 @@ const STATUS_ATTRIBUTE = defineSearchAttributeKey("DownbeatStatus", "KEYWORD");
 export async function run(input: RunInput): Promise<RunResult> {
   const execution = new RunExecution(input);
   setHandler(defineQuery<RunStatusAnswer>(STATUS_QUERY), () => execution.status());
+  setHandler(defineSignal<[SlotSignal]>(SLOT_SIGNAL), (slot) => execution.receiveSlot(slot));
   setHandler(defineUpdate<ControlAnswer, [ControlRequest]>(CONTROL_UPDATE), (request) => execution.control(request), {
     validator: (request) => execution.refuse(request),
   });
+  await execution.enter();
   await execution.drive();
   if (!execution.isOver()) {
     const next = await execution.handOver();
@@ -68,7 +74,7 @@ class RunExecution {
   #input: RunInput;
   #graph: reducer.Graph;
   readonly #state: reducer.RunState;
-  readonly #startedAt: number;
+  #startedAt: number;
   readonly #reporter: Reporter;
   /**
    * Where attempts run, and what cancels them: those that a failure stops, those that go on after one, and those that nothing stops. None hears of the root's
@@ -82,6 +88,11 @@ class RunExecution {
       final: shield,
     };
   })();
+  readonly #slots = new RunSlots((index) => {
+    if (reducer.giveSlot(this.#state, index)) this.#pump();
+  });
+  /** It holds one of its pipeline's slots; or there was none for it. */
+  #entry: "none" | "entered" | "refused" = "none";
   #inFlight = 0;
   /** What is reported but not kept in the state. */
   readonly #results = new Map<number, Pick<TaskResult, "output" | "metrics">>();
@@ -103,7 +114,7 @@ class RunExecution {
     this.#startedAt = startedAt;
     this.#reporter = new Reporter({
       runId: input.run.id,
-      startedAt: iso(startedAt),
+      startedAt: () => iso(this.#startedAt),
       seq,
       taskChange: (index) => taskChange(this.#input, this.#graph, this.#state, index, this.#results.get(index)),
       openStatus: () => byHand.openStatus(this.#state),
@@ -112,6 +123,39 @@ class RunExecution {
     this.#actions = actions;
     for (const index of unsent?.tasks ?? []) this.#reporter.task(index);
     for (const action of unsent?.actions ?? []) this.#reporter.action(action);
+    if (input.continued?.startedAt !== undefined && input.plan.concurrency !== undefined) this.#entry = "entered";
+    // Who was asked for a slot answers again when it is asked again.
+    for (const [index, { hold }] of this.#state.tasks.entries()) if (hold === "pool") this.#askSlot(index);
+  }
+
+  /** Waits for one of its pipeline's slots where those are limited; without one, or cancelled meanwhile, nothing of it begins. */
+  async enter(): Promise<void> {
+    const { plan, run: facts } = this.#input;
+    if (plan.concurrency === undefined || this.#entry === "entered") return;
+    try {
+      this.#entry = (await this.#slots.enter(facts.pipeline, plan.concurrency)) ? "entered" : "refused";
+      this.#startedAt = Date.now();
+      if (this.#entry === "refused") this.cancel();
+    } catch (error) {
+      if (!isCancellation(error)) throw error;
+      // Wherever its wish is by now.
+      this.#entry = "entered";
+    }
+  }
+
+  receiveSlot(slot: SlotSignal): void {
+    this.#slots.receive(slot);
+  }
+
+  #askSlot(index: number): void {
+    const task = reducer.taskOf(this.#graph, index);
+    this.#slots.ask(index, task).catch((error: unknown) => {
+      const end = readFailure(error, false);
+      const failure = end.kind === "cancelled" ? { code: "CANCELLED", message: "it was cancelled" } : end.error;
+      this.#slots.giveBack(task);
+      this.#reporter.task(index);
+      this.#settle(reducer.refuseSlot(this.#state, this.#graph, index, failure, Date.now()));
+    });
   }
 
   isOver(): boolean {
@@ -177,6 +221,12 @@ class RunExecution {
         this.#settle(reducer.skip(this.#state, this.#graph, index, now));
         return;
       }
+      if (!this.#slots.has(task)) {
+        reducer.awaitSlot(this.#state, index);
+        this.#reporter.task(index);
+        this.#askSlot(index);
+        return;
+      }
       reducer.start(this.#state, index, now);
       if ((task.wait ?? task.approval) !== undefined && this.#isHeld(index, task, now)) return;
       const call = prepareCall(this.#input, this.#graph, this.#state, index, now);
@@ -227,6 +277,8 @@ class RunExecution {
     this.#inFlight += 1;
     const ended = (settle: () => reducer.Settled): void => {
       this.#inFlight -= 1;
+      // Also between two attempts: who waits holds nothing.
+      this.#slots.giveBack(reducer.taskOf(this.#graph, index));
       try {
         this.#settle(settle());
       } catch (error) {
@@ -293,7 +345,10 @@ class RunExecution {
   }
 
   #settle({ ended, cancel }: reducer.Settled): void {
-    for (const index of ended) this.#reporter.task(index);
+    for (const index of ended) {
+      this.#reporter.task(index);
+      this.#slots.giveBack(reducer.taskOf(this.#graph, index));
+    }
     for (const scope of new Set(cancel.map((index) => this.#scopeOf(index)))) scope.cancel();
     this.#pump();
   }
@@ -359,16 +414,24 @@ class RunExecution {
 
   /** Reports the outcome and ends the workflow the way Temporal's UI shows it: completed, failed or cancelled. */
   async finish(): Promise<RunResult> {
-    const { outcome, error, details } = conclude(this.#state, this.#graph);
+    const { outcome, details, ...ended } = conclude(this.#state, this.#graph);
+    const error = this.#entry === "refused" ? NO_SLOT : ended.error;
+    if (this.#entry === "entered") this.#slots.leave(this.#input.run.pipeline);
     setCurrentDetails(details);
     upsertSearchAttributes([{ key: STATUS_ATTRIBUTE, value: outcome }]);
     const end = { status: outcome, finishedAt: iso(Date.now()), ...(error === undefined ? {} : { error }) };
     await CancellationScope.nonCancellable(() => this.#reporter.close(end));
+    await this.#slots.settled();
     if (outcome === "cancelled") throw new CancelledFailure("the run was cancelled");
     if (outcome === "failed") throw ApplicationFailure.nonRetryable(error?.message ?? "the run failed", error?.code ?? "INTERNAL");
     return { outcome };
   }
 }
+
+const NO_SLOT = {
+  code: "CONCURRENCY_LIMIT",
+  message: "as many runs of the pipeline go on as may; its strategy is to skip further ones",
+} as const;
 
 const refused = (code: ErrorCode, message: string): ApplicationFailure => ApplicationFailure.nonRetryable(message, code);
 

@@ -37,7 +37,8 @@ const waitingFor = (input: RunInput, graph: Graph, state: RunState, index: numbe
   if (own.status !== "waiting") return undefined;
   const { hold = "retry", retryAt } = own;
   const waiting = { for: hold, ...(retryAt === undefined ? {} : { until: iso(retryAt) }) };
-  const { approval } = taskOf(graph, index);
+  const { approval, pool } = taskOf(graph, index);
+  if (hold === "pool" && pool !== undefined) return { for: hold, pool };
   if (approval === undefined) return waiting;
   const message = messageOf(input, graph, state, index);
   return { ...waiting, ...(message === undefined ? {} : { message }), approvers: approversOf(approval, own, Date.now()) };

@@ -83,7 +83,12 @@ const changedTask = async (
   const parsed = checkDefinition(value);
   if (!parsed.ok) throw new IssuesError("DEFINITION_INVALID", parsed.issues);
   const { connectors, activities } = catalogue;
-  const result = compilePlan(parsed.definition, { connections: await store.connections.kinds(), connectors, activities });
+  const result = compilePlan(parsed.definition, {
+    connections: await store.connections.kinds(),
+    pools: await store.pools.names(),
+    connectors,
+    activities,
+  });
   if (!result.ok) throw new IssuesError("DEFINITION_INVALID", result.issues);
   const hash = contentHash(parsed.definition);
   await store.definitions.saveOverride({ hash, definition: parsed.definition as unknown as JsonObject, plan: result.compiled });

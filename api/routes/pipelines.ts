@@ -44,7 +44,11 @@ const compile = async (request: Request, deps: ApiDeps): Promise<Compiled> => {
   if (!parsed.ok) throw refused(parsed.issues);
   const { definition, locate } = parsed;
   const { connectors, activities } = deps.catalogue;
-  const result = compilePlan(definition, { connections: await deps.store.connections.kinds(), connectors, activities }, locate);
+  const result = compilePlan(
+    definition,
+    { connections: await deps.store.connections.kinds(), pools: await deps.store.pools.names(), connectors, activities },
+    locate,
+  );
   const issues: Issue[] = result.ok ? [] : [...result.issues];
   const fault = definition.params === undefined ? undefined : schemaFault(definition.params as JsonObject);
   if (fault !== undefined)

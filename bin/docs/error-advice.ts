@@ -63,6 +63,9 @@ export const ERROR_ADVICE: Readonly<Record<ErrorCode, string>> = {
   WAIT_DEADLINE:
     "What the task waited for did not come within its `deadline`. Give it more time, or say with `on_deadline` what becomes of the task.",
   APPROVAL_REJECTED: "The message says who rejected it and why. Tasks with the rule `one_failed` can handle it.",
+  POOL_UNKNOWN: "Create the pool with `PUT /v1/pools/NAME`, or mend the name in the task.",
+  CONCURRENCY_LIMIT:
+    "The pipeline's `concurrency` lets no further run go on and says that it is skipped. Trigger it again later, or choose the strategy `queue`.",
   ITEMS_FAILED:
     "`GET /v1/runs/RUN/tasks/TASK/items?status=failed` lists the items with their errors. A rerun from failed, or `continue` of a parked task, takes up those that have not succeeded.",
   OUTPUT_TOO_LARGE: "An output is at most 4 KB of JSON, since it travels with the run. Select less, or write a table.",

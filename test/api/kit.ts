@@ -11,6 +11,7 @@ import type { ConnectorSpec } from "../../connectors/connector.ts";
 import { secret } from "../../connectors/lib/config.ts";
 import { DownbeatError } from "../../core/errors.ts";
 import type { RunStatus } from "../../core/run-changes.ts";
+import { emptySlots, resizeSlots, type Slots } from "../../core/slots.ts";
 import { openStore, type Store } from "../../store/open-store.ts";
 import { expectDocumented } from "./documented.ts";
 import type { ControlAnswer, ControlRequest, InspectInput, RunInput } from "../../workflows/messages.ts";
@@ -33,6 +34,7 @@ export class RecordingOrchestrator implements Orchestrator {
   readonly cancelled: { readonly run: string; readonly reason: string }[] = [];
   readonly terminated: { readonly run: string; readonly reason: string }[] = [];
   readonly controlled: { readonly run: string; readonly request: ControlRequest; readonly key: string | undefined }[] = [];
+  readonly pools = new Map<string, Slots>();
   readonly inspected: InspectInput[] = [];
   readonly waits: number[] = [];
   /** Thrown by every call while it is set. */
@@ -82,6 +84,17 @@ export class RecordingOrchestrator implements Orchestrator {
       this.controlled.push({ run: id, request, key });
       return { status: "running" };
     });
+  }
+
+  resizePool(pool: string, slots: number): Promise<void> {
+    return Promise.resolve().then(() => {
+      this.#check();
+      this.pools.set(pool, resizeSlots(this.pools.get(pool) ?? emptySlots(0), slots, 0).slots);
+    });
+  }
+
+  poolSlots(pool: string): Promise<Slots | undefined> {
+    return Promise.resolve(this.pools.get(pool));
   }
 
   queueDepth(): Promise<{ readonly workflow: number; readonly activity: number }> {

@@ -23,4 +23,5 @@ export const catalogue: Catalogue = {
     endpoint: { roles: ["http", "publish"], publishOptions: z.strictObject({ path: z.string() }) },
   },
   activities: { score: {}, remote: { queue: "elsewhere" } },
+  pools: ["slow"],
 };

@@ -192,13 +192,13 @@ describe("faults", () => {
     expect(issuesOf([{ id: "a", transfer: { from: { ...from, new_only: false }, to } }])).toEqual([]);
   });
 
-  it.each(["pool", "deadline"])("says that the task key %s is of a later version", (key) => {
+  it.each(["deadline"])("says that the task key %s is of a later version", (key) => {
     expect(issuesOf([{ id: "a", ...own, [key]: 1 }])).toMatchObject([
       { code: "UNKNOWN_KEY", message: `"${key}" is not in this version yet; remove it` },
     ]);
   });
 
-  it.each(["schedules", "concurrency", "triggers"])("says that the key %s is of a later version", (key) => {
+  it.each(["schedules", "triggers"])("says that the key %s is of a later version", (key) => {
     expect(issuesOf([{ id: "a", ...own }], { [key]: [] })).toMatchObject([
       { code: "UNKNOWN_KEY", path: key, message: `"${key}" is not in this version yet; remove it` },
     ]);

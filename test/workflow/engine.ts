@@ -5,13 +5,16 @@ import path from "node:path";
 import { Client, Connection, WorkflowFailedError, type WorkflowHandle } from "@temporalio/client";
 import { bundleWorkflowCode, DefaultLogger, NativeConnection, Runtime, Worker, type WorkflowBundleWithSourceMap } from "@temporalio/worker";
 import { createMapped } from "../../activities/mapped.ts";
+import { createPools } from "../../activities/pools.ts";
 import { runVerb, type VerbContext } from "../../activities/run-verb.ts";
+import { poolOwners } from "../../bin/pool-owners.ts";
 import { registerSearchAttributes } from "../../bin/temporal.ts";
 import type { Json, JsonObject } from "../../core/json.ts";
 import type { Plan } from "../../core/plan.ts";
 import type { AttemptChange, RunChanges, TaskChange, TaskResult } from "../../core/run-changes.ts";
 import type { DagActivities, TaskCall } from "../../workflows/ports.ts";
 import type { Items } from "../../store/items.ts";
+import type { Store } from "../../store/open-store.ts";
 import { RUN_WORKFLOW, type RunInput, type RunResult } from "../../workflows/messages.ts";
 
 export type Behaviour = (call: TaskCall, context: VerbContext) => Promise<TaskResult>;
@@ -50,6 +53,7 @@ export interface StartedRun {
 export interface StartOptions {
   readonly verbs?: Readonly<Record<string, Behaviour>>;
   readonly params?: JsonObject;
+  readonly pipeline?: string;
   readonly rerun?: NonNullable<RunInput["rerun"]>;
   /** Throws while the store is to be away. */
   readonly onReport?: (changes: RunChanges, tries: number) => Promise<void> | void;
@@ -65,7 +69,11 @@ interface Registered {
 const IDENTITY = "the test";
 
 /** Activities whose verbs do what the test of the run says; a task without a behaviour succeeds. */
-const activitiesOf = (runs: ReadonlyMap<string, Registered>, { items, own = {} }: EngineOptions): DagActivities => {
+const activitiesOf = (
+  runs: ReadonlyMap<string, Registered>,
+  { items, own = {} }: EngineOptions,
+  owners: () => ReturnType<typeof poolOwners>,
+): DagActivities => {
   const behave: Behaviour = (call, context) =>
     runs.get(call.run.id)?.options.verbs?.[call.taskId]?.(call, context) ?? Promise.resolve({ output: null });
   const verb = (operator: string) => (call: TaskCall) =>
@@ -93,6 +101,7 @@ const activitiesOf = (runs: ReadonlyMap<string, Registered>, { items, own = {} }
       Object.fromEntries(["transfer", "sql", "http", "check", "publish"].map((operator) => [operator, behave])),
     ),
     probe: verb("probe"),
+    ...createPools({ ensurePool: (pool) => owners().ensurePool(pool), endedWorkflows: (ids) => owners().endedWorkflows(ids) }, IDENTITY),
     async recordRun(changes) {
       const run = runs.get(changes.runId);
       if (run === undefined) return;
@@ -120,11 +129,14 @@ export interface Engine {
 
 export interface EngineOptions {
   readonly own?: OwnActivities;
+  readonly pools?: Pick<Store["pools"], "find">;
   /** A real store's, for tasks with `for_each` and large outputs. */
   readonly items?: Items;
   /** False: workflows and reports alone, tasks are left to others. */
   readonly runsTasks?: boolean;
 }
+
+const missingPools: Pick<Store["pools"], "find"> = { find: () => Promise.resolve(undefined) };
 
 const missingStore = new Proxy({} as Items, {
   get: () => () => Promise.reject(new Error("this test has given the engine no store")),
@@ -135,7 +147,7 @@ const fresh = (prefix: string): string => `${prefix}_${randomBytes(6).toString("
 export const startEngine = async (address: string, options: EngineOptions = {}): Promise<Engine> => {
   const runs = new Map<string, Registered>();
   const queue = fresh("queue");
-  const activities = activitiesOf(runs, options);
+  const activities = activitiesOf(runs, options, () => poolOwners(native, "default", options.pools ?? missingPools, queue));
   const connection = await Connection.connect({ address });
   await registerSearchAttributes(connection, "default");
   const client = new Client({ connection, identity: IDENTITY });
@@ -158,7 +170,14 @@ export const startEngine = async (address: string, options: EngineOptions = {}):
     const id = fresh("run");
     const registered: Registered = { options: startOptions, reports: [], tries: 0 };
     runs.set(id, registered);
-    const run = { id, origin: id, pipeline: "tested", version: 1, trigger: "test", triggeredAt: "2026-01-01T00:00:00.000Z" };
+    const run = {
+      id,
+      origin: id,
+      pipeline: startOptions.pipeline ?? "tested",
+      version: 1,
+      trigger: "test",
+      triggeredAt: "2026-01-01T00:00:00.000Z",
+    };
     const handle = await client.workflow.start<(input: RunInput) => Promise<RunResult>>(RUN_WORKFLOW, {
       workflowId: id,
       taskQueue: queue,

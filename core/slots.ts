@@ -1,0 +1,62 @@
+// Slots of a pool: who holds them, who waits. Plain state, changed only here; its durable owner is the pool's workflow.
+
+export interface SlotRequest {
+  /** Names the holder: the same request twice is one. */
+  readonly key: string;
+  /** The workflow that must be alive for the slot to be held. */
+  readonly owner: string;
+  /** From 1, the most urgent. */
+  readonly priority: number;
+}
+
+export interface SlotHolder extends SlotRequest {
+  /** Milliseconds since 1970. */
+  readonly since: number;
+}
+
+export interface Slots {
+  readonly capacity: number;
+  readonly holders: readonly SlotHolder[];
+  /** In the order in which they came. */
+  readonly waiting: readonly SlotHolder[];
+}
+
+export interface SlotChange {
+  readonly slots: Slots;
+  /** Those that have a slot now and must be told; also one that asks again for what it holds. */
+  readonly granted: readonly SlotHolder[];
+}
+
+export const emptySlots = (capacity: number): Slots => ({ capacity, holders: [], waiting: [] });
+
+/** By priority, then by age. A capacity that shrank takes nothing away: it waits until enough is given back. */
+const fill = ({ capacity, holders, waiting }: Slots, now: number): SlotChange => {
+  const free = Math.max(capacity - holders.length, 0);
+  if (free === 0 || waiting.length === 0) return { slots: { capacity, holders, waiting }, granted: [] };
+  const order = waiting.map((request, place) => ({ request, place }));
+  order.sort((left, right) => left.request.priority - right.request.priority || left.place - right.place);
+  const chosen = new Set(order.slice(0, free).map(({ request }) => request));
+  const granted = [...chosen].map((request) => ({ ...request, since: now }));
+  return { slots: { capacity, holders: [...holders, ...granted], waiting: waiting.filter((request) => !chosen.has(request)) }, granted };
+};
+
+export const requestSlot = (slots: Slots, request: SlotRequest, now: number): SlotChange => {
+  const held = slots.holders.find(({ key }) => key === request.key);
+  if (held !== undefined) return { slots, granted: [held] };
+  if (slots.waiting.some(({ key }) => key === request.key)) return { slots, granted: [] };
+  return fill({ ...slots, waiting: [...slots.waiting, { ...request, since: now }] }, now);
+};
+
+/** Also of one that still waits. */
+export const releaseSlot = (slots: Slots, key: string, now: number): SlotChange => without(slots, (one) => one.key === key, now);
+
+/** A dead owner frees what it held and no longer waits. */
+export const dropOwners = (slots: Slots, owners: ReadonlySet<string>, now: number): SlotChange =>
+  without(slots, ({ owner }) => owners.has(owner), now);
+
+export const resizeSlots = (slots: Slots, capacity: number, now: number): SlotChange => fill({ ...slots, capacity }, now);
+
+const without = (slots: Slots, leaves: (one: SlotHolder) => boolean, now: number): SlotChange => {
+  const stays = (one: SlotHolder): boolean => !leaves(one);
+  return fill({ ...slots, holders: slots.holders.filter(stays), waiting: slots.waiting.filter(stays) }, now);
+};

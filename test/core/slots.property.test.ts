@@ -1,0 +1,108 @@
+// Slots of a pool under any sequence of requests, releases, deaths and resizes: the limit holds, nothing is lost, order is by priority and age.
+
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { dropOwners, emptySlots, releaseSlot, requestSlot, resizeSlots, type SlotChange, type Slots } from "../../core/slots.ts";
+
+type Step =
+  | { readonly kind: "request"; readonly key: number; readonly owner: number; readonly priority: number }
+  | { readonly kind: "release"; readonly key: number }
+  | { readonly kind: "die"; readonly owner: number }
+  | { readonly kind: "resize"; readonly capacity: number };
+
+const step: fc.Arbitrary<Step> = fc.oneof(
+  {
+    weight: 6,
+    arbitrary: fc.record({
+      kind: fc.constant("request" as const),
+      key: fc.nat(20),
+      owner: fc.nat(5),
+      priority: fc.integer({ min: 1, max: 5 }),
+    }),
+  },
+  { weight: 4, arbitrary: fc.record({ kind: fc.constant("release" as const), key: fc.nat(20) }) },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constant("die" as const), owner: fc.nat(5) }) },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constant("resize" as const), capacity: fc.nat(6) }) },
+);
+
+const apply = (slots: Slots, taken: Step, now: number): SlotChange => {
+  switch (taken.kind) {
+    case "request":
+      return requestSlot(slots, { key: `k${taken.key}`, owner: `o${taken.owner}`, priority: taken.priority }, now);
+    case "release":
+      return releaseSlot(slots, `k${taken.key}`, now);
+    case "die":
+      return dropOwners(slots, new Set([`o${taken.owner}`]), now);
+    case "resize":
+      return resizeSlots(slots, taken.capacity, now);
+  }
+};
+
+const keys = (list: readonly { readonly key: string }[]): readonly string[] => list.map(({ key }) => key);
+
+describe("slots", () => {
+  it("are never held by more than there are, unless they became fewer; and none stays free while somebody waits", () => {
+    fc.assert(
+      fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
+        let slots = emptySlots(2);
+        for (const [now, taken] of steps.entries()) {
+          const before = slots.holders.length;
+          const { slots: after, granted } = apply(slots, taken, now);
+          if (granted.some(({ since }) => since === now)) expect(after.holders.length).toBeLessThanOrEqual(after.capacity);
+          expect(after.holders.length).toBeLessThanOrEqual(Math.max(after.capacity, before));
+          if (after.waiting.length > 0) expect(after.holders.length).toBeGreaterThanOrEqual(after.capacity);
+          const all = [...keys(after.holders), ...keys(after.waiting)];
+          expect(new Set(all).size).toBe(all.length);
+          for (const one of granted) expect(after.holders).toContainEqual(one);
+          slots = after;
+        }
+      }),
+      { numRuns: 1_000 },
+    );
+  });
+
+  it("lose nobody: who asked holds, waits, gave back or died", () => {
+    fc.assert(
+      fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
+        let slots = emptySlots(2);
+        const wanted = new Map<string, string>();
+        for (const [now, taken] of steps.entries()) {
+          slots = apply(slots, taken, now).slots;
+          if (taken.kind === "request" && !wanted.has(`k${taken.key}`)) wanted.set(`k${taken.key}`, `o${taken.owner}`);
+          if (taken.kind === "release") wanted.delete(`k${taken.key}`);
+          if (taken.kind === "die") for (const [key, owner] of wanted) if (owner === `o${taken.owner}`) wanted.delete(key);
+          expect([...keys(slots.holders), ...keys(slots.waiting)].toSorted()).toEqual([...wanted.keys()].toSorted());
+        }
+      }),
+      { numRuns: 1_000 },
+    );
+  });
+
+  it("go to the most urgent, then to the one that has waited longest", () => {
+    fc.assert(
+      fc.property(fc.array(fc.integer({ min: 1, max: 5 }), { minLength: 1, maxLength: 20 }), (priorities) => {
+        let slots = emptySlots(0);
+        for (const [now, priority] of priorities.entries()) slots = requestSlot(slots, { key: `k${now}`, owner: "o", priority }, now).slots;
+        slots = { ...slots, capacity: 1 };
+        const order: string[] = [];
+        let { slots: next, granted } = resizeSlots(slots, 1, 100);
+        while (granted.length > 0) {
+          order.push(...keys(granted));
+          ({ slots: next, granted } = releaseSlot(next, granted[0]?.key ?? "", 101));
+        }
+        const expected = priorities
+          .map((priority, place) => ({ priority, place }))
+          .toSorted((a, b) => a.priority - b.priority || a.place - b.place);
+        expect(order).toEqual(expected.map(({ place }) => `k${place}`));
+      }),
+    );
+  });
+
+  it("are told again to who asks for what it holds", () => {
+    const { slots } = requestSlot(emptySlots(1), { key: "k", owner: "o", priority: 3 }, 1);
+    expect(requestSlot(slots, { key: "k", owner: "o", priority: 3 }, 2)).toEqual({
+      slots,
+      granted: [{ key: "k", owner: "o", priority: 3, since: 1 }],
+    });
+  });
+});
