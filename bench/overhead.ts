@@ -13,7 +13,7 @@ import { findTemporal, startTemporal } from "../bin/services/temporal.ts";
 import { formatTable } from "../bin/table.ts";
 import { formatSpread, median, runPairs, secondsOf, type Measure } from "./lib/pairs.ts";
 import { cpuSecondsOf } from "./lib/process-usage.ts";
-import { definitionOf, SHAPES } from "./overhead/shapes.ts";
+import { definitionOf, type Shape, SHAPES, TARGETS } from "./overhead/shapes.ts";
 
 const PAIRS = Number(process.env["PAIRS"] ?? 9);
 const WARM_UPS = 3;
@@ -42,6 +42,10 @@ const startScript = (script: string, args: readonly string[], env: NodeJS.Proces
   );
   return child;
 };
+
+/** CPU of API, worker and server, in milliseconds. */
+const perTask = (measures: readonly Measure[], { tasks, runs }: Shape): number =>
+  (median(measures.map(({ cpuSeconds }) => cpuSeconds)) * 1_000) / (tasks.length * runs);
 
 const main = async (): Promise<number> => {
   const found = await findTemporal(say, { ...process.env, TEMPORAL_ADDRESS: "" });
@@ -72,7 +76,7 @@ const main = async (): Promise<number> => {
   const api = new ApiClient({ baseUrl: `http://127.0.0.1:${port}`, patienceMs: 60_000 });
   await api.call("GET", "/health/live");
   const client = new Client({ connection: await Connection.connect({ address: temporal.address }) });
-  let runs = 0;
+  let bareRuns = 0;
 
   const timed = async (pids: readonly number[], work: () => Promise<void>): Promise<Measure> => {
     const cpu = cpuSecondsOf(pids);
@@ -81,58 +85,68 @@ const main = async (): Promise<number> => {
     return { seconds: (performance.now() - started) / 1_000, cpuSeconds: cpuSecondsOf(pids) - cpu };
   };
 
+  const shapes = process.env["TARGETS"] === "1" ? [...SHAPES, ...TARGETS] : SHAPES;
   const rows: string[][] = [];
   const figures = [];
-  for (const [index, shape] of SHAPES.entries()) {
+  for (const [index, shape] of shapes.entries()) {
     if (process.env["ONLY"] !== undefined && !shape.name.includes(process.env["ONLY"])) continue;
     const name = `shape${index}`;
     await api.call("PUT", `/v1/pipelines/${name}`, definitionOf(name, shape));
     const runOurs = (): Promise<Measure> =>
       timed(pidsOf(ours), async () => {
-        const run = await api.call<{ readonly status: string }>("POST", `/v1/pipelines/${name}/runs?wait=120s`, {});
-        if (run.status !== "succeeded") throw new Error(`${shape.name}: the run ended ${run.status}`);
+        const trigger = async (): Promise<void> => {
+          const run = await api.call<{ readonly status: string }>("POST", `/v1/pipelines/${name}/runs?wait=300s`, {});
+          if (run.status !== "succeeded") throw new Error(`${shape.name}: the run ended ${run.status}`);
+        };
+        await Promise.all(Array.from({ length: shape.runs }, trigger));
       });
+    const bareWorkflow = shape.floor;
     const runFloor = (): Promise<Measure> =>
       timed(pidsOf([floor]), async () => {
-        runs += 1;
-        await client.workflow.execute(shape.floor.workflow, {
-          taskQueue: FLOOR_QUEUE,
-          workflowId: `bare-${runs}`,
-          args: [...shape.floor.args],
-        });
+        if (bareWorkflow === undefined) return;
+        const execute = async (): Promise<void> => {
+          bareRuns += 1;
+          await client.workflow.execute(bareWorkflow.workflow, {
+            taskQueue: FLOOR_QUEUE,
+            workflowId: `bare-${bareRuns}`,
+            args: [...bareWorkflow.args],
+          });
+        };
+        await Promise.all(Array.from({ length: shape.runs }, execute));
       });
-    for (let warm = 0; warm < WARM_UPS; warm += 1) {
+    const pairs = Math.min(PAIRS, shape.pairs ?? PAIRS);
+    for (let warm = 0; warm < Math.min(WARM_UPS, pairs); warm += 1) {
       await runOurs();
       await runFloor();
     }
-    const result = await runPairs(PAIRS, runOurs, runFloor);
+    const result = await runPairs(pairs, runOurs, runFloor);
     const [our, bare] = [secondsOf(result.ours), secondsOf(result.floor)];
-    const allowed = bare.median * shape.ratio + shape.extraSeconds;
+    const allowed = bare.median * shape.allowed.ratio + shape.allowed.seconds;
     const cpu =
       median(result.ours.map(({ cpuSeconds }) => cpuSeconds)) / Math.max(median(result.floor.map(({ cpuSeconds }) => cpuSeconds)), 0.01);
     rows.push([
       shape.name,
       formatSpread(our),
-      formatSpread(bare),
-      (our.median / bare.median).toFixed(2),
+      bareWorkflow === undefined ? "–" : formatSpread(bare),
+      bareWorkflow === undefined ? "–" : (our.median / bare.median).toFixed(2),
       allowed.toFixed(3),
       (our.median / allowed).toFixed(2),
-      cpu.toFixed(2),
+      bareWorkflow === undefined ? "–" : cpu.toFixed(2),
+      perTask(result.ours, shape).toFixed(1),
     ]);
     figures.push({
       shape: shape.name,
-      pairs: PAIRS,
+      pairs,
       ours: our,
-      floor: bare,
-      ratio: our.median / bare.median,
+      ...(bareWorkflow === undefined ? {} : { floor: bare, ratio: our.median / bare.median, cpu_ratio: cpu }),
       allowed,
       measured_by_allowed: our.median / allowed,
-      cpu_ratio: cpu,
+      cpu_milliseconds_a_task: perTask(result.ours, shape),
     });
-    say(`${shape.name}: ${our.median.toFixed(3)} s, bare ${bare.median.toFixed(3)} s`);
+    say(`${shape.name}: ${our.median.toFixed(3)} s${bareWorkflow === undefined ? "" : `, bare ${bare.median.toFixed(3)} s`}`);
   }
   say("");
-  say(formatTable(["shape", "ours s (spread)", "bare s (spread)", "ratio", "allowed s", "of allowed", "CPU ratio"], rows));
+  say(formatTable(["shape", "ours s (spread)", "bare s (spread)", "ratio", "allowed s", "of allowed", "CPU ratio", "CPU ms a task"], rows));
   const worst = Math.max(...figures.map((figure) => figure.measured_by_allowed));
   say(JSON.stringify({ bench: "overhead", worst_ratio: worst, figures }));
   await client.connection.close();
