@@ -8,17 +8,7 @@ type ZodIssue = z.core.$ZodIssue;
 type Path = readonly PathPart[];
 
 /** Keys of later versions, so that their refusal says so. */
-const LATER_KEYS: readonly string[] = [
-  "for_each",
-  "schedules",
-  "concurrency",
-  "triggers",
-  "pool",
-  "priority",
-  "deadline",
-  "on_exhausted",
-  "finally",
-];
+const LATER_KEYS: readonly string[] = ["for_each", "concurrency", "triggers", "pool", "priority", "deadline", "on_exhausted", "finally"];
 
 const OPERATOR_NAMES: readonly string[] = Object.keys(OPERATOR_SCHEMAS);
 

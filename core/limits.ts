@@ -7,6 +7,8 @@ export const LIMITS = {
   bodyBytes: 4 * 1024 * 1024,
   /** An inline task output; larger ones are refused until they can go by reference. */
   outputBytes: 4 * 1024,
+  /** Of one pipeline. */
+  schedules: 100,
   /** Params travel in the workflow's input. */
   paramsBytes: 64 * 1024,
   /** All outputs that later tasks of one run read: with plan and params they fit Temporal's 2 MB payload when the run continues as new. */

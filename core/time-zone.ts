@@ -1,0 +1,77 @@
+// Time zones by the runtime's own database: offsets, and moments of a zone's wall clock.
+
+/** A wall clock's reading, as the milliseconds that the same reading has in UTC. */
+export type WallTime = number;
+
+/** No zone has changed its clocks at any other minute for decades. */
+const BLOCK_MS = 15 * 60_000;
+/** Offsets that are remembered for one zone. */
+const MOST_BLOCKS = 20_000;
+
+interface Zone {
+  readonly format: Intl.DateTimeFormat;
+  readonly offsets: Map<number, number>;
+}
+
+const zones = new Map<string, Zone>();
+
+const zoneOf = (timezone: string): Zone => {
+  const known = zones.get(timezone);
+  if (known !== undefined) return known;
+  const format = new Intl.DateTimeFormat("en-US", {
+    timeZone: timezone,
+    hourCycle: "h23",
+    era: "short",
+    year: "numeric",
+    month: "numeric",
+    day: "numeric",
+    hour: "numeric",
+    minute: "numeric",
+    second: "numeric",
+  });
+  const zone = { format, offsets: new Map<number, number>() };
+  zones.set(timezone, zone);
+  return zone;
+};
+
+/** How far the zone's clocks are ahead of UTC at a moment, in milliseconds. */
+export const offsetAt = (timezone: string, moment: number): number => {
+  const { format, offsets } = zoneOf(timezone);
+  const block = Math.floor(moment / BLOCK_MS);
+  const known = offsets.get(block);
+  if (known !== undefined) return known;
+  const parts = Object.fromEntries(format.formatToParts(block * BLOCK_MS).map(({ type, value }) => [type, value]));
+  const read = (name: string): number => Number(parts[name]);
+  const wall = Date.UTC(read("year"), read("month") - 1, read("day"), read("hour"), read("minute"), read("second"));
+  const offset = wall - block * BLOCK_MS;
+  if (offsets.size >= MOST_BLOCKS) offsets.clear();
+  offsets.set(block, offset);
+  return offset;
+};
+
+export const wallTimeAt = (timezone: string, moment: number): WallTime => moment + offsetAt(timezone, moment);
+
+/**
+ * The moment at which the clocks show it, chosen as Temporal chooses: of two, the later one east of Greenwich and the earlier one west of it; where clocks jump over
+ * it, a moment near the jump, at which they show something else.
+ */
+export const momentOf = (timezone: string, wall: WallTime): number => {
+  const moment = wall - offsetAt(timezone, wall);
+  return wall - offsetAt(timezone, moment);
+};
+
+const NAME = /^[A-Za-z][A-Za-z0-9_+-]*(?:\/[A-Za-z0-9_+-]+)*$/;
+
+/** Names that may have been meant, for hints. */
+export const zoneNames = (): readonly string[] => ["UTC", ...Intl.supportedValuesOf("timeZone")];
+
+export const isTimeZone = (name: string): boolean => {
+  if (!NAME.test(name)) return false;
+  try {
+    const { timeZone } = new Intl.DateTimeFormat("en-US", { timeZone: name }).resolvedOptions();
+    // The runtime takes any case, Temporal does not.
+    return timeZone === name || timeZone.toLowerCase() !== name.toLowerCase();
+  } catch {
+    return false;
+  }
+};
