@@ -6,6 +6,7 @@ import { createCheck } from "./check.ts";
 import type { OpenConnection } from "./connections.ts";
 import { createHttp } from "./http.ts";
 import { createCheckConnection, createDiscoverConnection } from "./inspect.ts";
+import { createOpenRun, type OpenRunDeps } from "./open-run.ts";
 import { createProbe } from "./probe.ts";
 import { createPublish } from "./publish.ts";
 import { runVerb, type VerbHost } from "./run-verb.ts";
@@ -13,7 +14,7 @@ import { createSql } from "./sql.ts";
 import { createTransfer } from "./transfer.ts";
 import type { Verb, VerbDeps } from "./verb.ts";
 
-export interface ActivityDeps extends VerbDeps, VerbHost {
+export interface ActivityDeps extends VerbDeps, VerbHost, OpenRunDeps {
   readonly openConnection: OpenConnection;
   readonly applyRunChanges: (changes: RunChanges) => Promise<void>;
 }
@@ -29,6 +30,7 @@ export const createActivities = (deps: ActivityDeps): DagActivities => {
     check: registered("check", createCheck(deps)),
     publish: registered("publish", createPublish(deps)),
     probe: registered("wait", createProbe(deps)),
+    openRun: createOpenRun(deps),
     recordRun: (changes) => deps.applyRunChanges(changes),
     checkConnection: createCheckConnection(deps.openConnection, deps.log),
     discoverConnection: createDiscoverConnection(deps.openConnection, deps.log),

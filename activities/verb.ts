@@ -1,7 +1,7 @@
 // What every operator's function has in common: its dependencies, its task's configuration, its connections.
 
 import type { Failpoint } from "../connectors/connector.ts";
-import { renderTemplates } from "../core/expression.ts";
+import { NO_INTERVAL, renderTemplates } from "../core/expression.ts";
 import type { Json, JsonObject } from "../core/json.ts";
 import type { TaskResult } from "../core/run-changes.ts";
 import type { TaskCall } from "../workflows/ports.ts";
@@ -32,7 +32,7 @@ export interface FinishedLoad {
 /** The task's configuration with its expressions evaluated. */
 export const renderedConfig = async <Config>(deps: VerbDeps, call: TaskCall): Promise<Config> => {
   const config = await deps.findConfig(call.planHash, call.taskId);
-  const scope = { params: call.params, run: { ...call.run, attempt: call.attempt }, tasks: call.tasks };
+  const scope = { params: call.params, run: { interval: NO_INTERVAL, ...call.run, attempt: call.attempt }, tasks: call.tasks };
   return renderTemplates(config, scope) as Config;
 };
 

@@ -12,6 +12,7 @@ import { connectionRoutes } from "./routes/connections.ts";
 import { controlRoutes } from "./routes/control.ts";
 import { pipelineRoutes } from "./routes/pipelines.ts";
 import { runRoutes, triggerRoutes } from "./routes/runs.ts";
+import { pipelineScheduleRoutes, scheduleRoutes } from "./routes/schedules.ts";
 import { connectorRoutes, healthRoutes, metricsRoutes } from "./routes/system.ts";
 import { traceRequests } from "./trace.ts";
 
@@ -55,6 +56,8 @@ export const createApp = (deps: ApiDeps): Express => {
   app.use("/reference", referencePage());
   app.use(express.json({ limit: LIMITS.bodyBytes }));
   app.use("/v1/pipelines/:name/runs", triggerRoutes(deps));
+  app.use("/v1/pipelines/:name/schedules", pipelineScheduleRoutes(deps));
+  app.use("/v1/schedules", scheduleRoutes(deps));
   app.use("/v1/pipelines", pipelineRoutes(deps));
   app.use("/v1/connections", connectionRoutes(deps));
   app.use("/v1/connectors", connectorRoutes(deps));

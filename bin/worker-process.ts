@@ -79,6 +79,8 @@ export const startWorker = async (deps: WorkerDeps): Promise<RunningWorker> => {
       baseDir: config.dataDir,
     }),
     failpoint: createFailpoint(config.failpoints),
+    findPlan: (hash) => store.definitions.findPlan(hash),
+    createRun: (run) => store.runs.create(run),
     recordLoad: (load) => store.loads.record(load),
     async applyRunChanges(changes) {
       await store.runs.apply(changes);

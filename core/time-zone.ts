@@ -51,6 +51,14 @@ export const offsetAt = (timezone: string, moment: number): number => {
 
 export const wallTimeAt = (timezone: string, moment: number): WallTime => moment + offsetAt(timezone, moment);
 
+/** ISO 8601 as the zone's clocks show it, with their offset: "2026-03-29T03:00:00+02:00". */
+export const isoIn = (timezone: string, moment: number): string => {
+  const minutes = Math.round(offsetAt(timezone, moment) / 60_000);
+  const [hours, rest] = [Math.trunc(Math.abs(minutes) / 60), Math.abs(minutes) % 60];
+  const pad = (value: number): string => String(value).padStart(2, "0");
+  return `${new Date(wallTimeAt(timezone, moment)).toISOString().slice(0, 19)}${minutes < 0 ? "-" : "+"}${pad(hours)}:${pad(rest)}`;
+};
+
 /**
  * The moment at which the clocks show it, chosen as Temporal chooses: of two, the later one east of Greenwich and the earlier one west of it; where clocks jump over
  * it, a moment near the jump, at which they show something else.

@@ -5,6 +5,7 @@ import { openDatabase } from "./database.ts";
 import { createDefinitions, type Definitions } from "./definitions.ts";
 import { createLoads, type Loads } from "./loads.ts";
 import { createRuns, type Runs } from "./runs.ts";
+import { createSchedules, type Schedules } from "./schedules.ts";
 import { createSecretBox } from "./secret-box.ts";
 import { createCatalogues, type Catalogues } from "./catalogues.ts";
 
@@ -12,6 +13,7 @@ export interface Store {
   readonly definitions: Definitions;
   readonly connections: Connections;
   readonly runs: Runs;
+  readonly schedules: Schedules;
   readonly loads: Loads;
   readonly catalogues: Catalogues;
   /** One cheap round trip; throws STORE_UNAVAILABLE. */
@@ -33,6 +35,7 @@ export const openStore = async ({ url, secretKey }: StoreOptions): Promise<Store
     definitions: createDefinitions(db),
     connections: createConnections(db, createSecretBox(secretKey)),
     runs,
+    schedules: createSchedules(db),
     loads: createLoads(db),
     catalogues: createCatalogues(db),
     check: () => runs.check(),

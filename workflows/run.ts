@@ -35,9 +35,11 @@ import {
   type RunInput,
   type RunResult,
   type RunStatusAnswer,
+  type ScheduledInput,
   STATUS_QUERY,
 } from "./messages.ts";
 import { Reporter } from "./reporter.ts";
+import { openScheduled } from "./scheduled-start.ts";
 import { taskChange } from "./task-report.ts";
 import { type PreparedCall, prepareCall, scopeOf } from "./task-call.ts";
 
@@ -48,8 +50,8 @@ const iso = (milliseconds: number): string => new Date(milliseconds).toISOString
 
 const STATUS_ATTRIBUTE = defineSearchAttributeKey("DownbeatStatus", "KEYWORD");
 
-export async function run(input: RunInput): Promise<RunResult> {
-  const execution = new RunExecution(input);
+export async function run(input: RunInput | ScheduledInput): Promise<RunResult> {
+  const execution = new RunExecution("scheduled" in input ? await openScheduled(input) : input);
   setHandler(defineQuery<RunStatusAnswer>(STATUS_QUERY), () => execution.status());
   setHandler(defineUpdate<ControlAnswer, [ControlRequest]>(CONTROL_UPDATE), (request) => execution.control(request), {
     validator: (request) => execution.refuse(request),

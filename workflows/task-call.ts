@@ -2,7 +2,7 @@
 
 import { proxyActivities } from "@temporalio/workflow";
 import { DownbeatError } from "../core/errors.ts";
-import { renderTemplates, type Scope } from "../core/expression.ts";
+import { NO_INTERVAL, renderTemplates, type Scope } from "../core/expression.ts";
 import type { Json } from "../core/json.ts";
 import { LIMITS } from "../core/limits.ts";
 import type { PlanTask, Verb } from "../core/plan.ts";
@@ -34,7 +34,7 @@ export const scopeOf = ({ run, params }: RunInput, graph: Graph, state: RunState
       tasks[id] = { status: other?.status ?? "pending", output: other?.output ?? null };
     }
   }
-  return { params, run: { ...run }, tasks };
+  return { params, run: { interval: NO_INTERVAL, ...run }, tasks };
 };
 
 const verbOf = ({ id, operator }: PlanTask): Verb => {

@@ -76,6 +76,7 @@ const activitiesOf = (runs: ReadonlyMap<string, Registered>): DagActivities => {
     check: verb("check"),
     publish: verb("publish"),
     probe: verb("probe"),
+    openRun: () => Promise.reject(new Error("nothing here is started by a schedule")),
     async recordRun(changes) {
       const run = runs.get(changes.runId);
       if (run === undefined) return;
