@@ -13,6 +13,7 @@ import {
 } from "@temporalio/client";
 import { defineSearchAttributeKey, type SearchAttributePair } from "@temporalio/common";
 import { DownbeatError } from "../core/errors.ts";
+import { firingZone } from "../core/firings.ts";
 import { DEFAULT_QUEUE, parseScheduleId, scheduledWorkflowId, scheduleId, type ScheduleRef } from "../core/ids.ts";
 import type { Calendar, Range, SchedulePlan } from "../core/schedule.ts";
 import { RUN_WORKFLOW, type RunInput, type ScheduledInput } from "../workflows/messages.ts";
@@ -66,14 +67,14 @@ const named = (ranges: readonly Range[], names: readonly string[], first: number
 const calendarSpec = ({ month, dayOfWeek, ...rest }: Calendar): CalendarSpec =>
   ({ ...rest, month: named(month, MONTHS, 1), dayOfWeek: named(dayOfWeek, DAYS, 0) }) as CalendarSpec;
 
-export const scheduleSpec = ({ calendars, intervals, exclude, timezone, startAt, endAt, jitterMs }: SchedulePlan["times"]): Spec => ({
-  calendars: calendars.map(calendarSpec),
-  intervals: intervals.map(({ everyMs, offsetMs }) => ({ every: everyMs, offset: offsetMs })),
-  skip: exclude.map(calendarSpec),
-  timezone,
-  ...(startAt === undefined ? {} : { startAt: new Date(startAt) }),
-  ...(endAt === undefined ? {} : { endAt: new Date(endAt) }),
-  ...(jitterMs === undefined ? {} : { jitter: jitterMs }),
+export const scheduleSpec = (times: SchedulePlan["times"]): Spec => ({
+  calendars: times.calendars.map(calendarSpec),
+  intervals: times.intervals.map(({ everyMs, offsetMs }) => ({ every: everyMs, offset: offsetMs })),
+  skip: times.exclude.map(calendarSpec),
+  timezone: firingZone(times),
+  ...(times.startAt === undefined ? {} : { startAt: new Date(times.startAt) }),
+  ...(times.endAt === undefined ? {} : { endAt: new Date(times.endAt) }),
+  ...(times.jitterMs === undefined ? {} : { jitter: times.jitterMs }),
 });
 
 const searchAttributes = ({ pipeline, version }: WantedSchedule): SearchAttributePair[] => [

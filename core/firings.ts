@@ -1,108 +1,56 @@
-// When a schedule fires: the same moments as Temporal's, in both directions of time.
+// When a schedule fires: the same moments as Temporal's, also where clocks change.
 
-import type { Calendar, Interval, Range, ScheduleTimes } from "./schedule.ts";
-import { momentOf, wallTimeAt } from "./time-zone.ts";
-
-type Direction = 1 | -1;
+import { nextInCalendar, isInCalendar, isZoneless } from "./calendar.ts";
+import type { Calendar, Interval, ScheduleTimes } from "./schedule.ts";
+import { hasWholeHours, offsetAt } from "./time-zone.ts";
 
 const HOUR_MS = 3_600_000;
 const DAY_MS = 24 * HOUR_MS;
-/** A February 29th that is a certain weekday comes every 28 years, or 40 around 2100. */
-const HORIZON_DAYS = 50 * 366;
-/** Firings in a row that may be excluded before the schedule counts as one that never fires. */
+/** Firings in a row that may be excluded, and for how long, before the schedule counts as one that never fires. */
 const MOST_EXCLUDED = 1_000_000;
-/** Clocks are never moved by more than this at once. */
-const SLACK_MS = 3 * HOUR_MS;
+/** … where these are days, not leap years. */
+const MANY_EXCLUDED = 1_400;
+const MOST_EXCLUDED_MS = 3 * 366 * DAY_MS;
+/** Farther ahead than this, a calendar's next moment does not depend on where one looks from. */
+const FAR_MS = 2 * DAY_MS;
 
-const isIn = (ranges: readonly Range[], value: number): boolean =>
-  ranges.some(({ start, end, step }) => value >= start && value <= end && (value - start) % step === 0);
+/**
+ * The zone in which Temporal is to read the calendars. Those that fire at any hour of any day mean the same in UTC, and there no firing is lost when an hour comes
+ * twice: east of Greenwich Temporal misses some of the first one.
+ */
+export const firingZone = ({ calendars, exclude, timezone }: ScheduleTimes): string =>
+  exclude.length === 0 && calendars.every(isZoneless) && hasWholeHours(timezone) ? "UTC" : timezone;
 
-const valuesOf = (ranges: readonly Range[], most: number, direction: Direction): readonly number[] => {
-  const values = Array.from({ length: most + 1 }, (_, value) => value).filter((value) => isIn(ranges, value));
-  return direction === 1 ? values : values.toReversed();
-};
+const nextInInterval = ({ everyMs, offsetMs }: Interval, after: number): number =>
+  (Math.floor((after - offsetMs) / everyMs) + 1) * everyMs + offsetMs;
 
-const isDay = (calendar: Calendar, day: Date): boolean =>
-  isIn(calendar.month, day.getUTCMonth() + 1) &&
-  isIn(calendar.dayOfMonth, day.getUTCDate()) &&
-  isIn(calendar.dayOfWeek, day.getUTCDay()) &&
-  (calendar.year.length === 0 || isIn(calendar.year, day.getUTCFullYear()));
-
-const fits = (calendar: Calendar, timezone: string, moment: number): boolean => {
-  const wall = new Date(wallTimeAt(timezone, moment));
-  return (
-    isIn(calendar.hour, wall.getUTCHours()) &&
-    isIn(calendar.minute, wall.getUTCMinutes()) &&
-    isIn(calendar.second, wall.getUTCSeconds()) &&
-    isDay(calendar, wall)
-  );
-};
-
-/** Strictly beyond `from`, an hour of the wall clock at a time. */
-function* calendarFirings(calendar: Calendar, timezone: string, from: number, direction: Direction): Generator<number> {
-  const [hours, minutes, seconds] = [
-    valuesOf(calendar.hour, 23, direction),
-    valuesOf(calendar.minute, 59, direction),
-    valuesOf(calendar.second, 59, direction),
-  ];
-  const wall = wallTimeAt(timezone, from);
-  const first = Math.floor(wall / DAY_MS) * DAY_MS - direction * DAY_MS;
-  for (let days = 0; days < HORIZON_DAYS; days += 1) {
-    const day = first + direction * days * DAY_MS;
-    if (!isDay(calendar, new Date(day))) continue;
-    for (const hour of hours) {
-      const start = day + hour * HOUR_MS;
-      if (direction === 1 ? start < wall - SLACK_MS : start > wall + SLACK_MS) continue;
-      const found = new Set<number>();
-      for (const minute of minutes) {
-        for (const second of seconds) {
-          const moment = momentOf(timezone, start + minute * 60_000 + second * 1_000);
-          // Clocks that jump over a whole hour of the day show another one.
-          if (new Date(wallTimeAt(timezone, moment)).getUTCHours() === hour && (moment - from) * direction > 0) found.add(moment);
-        }
-      }
-      yield* [...found].toSorted((left, right) => (left - right) * direction);
-    }
-  }
-}
-
-function* intervalFirings({ everyMs, offsetMs }: Interval, from: number, direction: Direction): Generator<number> {
-  const periods = (from - offsetMs) / everyMs;
-  let period = direction === 1 ? Math.floor(periods) + 1 : Math.ceil(periods) - 1;
-  for (; ; period += direction) yield period * everyMs + offsetMs;
-}
-
-/** Of all sources in order, each moment once. */
-function* merged(sources: readonly Generator<number>[], direction: Direction): Generator<number> {
-  const heads = sources.map((source) => ({ source, value: next(source) }));
-  for (;;) {
-    const values = heads.flatMap(({ value }) => (value === undefined ? [] : [value]));
-    if (values.length === 0) return;
-    const nearest = direction === 1 ? Math.min(...values) : Math.max(...values);
-    yield nearest;
-    for (const head of heads) if (head.value === nearest) head.value = next(head.source);
-  }
-}
-
-const next = (source: Generator<number>): number | undefined => {
-  const { done, value } = source.next();
-  return done === true ? undefined : (value as number);
-};
-
-function* firings({ calendars, intervals, exclude, timezone }: ScheduleTimes, from: number, direction: Direction): Generator<number> {
-  const sources = [
-    ...calendars.map((calendar) => calendarFirings(calendar, timezone, from, direction)),
-    ...intervals.map((interval) => intervalFirings(interval, from, direction)),
-  ];
+/** One after the other, each reckoned from the one before, as Temporal does. */
+function* firings(times: ScheduleTimes, from: number): Generator<number> {
+  const { calendars, intervals, exclude } = times;
+  const zone = firingZone(times);
+  const heads = new Map<Calendar, number>();
+  const nextOf = (calendar: Calendar, after: number): number => {
+    const known = heads.get(calendar);
+    if (known !== undefined && known - after > FAR_MS) return known;
+    const found = nextInCalendar(calendar, zone, after) ?? Infinity;
+    heads.set(calendar, found);
+    return found;
+  };
   let excluded = 0;
-  for (const moment of merged(sources, direction)) {
-    if (exclude.some((calendar) => fits(calendar, timezone, moment))) {
+  let yielded = from;
+  for (let after = from; ; ) {
+    after = Math.min(
+      ...calendars.map((calendar) => nextOf(calendar, after)),
+      ...intervals.map((interval) => nextInInterval(interval, after)),
+    );
+    if (after === Infinity || excluded > MOST_EXCLUDED || (excluded > MANY_EXCLUDED && after - yielded > MOST_EXCLUDED_MS)) return;
+    if (exclude.some((calendar) => isInCalendar(calendar, zone, after))) {
       excluded += 1;
-      if (excluded > MOST_EXCLUDED) return;
       continue;
     }
     excluded = 0;
-    yield moment;
+    yielded = after;
+    yield after;
   }
 }
 
@@ -111,11 +59,32 @@ export const nextFirings = (times: ScheduleTimes, after: number, count: number):
   const from = times.startAt === undefined ? after : Math.max(after, Date.parse(times.startAt) - 1);
   const until = times.endAt === undefined ? Infinity : Date.parse(times.endAt);
   const found: number[] = [];
-  for (const moment of firings(times, from, 1)) {
+  for (const moment of firings(times, from)) {
     if (moment > until || found.push(moment) >= count) break;
   }
   return found;
 };
 
+/** How far back one looks, and then farther. */
+const WINDOWS_MS = [2 * 60_000, 2 * HOUR_MS, 26 * HOUR_MS, 8 * DAY_MS, 40 * DAY_MS, 400 * DAY_MS, 6 * 366 * DAY_MS, 50 * 366 * DAY_MS];
+
 /** The moment before `before` that the schedule would fire at, also when it had not begun then. */
-export const previousFiring = (times: ScheduleTimes, before: number): number | undefined => next(firings(times, before, -1));
+export const previousFiring = (times: ScheduleTimes, before: number): number | undefined => {
+  for (const window of WINDOWS_MS) {
+    let found: number | undefined;
+    for (const moment of firings(times, calmBefore(times.timezone, before - window))) {
+      if (moment >= before) break;
+      found = moment;
+    }
+    if (found !== undefined) return found;
+  }
+  return undefined;
+};
+
+const CALM_MS = 4 * HOUR_MS;
+
+/** Not while the zone's clocks change: firings then depend on the ones before. */
+const calmBefore = (timezone: string, moment: number): number => {
+  const changes = offsetAt(timezone, moment - CALM_MS) !== offsetAt(timezone, moment + CALM_MS);
+  return changes ? moment - 2 * CALM_MS : moment;
+};

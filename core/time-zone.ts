@@ -3,13 +3,15 @@
 /** A wall clock's reading, as the milliseconds that the same reading has in UTC. */
 export type WallTime = number;
 
-/** No zone has changed its clocks at any other minute for decades. */
+/** No zone has changed its clocks at any other minute for decades, nor there and back within a week. */
 const BLOCK_MS = 15 * 60_000;
+const WEEK_MS = 7 * 86_400_000;
 /** Offsets that are remembered for one zone. */
-const MOST_BLOCKS = 20_000;
+const MOST_KNOWN = 20_000;
 
 interface Zone {
   readonly format: Intl.DateTimeFormat;
+  /** By moment, at the beginnings of weeks and blocks. */
   readonly offsets: Map<number, number>;
 }
 
@@ -34,22 +36,30 @@ const zoneOf = (timezone: string): Zone => {
   return zone;
 };
 
-/** How far the zone's clocks are ahead of UTC at a moment, in milliseconds. */
-export const offsetAt = (timezone: string, moment: number): number => {
-  const { format, offsets } = zoneOf(timezone);
-  const block = Math.floor(moment / BLOCK_MS);
-  const known = offsets.get(block);
+const readOffset = ({ format, offsets }: Zone, moment: number): number => {
+  const known = offsets.get(moment);
   if (known !== undefined) return known;
-  const parts = Object.fromEntries(format.formatToParts(block * BLOCK_MS).map(({ type, value }) => [type, value]));
+  const parts = Object.fromEntries(format.formatToParts(moment).map(({ type, value }) => [type, value]));
   const read = (name: string): number => Number(parts[name]);
-  const wall = Date.UTC(read("year"), read("month") - 1, read("day"), read("hour"), read("minute"), read("second"));
-  const offset = wall - block * BLOCK_MS;
-  if (offsets.size >= MOST_BLOCKS) offsets.clear();
-  offsets.set(block, offset);
+  const offset = Date.UTC(read("year"), read("month") - 1, read("day"), read("hour"), read("minute"), read("second")) - moment;
+  if (offsets.size >= MOST_KNOWN) offsets.clear();
+  offsets.set(moment, offset);
   return offset;
 };
 
+/** How far the zone's clocks are ahead of UTC at a moment, in milliseconds. */
+export const offsetAt = (timezone: string, moment: number): number => {
+  const zone = zoneOf(timezone);
+  const week = Math.floor(moment / WEEK_MS) * WEEK_MS;
+  const offset = readOffset(zone, week);
+  return readOffset(zone, week + WEEK_MS) === offset ? offset : readOffset(zone, Math.floor(moment / BLOCK_MS) * BLOCK_MS);
+};
+
 export const wallTimeAt = (timezone: string, moment: number): WallTime => moment + offsetAt(timezone, moment);
+
+/** Whether it differs from UTC by whole hours, in winter and in summer. */
+export const hasWholeHours = (timezone: string): boolean =>
+  [0, 6].every((month) => offsetAt(timezone, Date.UTC(2026, month, 1)) % 3_600_000 === 0);
 
 /** ISO 8601 as the zone's clocks show it, with their offset: "2026-03-29T03:00:00+02:00". */
 export const isoIn = (timezone: string, moment: number): string => {
