@@ -3,7 +3,6 @@
 import {
   type CalendarSpec,
   type Client,
-  isGrpcServiceError,
   ScheduleAlreadyRunning,
   type ScheduleDescription,
   ScheduleNotFoundError,
@@ -12,7 +11,6 @@ import {
   type ScheduleOverlapPolicy,
 } from "@temporalio/client";
 import { defineSearchAttributeKey, type SearchAttributePair } from "@temporalio/common";
-import { DownbeatError } from "../core/errors.ts";
 import { firingZone } from "../core/firings.ts";
 import { DEFAULT_QUEUE, parseScheduleId, scheduledWorkflowId, scheduleId, type ScheduleRef } from "../core/ids.ts";
 import type { Calendar, Range, SchedulePlan } from "../core/schedule.ts";
@@ -35,10 +33,10 @@ export interface FoundSchedule extends ScheduleRef {
 }
 
 export interface ScheduleDoor {
-  /** Makes Temporal's schedule exactly this, whatever it was; answers what that took. */
+  /** Makes Temporal's schedule exactly this, whatever it was; answers what that took. Throws a TypeError where Temporal refuses it for good. */
   ensure(wanted: WantedSchedule): Promise<"kept" | "created" | "changed">;
-  /** Safe to repeat. */
-  remove(ref: ScheduleRef): Promise<void>;
+  /** Safe to repeat; answers whether it was there. */
+  remove(ref: ScheduleRef): Promise<boolean>;
   /** All schedules of ours, as Temporal lists them: up to some seconds late. */
   list(): Promise<readonly FoundSchedule[]>;
 }
@@ -64,8 +62,8 @@ const DAYS = "SUNDAY MONDAY TUESDAY WEDNESDAY THURSDAY FRIDAY SATURDAY".split(" 
 const named = (ranges: readonly Range[], names: readonly string[], first: number) =>
   ranges.map(({ start, end, step }) => ({ start: names[start - first], end: names[end - first], step }));
 
-const calendarSpec = ({ month, dayOfWeek, ...rest }: Calendar): CalendarSpec =>
-  ({ ...rest, month: named(month, MONTHS, 1), dayOfWeek: named(dayOfWeek, DAYS, 0) }) as CalendarSpec;
+const calendarSpec = ({ month, dayOfWeek, comment = "", ...rest }: Calendar): CalendarSpec =>
+  ({ ...rest, comment, month: named(month, MONTHS, 1), dayOfWeek: named(dayOfWeek, DAYS, 0) }) as CalendarSpec;
 
 export const scheduleSpec = (times: SchedulePlan["times"]): Spec => ({
   calendars: times.calendars.map(calendarSpec),
@@ -140,26 +138,8 @@ const pairsOf = (attributes: Options["action"]["typedSearchAttributes"]) => {
   return Object.fromEntries(pairs.map(({ key, value }) => [key.name, value]));
 };
 
-/** gRPC's number for it: this one schedule is wrong to Temporal, which is not away. */
-const INVALID_ARGUMENT = 3;
-
-const refusalOf = (error: unknown): string | undefined => {
-  for (let current = error; current instanceof Error; current = current.cause)
-    if (isGrpcServiceError(current) && current.code === INVALID_ARGUMENT) return current.details;
-  return undefined;
-};
-
-/** `bounded` limits each call in time and turns Temporal's errors into ours. */
-export const createScheduleDoor = (client: Client, bounded: <Value>(work: () => Promise<Value>) => Promise<Value>): ScheduleDoor => {
-  const call = async <Value>(work: () => Promise<Value>): Promise<Value> => {
-    try {
-      return await bounded(work);
-    } catch (error) {
-      const refusal = refusalOf(error);
-      if (refusal === undefined) throw error;
-      throw new DownbeatError("REQUEST_INVALID", `Temporal refuses the schedule: ${refusal}`, { cause: error });
-    }
-  };
+/** `call` limits each call in time and turns Temporal's errors into ours. */
+export const createScheduleDoor = (client: Client, call: <Value>(work: () => Promise<Value>) => Promise<Value>): ScheduleDoor => {
   const describe = async (id: string): Promise<ScheduleDescription | undefined> => {
     try {
       return await call(() => client.schedule.getHandle(id).describe());
@@ -191,8 +171,10 @@ export const createScheduleDoor = (client: Client, bounded: <Value>(work: () => 
     async remove(ref) {
       try {
         await call(() => client.schedule.getHandle(scheduleId(ref)).delete());
+        return true;
       } catch (error) {
         if (!(error instanceof ScheduleNotFoundError)) throw error;
+        return false;
       }
     },
 

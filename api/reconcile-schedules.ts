@@ -54,9 +54,9 @@ const remove = (deps: Deps, ref: ScheduleRef): Promise<boolean> =>
   safely(deps, ref, async () => {
     // Asked once more: it may have been deployed since the list was made.
     if ((await deps.store.schedules.find(ref)) !== undefined) return false;
-    await deps.orchestrator.schedules.remove(ref);
-    deps.log.info({ schedule: scheduleId(ref) }, "removed a schedule from Temporal that the store does not have");
-    return true;
+    const wasThere = await deps.orchestrator.schedules.remove(ref);
+    if (wasThere) deps.log.info({ schedule: scheduleId(ref) }, "removed a schedule from Temporal that the store does not have");
+    return wasThere;
   });
 
 /** One round over all schedules; answers how many it put right. Any number of processes may do this at once. */

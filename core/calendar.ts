@@ -7,8 +7,8 @@ const SECOND_MS = 1_000;
 const MINUTE_MS = 60 * SECOND_MS;
 const HOUR_MS = 60 * MINUTE_MS;
 const DAY_MS = 24 * HOUR_MS;
-/** A February 29th that is a certain weekday comes every 28 years, or 40 around 2100. */
-const MOST_DAYS = 50 * 366;
+/** Temporal looks no farther than the year 2100. */
+const MOST_DAYS = 75 * 366;
 
 const isIn = (ranges: readonly Range[], value: number): boolean =>
   ranges.some(({ start, end, step }) => value >= start && value <= end && (value - start) % step === 0);

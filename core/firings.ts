@@ -66,7 +66,7 @@ export const nextFirings = (times: ScheduleTimes, after: number, count: number):
 };
 
 /** How far back one looks, and then farther. */
-const WINDOWS_MS = [2 * 60_000, 2 * HOUR_MS, 26 * HOUR_MS, 8 * DAY_MS, 40 * DAY_MS, 400 * DAY_MS, 6 * 366 * DAY_MS, 50 * 366 * DAY_MS];
+const WINDOWS_MS = [2 * 60_000, 2 * HOUR_MS, 26 * HOUR_MS, 8 * DAY_MS, 40 * DAY_MS, 400 * DAY_MS, 6 * 366 * DAY_MS, 75 * 366 * DAY_MS];
 
 /** The moment before `before` that the schedule would fire at, also when it had not begun then. */
 export const previousFiring = (times: ScheduleTimes, before: number): number | undefined => {

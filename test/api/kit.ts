@@ -46,12 +46,15 @@ export class RecordingOrchestrator implements Orchestrator {
   whileWaiting: (run: RunReference) => Promise<"ended" | "open"> = () => Promise.resolve("open");
   inspectResult: InspectResult = { ok: true, milliseconds: 1 };
 
+  /** `pipeline/name` of a schedule that Temporal does not take. */
+  refusesSchedule: string | undefined;
   /** Temporal's schedules, by id. */
   readonly scheduled = new Map<string, WantedSchedule>();
   readonly schedules: ScheduleDoor = {
     ensure: (wanted) =>
       Promise.resolve().then(() => {
         this.#check();
+        if (this.refusesSchedule === `${wanted.pipeline}/${wanted.name}`) throw new TypeError("Temporal refuses it");
         const before = this.scheduled.get(scheduleId(wanted));
         this.scheduled.set(scheduleId(wanted), wanted);
         if (before === undefined) return "created";
@@ -60,7 +63,7 @@ export class RecordingOrchestrator implements Orchestrator {
     remove: (ref) =>
       Promise.resolve().then(() => {
         this.#check();
-        this.scheduled.delete(scheduleId(ref));
+        return this.scheduled.delete(scheduleId(ref));
       }),
     list: () =>
       Promise.resolve().then(() => {
