@@ -7,6 +7,7 @@ import { createHttp } from "./http.ts";
 import { createCheckConnection, createDiscoverConnection } from "./inspect.ts";
 import { createMapped, type MappedDeps } from "./mapped.ts";
 import { createPools, type PoolOwners } from "./pools.ts";
+import { createOpenRun, type OpenRunDeps } from "./open-run.ts";
 import { createProbe } from "./probe.ts";
 import { createPublish } from "./publish.ts";
 import { runVerb } from "./run-verb.ts";
@@ -14,7 +15,7 @@ import { createSql } from "./sql.ts";
 import { createTransfer } from "./transfer.ts";
 import type { Verb, VerbDeps } from "./verb.ts";
 
-export interface ActivityDeps extends VerbDeps, MappedDeps {
+export interface ActivityDeps extends VerbDeps, MappedDeps, OpenRunDeps {
   readonly poolOwners: PoolOwners;
   readonly applyRunChanges: (changes: RunChanges) => Promise<void>;
 }
@@ -39,6 +40,7 @@ export const createActivities = (deps: ActivityDeps): DagActivities => {
     ...createMapped(deps, verbs),
     probe: registered("wait", createProbe(deps)),
     ...createPools(deps.poolOwners, deps.worker),
+    openRun: createOpenRun(deps),
     recordRun: (changes) => deps.applyRunChanges(changes),
     checkConnection: createCheckConnection(deps.openConnection, deps.log),
     discoverConnection: createDiscoverConnection(deps.openConnection, deps.log),

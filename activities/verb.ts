@@ -1,7 +1,7 @@
 // What every operator's function has in common: its dependencies, its task's configuration, its connections.
 
 import type { Failpoint } from "../connectors/connector.ts";
-import { renderTemplates, type Scope } from "../core/expression.ts";
+import { NO_INTERVAL, renderTemplates, type Scope } from "../core/expression.ts";
 import type { Json, JsonObject } from "../core/json.ts";
 import type { OutputReference, TaskResult } from "../core/run-changes.ts";
 import type { TaskCall } from "../workflows/ports.ts";
@@ -49,7 +49,7 @@ export const scopeOf = async (
   }
   return {
     params: call.params,
-    run: { ...call.run, ...(call.attempt === undefined ? {} : { attempt: call.attempt }) },
+    run: { interval: NO_INTERVAL, ...call.run, ...(call.attempt === undefined ? {} : { attempt: call.attempt }) },
     tasks,
     ...(call.each === undefined ? {} : { each: call.each }),
   };

@@ -3,6 +3,7 @@
 import { z } from "zod";
 import { ERRORS } from "../core/errors.ts";
 import type { AttemptStatus, TaskStatus } from "../core/run-changes.ts";
+import { OVERLAPS } from "../core/schedule.ts";
 import { RUN_STATUSES } from "./schemas.ts";
 
 const TASK_STATUSES = [
@@ -103,6 +104,11 @@ const run = z.object({
   version: z.int(),
   status: z.enum(RUN_STATUSES),
   trigger: z.string(),
+  schedule: z.string().nullable().describe("The name of the schedule that fired"),
+  interval: z
+    .object({ start: z.iso.datetime({ offset: true }), end: z.iso.datetime({ offset: true }) })
+    .nullable()
+    .describe("From the schedule's previous firing to its own"),
   params: jsonObject,
   created_at: moment,
   started_at: moment.nullable(),
@@ -165,6 +171,29 @@ const action = z.object({
 
 const pool = z.object({ name: z.string(), slots: z.int(), description: z.string().nullable(), created_at: moment, updated_at: moment });
 const holder = z.object({ task: z.string(), workflow: z.string().describe("The run's workflow id"), priority: z.int(), since: moment });
+const localMoment = z.iso.datetime({ offset: true }).describe("As the clocks of the schedule's zone show it");
+
+const schedule = z.object({
+  pipeline: z.string(),
+  name: z.string(),
+  version: z.int().describe("Of the pipeline, which its runs have"),
+  summary: z.string(),
+  timezone: z.string(),
+  overlap: z.enum(OVERLAPS),
+  catch_up_seconds: z.number(),
+  jitter_seconds: z.number(),
+  start: moment.nullable(),
+  end: moment.nullable(),
+  params: jsonObject,
+  paused: z.boolean(),
+  by_hand: z
+    .object({ paused: z.boolean(), by: z.string(), why: z.string().nullable(), at: moment })
+    .nullable()
+    .describe("Who paused or resumed it last; null: it is as the definition says"),
+  next: localMoment.nullable().describe("When it fires next; null: paused or over"),
+  updated_at: moment,
+  links: z.object({ self: z.string(), pipeline: z.string() }),
+});
 
 /** By the name that the document gives them. */
 export const ANSWERS = {
@@ -224,5 +253,18 @@ export const ANSWERS = {
     }),
   ),
   Runs: pageOf(run),
+  Schedule: schedule,
+  Schedules: pageOf(schedule),
+  Firings: z.object({
+    items: z.array(
+      z.object({
+        at: localMoment,
+        interval: z
+          .object({ start: localMoment, end: localMoment })
+          .nullable()
+          .describe("The run's data interval; null: nothing fires before"),
+      }),
+    ),
+  }),
   Cancelling: z.object({ id: z.string(), cancelling: z.literal(true), links: z.object({ self: z.string() }) }),
 } as const satisfies Readonly<Record<string, z.ZodType>>;

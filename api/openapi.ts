@@ -10,6 +10,7 @@ import {
   continueBody,
   decisionBody,
   itemListQuery,
+  firingsQuery,
   markBody,
   newConnectionBody,
   pageQuery,
@@ -17,6 +18,7 @@ import {
   poolBody,
   rerunBody,
   runListQuery,
+  schedulePreviewBody,
   triggerBody,
 } from "./schemas.ts";
 
@@ -68,6 +70,7 @@ const BODIES = {
   Decision: decisionBody,
   Rerun: rerunBody,
   Pool: poolBody,
+  SchedulePreview: schedulePreviewBody,
 } as const;
 
 const queryOf = (schema: z.ZodObject): readonly Json[] => {
@@ -201,6 +204,50 @@ const OPERATIONS: Readonly<Record<string, Operation>> = {
     summary: "Show a version",
     parameters: [path("name"), path("version")],
     answers: { 200: ["The version", "Version"], 404: "None" },
+  },
+  "GET /v1/schedules": {
+    tag: "schedules",
+    summary: "List the schedules of all pipelines",
+    parameters: PAGE,
+    answers: { 200: ["A page", "Schedules"] },
+  },
+  "POST /v1/schedules/preview": {
+    tag: "schedules",
+    summary: "When a schedule would fire, without deploying it",
+    body: body("SchedulePreview"),
+    answers: { 200: ["Its next firings, jitter aside", "Firings"], 422: "Every fault" },
+  },
+  "GET /v1/pipelines/{name}/schedules": {
+    tag: "schedules",
+    summary: "List the schedules of a pipeline",
+    parameters: [path("name"), ...PAGE],
+    answers: { 200: ["A page", "Schedules"], 404: "No such pipeline" },
+  },
+  "GET /v1/pipelines/{name}/schedules/{schedule}": {
+    tag: "schedules",
+    summary: "Show a schedule",
+    parameters: [path("name"), path("schedule")],
+    answers: { 200: ["The schedule", "Schedule"], 404: "None" },
+  },
+  "GET /v1/pipelines/{name}/schedules/{schedule}/next": {
+    tag: "schedules",
+    summary: "When it fires next, paused or not, and with which data intervals",
+    parameters: [path("name"), path("schedule"), ...queryOf(firingsQuery)],
+    answers: { 200: ["Its next firings, jitter aside", "Firings"], 404: "None" },
+  },
+  "POST /v1/pipelines/{name}/schedules/{schedule}/pause": {
+    tag: "schedules",
+    summary: "Pause a schedule: it fires no more; its open runs go on",
+    parameters: [path("name"), path("schedule")],
+    body: body("Pause", false),
+    answers: { 200: ["It is paused", "Schedule"], 404: "None" },
+  },
+  "POST /v1/pipelines/{name}/schedules/{schedule}/resume": {
+    tag: "schedules",
+    summary: "Resume a schedule",
+    parameters: [path("name"), path("schedule")],
+    body: body("Pause", false),
+    answers: { 200: ["It fires again", "Schedule"], 404: "None" },
   },
   "POST /v1/pipelines/{name}/runs": {
     tag: "runs",

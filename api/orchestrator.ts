@@ -5,6 +5,8 @@ import {
   isGrpcDeadlineError,
   isGrpcServiceError,
   NamespaceNotFoundError,
+  ScheduleAlreadyRunning,
+  ScheduleNotFoundError,
   WorkflowExecutionAlreadyStartedError,
   WorkflowFailedError,
   WorkflowNotFoundError,
@@ -33,6 +35,7 @@ import {
   type RunInput,
 } from "../workflows/messages.ts";
 import type { InspectResult } from "../workflows/ports.ts";
+import { createScheduleDoor, type ScheduleDoor } from "./orchestrator-schedules.ts";
 
 export interface RunReference {
   readonly pipeline: string;
@@ -60,6 +63,7 @@ export interface Orchestrator {
   check(): Promise<void>;
   /** Workflow tasks and activities that wait for a worker on Downbeat's own queue, as Temporal estimates. */
   queueDepth(): Promise<{ readonly workflow: number; readonly activity: number }>;
+  readonly schedules: ScheduleDoor;
   readonly namespace: string;
 }
 
@@ -82,9 +86,11 @@ const CHECK_TIMEOUT_MS = 3_000;
 /** gRPC's number for it. */
 const RESOURCE_EXHAUSTED = 8;
 
-/** Errors that say something of the run, not of Temporal. */
+/** Errors that say something of the run or the schedule, not of Temporal. */
 const OWN_MEANING = [
   DownbeatError,
+  ScheduleAlreadyRunning,
+  ScheduleNotFoundError,
   WorkflowExecutionAlreadyStartedError,
   WorkflowNotFoundError,
   WorkflowUpdateFailedError,
@@ -135,6 +141,7 @@ export const createOrchestrator = (options: OrchestratorOptions): Orchestrator =
 
   return {
     namespace,
+    schedules: createScheduleDoor(client, call),
 
     async startRun(input) {
       const { run, plan } = input;

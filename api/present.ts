@@ -32,6 +32,8 @@ export const presentRun = (run: RunRecord, { temporalUiUrl, namespace }: RunLink
   version: run.version,
   status: run.status,
   trigger: run.trigger,
+  schedule: run.schedule,
+  interval: run.intervalStart === null || run.intervalEnd === null ? null : { start: run.intervalStart, end: run.intervalEnd },
   params: run.params,
   created_at: moment(run.createdAt),
   started_at: optionalMoment(run.startedAt),

@@ -4,6 +4,7 @@ import { DownbeatError } from "../core/errors.ts";
 import type { CompiledPlan, Plan } from "../core/plan.ts";
 import { planRerun, type Rerun, type RerunRequest } from "../core/rerun.ts";
 import type { Store } from "../store/open-store.ts";
+import { runFacts } from "../store/run-facts.ts";
 import type { RunRecord } from "../store/runs.ts";
 import type { RunInput } from "../workflows/messages.ts";
 
@@ -11,14 +12,7 @@ type Stored = Pick<Store, "definitions" | "runs">;
 
 export const runInput = async (store: Stored, run: RunRecord, known?: Plan): Promise<RunInput> => {
   const input = (plan: Plan): RunInput => ({
-    run: {
-      id: run.id,
-      origin: run.origin,
-      pipeline: run.pipeline,
-      version: run.version,
-      trigger: run.trigger,
-      triggeredAt: new Date(run.createdAt).toISOString(),
-    },
+    run: runFacts(run),
     planHash: run.planHash,
     plan,
     params: run.params,

@@ -76,6 +76,18 @@ export const decisionBody = z.strictObject({
   comment: why.optional(),
 });
 
+const MOST_FIRINGS = 1_000;
+const firings = {
+  count: z.coerce.number().int().min(1).max(MOST_FIRINGS).default(10).describe(`How many, 1 to ${MOST_FIRINGS}`),
+  after: z.iso.datetime({ offset: true }).optional().describe("Only later ones, ISO 8601; default now"),
+};
+
+export const firingsQuery = z.strictObject(firings);
+export const schedulePreviewBody = z.strictObject({
+  schedule: z.record(z.string(), z.json()).describe("As under `schedules` of a definition"),
+  ...firings,
+});
+
 const connectionName = z.string().regex(/^[a-z][a-z0-9_-]{0,62}$/, "must be 1 to 63 of a-z, 0-9, _ and -, beginning with a letter");
 const kind = z.string().min(1).describe("A connector of GET /v1/connectors");
 const config = z.record(z.string(), z.json());

@@ -7,6 +7,7 @@ import { createApp } from "../api/app.ts";
 import type { ApiDeps } from "../api/deps.ts";
 import { createOrchestrator } from "../api/orchestrator.ts";
 import { reconcile } from "../api/reconcile.ts";
+import { countWithoutNext, reconcileSchedules } from "../api/reconcile-schedules.ts";
 import type { Store } from "../store/open-store.ts";
 import type { Config } from "./config.ts";
 import type { Logger } from "./log.ts";
@@ -30,10 +31,13 @@ export interface RunningApi {
 }
 
 const RECONCILE_EVERY_MS = 15_000;
+/** Each is asked for by itself, and what changes by way of the API is done at once. */
+const RECONCILE_SCHEDULES_EVERY_MS = 60_000;
 
 export const startApi = async ({ config, store, loaded, connection, log, telemetry, port }: ApiProcessDeps): Promise<RunningApi> => {
   const orchestrator = createOrchestrator({ connection, namespace: config.temporal.namespace, interceptors: telemetry.clientInterceptors });
   telemetry.watchQueue(() => orchestrator.queueDepth());
+  telemetry.watchSchedules(() => countWithoutNext({ store, orchestrator }));
   const deps: ApiDeps = {
     store,
     orchestrator,
@@ -54,12 +58,22 @@ export const startApi = async ({ config, store, loaded, connection, log, telemet
       await reconcile(deps).catch((error: unknown) => log.warn({ err: error }, "reconciling failed; it is tried again"));
     });
   }, RECONCILE_EVERY_MS);
+  const putSchedulesRight = (): void => {
+    reconciling = reconciling.then(async () => {
+      await reconcileSchedules(deps).catch((error: unknown) =>
+        log.warn({ err: error }, "schedules could not be compared; it is tried again"),
+      );
+    });
+  };
+  putSchedulesRight();
+  const scheduleTimer = setInterval(putSchedulesRight, RECONCILE_SCHEDULES_EVERY_MS);
   const { port: bound } = server.address() as AddressInfo;
   const host = config.host.includes(":") ? `[${config.host}]` : config.host;
   return {
     url: `http://${host}:${bound}`,
     async stop() {
       clearInterval(timer);
+      clearInterval(scheduleTimer);
       await reconciling;
       await new Promise<void>((resolve) => {
         server.close(() => resolve());

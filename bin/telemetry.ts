@@ -20,6 +20,8 @@ export interface Telemetry {
   readonly onRunChanges: (changes: RunChanges) => void;
   /** Asked at every scrape: how many tasks wait for a worker, by kind. */
   readonly watchQueue: (depth: () => Promise<Readonly<Record<string, number>>>) => void;
+  /** Asked at every scrape: how many active schedules have no next action in Temporal. */
+  readonly watchSchedules: (withoutNext: () => Promise<number>) => void;
   /** Our figures and the Temporal SDK's, as one Prometheus text. */
   readonly metricsText: () => Promise<string>;
   readonly shutdown: () => Promise<void>;
@@ -96,6 +98,16 @@ export const startTelemetry = async (config: Config, service: "downbeat-api" | "
         .addCallback(async (gauge) => {
           // A Temporal that is away leaves the figure out; readiness says so.
           for (const [kind, count] of Object.entries(await depth().catch(() => ({})))) gauge.observe(count, { kind });
+        });
+    },
+    watchSchedules(withoutNext) {
+      meter
+        .createObservableGauge("downbeat_schedules_without_next_action", {
+          description: "Schedules that ought to fire again, while Temporal knows no next time",
+        })
+        .addCallback(async (gauge) => {
+          const count = await withoutNext().catch(() => undefined);
+          if (count !== undefined) gauge.observe(count);
         });
     },
     async metricsText() {

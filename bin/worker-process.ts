@@ -85,6 +85,8 @@ export const startWorker = async (deps: WorkerDeps): Promise<RunningWorker> => {
     items: store.items,
     poolOwners: poolOwners(connection, config.temporal.namespace, store.pools),
     ownActivities: loaded.implementations as Readonly<Record<string, (input: Json) => unknown>>,
+    findPlan: (hash) => store.definitions.findPlan(hash),
+    createRun: (run) => store.runs.create(run),
     recordLoad: (load) => store.loads.record(load),
     async applyRunChanges(changes) {
       await store.runs.apply(changes);

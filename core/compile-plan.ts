@@ -2,6 +2,7 @@
 
 import { OperatorCheck } from "./compile-operator.ts";
 import { createReferenceCheck } from "./compile-references.ts";
+import { compileSchedules } from "./compile-schedules.ts";
 import type { Definition, TaskDefinition } from "./definition.ts";
 import { parseDuration } from "./duration.ts";
 import { readGraph, type Graph } from "./graph.ts";
@@ -109,8 +110,10 @@ export const compilePlan = (definition: Definition, catalogue: Catalogue, locate
     const message = `the plan's graph is ${bytes} bytes, the limit is ${LIMITS.planBytes}; shorten activity inputs and conditions, or split the pipeline`;
     fault("TOO_LARGE", ["tasks"], message);
   }
+  const schedules = compileSchedules(definition.schedules ?? [], fault);
   if (issues.length > 0) return { ok: false, issues };
-  return { ok: true, compiled: { plan, configs, connections: operators.connections } };
+  const compiled = { plan, configs, connections: operators.connections };
+  return { ok: true, compiled: schedules.length === 0 ? compiled : { ...compiled, schedules } };
 };
 
 /** All others wait for the end of none of them. */

@@ -8,7 +8,7 @@ import type { Operator } from "./plan.ts";
 import { parseTemplate } from "./templates.ts";
 
 /** Facts of a run that expressions can read; a verb's configuration can read `attempt` besides. */
-const RUN_FACTS: readonly string[] = ["id", "origin", "pipeline", "version", "trigger", "triggeredAt"];
+const RUN_FACTS: readonly string[] = ["id", "origin", "pipeline", "version", "trigger", "triggeredAt", "interval"];
 const VERB_FACTS: readonly string[] = [...RUN_FACTS, "attempt"];
 
 /** Their expressions are evaluated by the workflow. */

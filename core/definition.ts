@@ -5,14 +5,12 @@ import { z } from "zod";
 import { forEachSchema } from "./definition-for-each.ts";
 import { readZodIssues } from "./definition-issues.ts";
 import { findDuplicateKey, locateIn } from "./definition-positions.ts";
+import { scheduleSchema } from "./definition-schedules.ts";
 import { ERRORS } from "./errors.ts";
 import { readGraph, type GraphTask } from "./graph.ts";
 import { collectIssues, type Issue, type Locate } from "./issues.ts";
 import { LIMITS } from "./limits.ts";
-import { OPERATOR_SCHEMAS, durationSchema } from "./operators.ts";
-
-const NAME = /^[a-z][a-z0-9_-]{0,62}$/;
-const nameSchema = z.string().regex(NAME, "must be 1 to 63 of a-z, 0-9, _ and -, beginning with a letter");
+import { OPERATOR_SCHEMAS, durationSchema, nameSchema } from "./operators.ts";
 
 export const triggerRule = z.enum([
   "all_success",
@@ -117,6 +115,7 @@ export const definitionSchema = z.strictObject({
     .enum(["fail-fast", "continue"])
     .default("fail-fast")
     .describe("continue: independent branches go on; the run still fails"),
+  schedules: z.array(scheduleSchema).max(LIMITS.schedules).optional().describe("When runs start by themselves"),
   tasks: z.array(taskSchema).min(1),
 });
 

@@ -17,6 +17,7 @@ export interface AstNode {
 
 const ROOTS: ReadonlySet<unknown> = new Set(["params", "run", "tasks", "each"]);
 const TASK_MEMBERS: ReadonlySet<string> = new Set(["status", "output"]);
+const INTERVAL_MEMBERS: ReadonlySet<string> = new Set(["start", "end"]);
 /** Each walks its receiver and evaluates its last arguments once per entry. */
 const WALKS: ReadonlySet<unknown> = new Set(["all", "exists", "exists_one", "map", "filter"]);
 
@@ -54,6 +55,8 @@ const walk = (node: unknown, found: Found, depth: number): void => {
   const above = memberOf(object);
   if (above !== undefined && isRoot(above.object, "tasks") && !TASK_MEMBERS.has(name))
     found.refused ??= `a task has no "${name}"; it has status and output`;
+  if (above !== undefined && isRoot(above.object, "run") && above.name === "interval" && !INTERVAL_MEMBERS.has(name))
+    found.refused ??= `a data interval has no "${name}"; it has start and end`;
   if (isRoot(object, "params")) found.params.add(name);
   else if (isRoot(object, "run")) found.run.add(name);
   else if (isRoot(object, "each")) found.each.add(name);

@@ -18,6 +18,9 @@ export interface Scope {
 
 export type ExpressionCheck = ({ readonly ok: true } & References) | { readonly ok: false; readonly message: string };
 
+/** What expressions read of the data interval of a run that has none. */
+export const NO_INTERVAL = { start: null, end: null } as const;
+
 const ROOTS = ["params", "run", "tasks", "each"] as const;
 
 type Evaluate = (context: Record<string, unknown>) => unknown;

@@ -18,6 +18,37 @@ export const poolWorkflowId = (pool: string): string => `downbeat/pool/${pool}`;
 
 /** The pool that keeps the runs of a pipeline apart; no pool of the user's can have such a name. */
 export const pipelinePool = (pipeline: string): string => `pipeline/${pipeline}`;
+const SCHEDULE_PREFIX = "downbeat/schedule/";
+
+export interface ScheduleRef {
+  readonly pipeline: string;
+  readonly name: string;
+}
+
+/** The id of a schedule in Temporal. */
+export const scheduleId = ({ pipeline, name }: ScheduleRef): string => `${SCHEDULE_PREFIX}${pipeline}/${name}`;
+
+export const parseScheduleId = (id: string): ScheduleRef | undefined => {
+  if (!id.startsWith(SCHEDULE_PREFIX)) return undefined;
+  const [pipeline, name, ...rest] = id.slice(SCHEDULE_PREFIX.length).split("/");
+  return pipeline && name && rest.length === 0 ? { pipeline, name } : undefined;
+};
+
+/** Of the runs that a schedule starts, without what Temporal appends: "-" and the firing's moment. Run ids are unique over all pipelines. */
+const firedRunPrefix = ({ pipeline, name }: ScheduleRef): string => `${pipeline}.${name}`;
+
+export const scheduledWorkflowId = (schedule: ScheduleRef): string => runWorkflowId(schedule.pipeline, firedRunPrefix(schedule));
+
+/** The run that a schedule has started, and the firing in milliseconds; undefined for workflow ids that Temporal did not make of the schedule's. */
+export const parseFiring = (
+  workflowId: string,
+  schedule: ScheduleRef,
+): { readonly runId: string; readonly firedAt: number } | undefined => {
+  const runId = parseRunWorkflowId(workflowId)?.runId ?? "";
+  const prefix = `${firedRunPrefix(schedule)}-`;
+  const firedAt = runId.startsWith(prefix) ? Date.parse(runId.slice(prefix.length)) : NaN;
+  return Number.isNaN(firedAt) ? undefined : { runId, firedAt };
+};
 
 /** A look at a connection; `unique` keeps looks at the same connection apart. */
 export const inspectWorkflowId = (kind: "check" | "discover", connection: string, unique: string): string =>

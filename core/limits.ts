@@ -11,6 +11,8 @@ export const LIMITS = {
   outputBytes: 4 * 1024,
   /** An output that goes by reference: what expressions read of it is read by workers. */
   largeOutputBytes: 8 * 1024 * 1024,
+  /** Of one pipeline. */
+  schedules: 100,
   /** Params travel in the workflow's input. */
   paramsBytes: 64 * 1024,
   /** All outputs that later tasks of one run read: with plan and params they fit Temporal's 2 MB payload when the run continues as new. */

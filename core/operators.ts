@@ -26,6 +26,9 @@ const isBetween = (value: number, least: number, most: number): boolean => value
 /** A text with `${{ … }}` in it is checked again after its expressions were evaluated. */
 const templatedDuration = durationText((text) => isTemplate(text) || parseDuration(text) !== undefined);
 
+const NAME = /^[a-z][a-z0-9_-]{0,62}$/;
+export const nameSchema = z.string().regex(NAME, "must be 1 to 63 of a-z, 0-9, _ and -, beginning with a letter");
+
 const connection = z.string().min(1).describe("Name of a connection");
 const sqlParams = z.record(z.string(), z.json()).describe("Values bound to :name in the SQL, never spliced into it");
 

@@ -1,6 +1,7 @@
 // The plan: what a run needs of its definition. The graph travels in the workflow's input; operator configurations travel by hash.
 
 import type { Json, JsonObject } from "./json.ts";
+import type { SchedulePlan } from "./schedule.ts";
 
 export type TriggerRule =
   | "all_success"
@@ -140,4 +141,6 @@ export interface CompiledPlan {
   readonly configs: Readonly<Record<string, JsonObject>>;
   /** Names of the connections that the tasks use. */
   readonly connections: readonly string[];
+  /** When runs of it start by themselves; absent: never. */
+  readonly schedules?: readonly SchedulePlan[];
 }

@@ -5,6 +5,7 @@ import type { JsonObject } from "../core/json.ts";
 import type { CompiledPlan } from "../core/plan.ts";
 import type { Database } from "./database.ts";
 import { storeCall } from "./failure.ts";
+import { replaceSchedules } from "./schedules.ts";
 import { overrides, pipelines, versions, type SourceFormat } from "./schema.ts";
 
 export interface VersionRecord {
@@ -37,7 +38,7 @@ export interface SaveResult {
 }
 
 export interface Definitions {
-  /** Makes a new version unless the latest one has the same hash. */
+  /** Makes a new version unless the latest one has the same hash. The pipeline's schedules are from then on those of the new version. */
   save(input: Omit<VersionRecord, "version" | "createdAt">): Promise<SaveResult>;
   find(pipeline: string, version?: number): Promise<VersionRecord | undefined>;
   /** Plans never change: the answer may be cached for ever. */
@@ -68,6 +69,7 @@ export const createDefinitions = (db: Database): Definitions => ({
         const version = latest + 1;
         await tx.insert(versions).values({ ...input, version });
         await tx.update(pipelines).set({ latestVersion: version, updatedAt: sql`now()` }).where(eq(pipelines.name, input.pipeline));
+        await replaceSchedules(tx, { pipeline: input.pipeline, version, planHash: input.hash }, input.plan.schedules ?? []);
         return { version, created: true, previous: previous?.definition };
       }),
     ),

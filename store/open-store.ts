@@ -7,6 +7,7 @@ import { createItems, type Items } from "./items.ts";
 import { createLoads, type Loads } from "./loads.ts";
 import { createPools, type Pools } from "./pools.ts";
 import { createRuns, type Runs } from "./runs.ts";
+import { createSchedules, type Schedules } from "./schedules.ts";
 import { createSecretBox } from "./secret-box.ts";
 import { createCatalogues, type Catalogues } from "./catalogues.ts";
 
@@ -14,6 +15,7 @@ export interface Store {
   readonly definitions: Definitions;
   readonly connections: Connections;
   readonly runs: Runs;
+  readonly schedules: Schedules;
   readonly loads: Loads;
   readonly items: Items;
   readonly pools: Pools;
@@ -37,6 +39,7 @@ export const openStore = async ({ url, secretKey }: StoreOptions): Promise<Store
     definitions: createDefinitions(db),
     connections: createConnections(db, createSecretBox(secretKey)),
     runs,
+    schedules: createSchedules(db),
     loads: createLoads(db),
     items: createItems(db),
     pools: createPools(db),

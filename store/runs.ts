@@ -22,6 +22,10 @@ export interface CreateRun {
   readonly origin: string;
   readonly trigger: string;
   readonly params: JsonObject;
+  /** The schedule that fired; its data interval in ISO 8601 with the offset of the schedule's zone. */
+  readonly schedule?: string;
+  readonly intervalStart?: string;
+  readonly intervalEnd?: string;
   readonly idempotencyKey?: string;
   readonly requestHash?: string;
   readonly rerun?: RerunRequest;

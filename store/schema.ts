@@ -5,10 +5,19 @@ import { bigint, foreignKey, index, integer, json, jsonb, pgTable, primaryKey, t
 import type { Json, JsonObject } from "../core/json.ts";
 import type { RerunRequest } from "../core/rerun.ts";
 import type { CompiledPlan } from "../core/plan.ts";
+import type { SchedulePlan } from "../core/schedule.ts";
 import type { AttemptStatus, ItemStatus, RunStatus, TaskChange, TaskError, TaskMetrics, TaskStatus } from "../core/run-changes.ts";
 
 /** The language that a definition was sent in. */
 export type SourceFormat = "yaml" | "json";
+
+export interface PausedByHand {
+  readonly paused: boolean;
+  readonly by: string;
+  readonly why?: string;
+  /** ISO 8601 UTC. */
+  readonly at: string;
+}
 
 const moment = () => timestamp({ withTimezone: true, mode: "string" });
 
@@ -63,6 +72,10 @@ export const runs = pgTable(
     status: text().$type<RunStatus>().notNull().default("queued"),
     trigger: text().notNull(),
     params: jsonb().$type<JsonObject>().notNull(),
+    /** The schedule that fired, and the data interval of that firing: ISO 8601 as the clocks of its zone show it, which a timestamp would lose. */
+    schedule: text(),
+    intervalStart: text(),
+    intervalEnd: text(),
     idempotencyKey: text(),
     /** SHA-256 of what was asked with the key: another request must not hide behind it. */
     requestHash: text(),
@@ -79,6 +92,25 @@ export const runs = pgTable(
     index("runs_by_time").on(table.createdAt, table.id),
     index("runs_of_pipeline").on(table.pipeline, table.createdAt, table.id),
     index("runs_open").on(table.createdAt, table.id).where(sql`status not in ('succeeded', 'failed', 'cancelled')`),
+  ],
+);
+
+/** Schedules as they should be in Temporal: of each pipeline those of its latest version. */
+export const schedules = pgTable(
+  "schedules",
+  {
+    pipeline: text().notNull(),
+    name: text().notNull(),
+    version: integer().notNull(),
+    planHash: text().notNull(),
+    plan: jsonb().$type<SchedulePlan>().notNull(),
+    /** Paused or resumed by hand: it holds until the definition says something else of it. */
+    byHand: jsonb().$type<PausedByHand>(),
+    updatedAt: moment().notNull().defaultNow(),
+  },
+  (table) => [
+    primaryKey({ columns: [table.pipeline, table.name] }),
+    foreignKey({ columns: [table.pipeline], foreignColumns: [pipelines.name] }),
   ],
 );
 

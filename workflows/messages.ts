@@ -7,7 +7,7 @@ import type { Actor, Control } from "../core/run-control.ts";
 import type { RunSnapshot } from "../core/run-snapshot.ts";
 import type { SlotRequest, Slots } from "../core/slots.ts";
 import type { RunOutcome } from "../core/run-state.ts";
-import type { RunFacts } from "./ports.ts";
+import type { RunFacts, ScheduledStart } from "./ports.ts";
 
 export const RUN_WORKFLOW = "run";
 export const INSPECT_WORKFLOW = "inspect";
@@ -30,6 +30,11 @@ export interface RunInput {
     /** What came too late for the last execution's reports. */
     readonly unsent?: { readonly tasks: readonly number[]; readonly actions: readonly ActionChange[] };
   };
+}
+
+/** A run that a schedule starts: its first step opens its row and reads its plan. */
+export interface ScheduledInput {
+  readonly scheduled: ScheduledStart;
 }
 
 export interface RunResult {

@@ -1,7 +1,7 @@
 // What workflows need of activities: the closed set of verbs. activities/ implements it; names and shapes are a wire contract.
 
 import type { Json, JsonObject } from "../core/json.ts";
-import type { PlanTask, Policy } from "../core/plan.ts";
+import type { Plan, PlanTask, Policy } from "../core/plan.ts";
 import type { RunChanges, TaskResult } from "../core/run-changes.ts";
 
 /** Facts of the run that expressions may read as `run`. */
@@ -14,6 +14,28 @@ export interface RunFacts {
   readonly trigger: string;
   /** ISO 8601 UTC: when it was triggered. */
   readonly triggeredAt: string;
+  /** Of a run that a schedule started; expressions of other runs read null as both. ISO 8601, with the offset of the schedule's zone. */
+  readonly interval?: { readonly start: string; readonly end: string };
+}
+
+/** What a schedule starts a run with; everything else is in the store. */
+export interface ScheduledStart {
+  readonly pipeline: string;
+  readonly schedule: string;
+  readonly version: number;
+  readonly planHash: string;
+  readonly params: JsonObject;
+}
+
+export interface OpenRunCall extends ScheduledStart {
+  /** Of the workflow that Temporal's schedule has started. */
+  readonly workflowId: string;
+}
+
+export interface OpenedRun {
+  readonly run: RunFacts;
+  readonly plan: Plan;
+  readonly params: JsonObject;
 }
 
 /** One attempt of one task. The configuration is looked up by `planHash` and task id and cached by the worker. */
@@ -121,6 +143,8 @@ export interface DagActivities {
   ensurePool(pool: PoolInput): Promise<void>;
   /** Which of these workflows no longer run. */
   endedWorkflows(ids: readonly string[]): Promise<readonly string[]>;
+  /** Writes down the run that a schedule has started; safe to repeat. */
+  openRun(call: OpenRunCall): Promise<OpenedRun>;
   /** Applies a batch of state changes to the store; safe to repeat. */
   recordRun(changes: RunChanges): Promise<void>;
   checkConnection(call: InspectCall): Promise<InspectResult>;

@@ -36,12 +36,14 @@ import {
   type RunInput,
   type RunResult,
   type RunStatusAnswer,
+  type ScheduledInput,
   SLOT_SIGNAL,
   type SlotSignal,
   STATUS_QUERY,
 } from "./messages.ts";
 import { Reporter } from "./reporter.ts";
 import { RunSlots } from "./run-slots.ts";
+import { openScheduled } from "./scheduled-start.ts";
 import { taskChange } from "./task-report.ts";
 import { type PreparedCall, prepareCall, scopeOf } from "./task-call.ts";
 
@@ -52,8 +54,8 @@ const iso = (milliseconds: number): string => new Date(milliseconds).toISOString
 
 const STATUS_ATTRIBUTE = defineSearchAttributeKey("DownbeatStatus", "KEYWORD");
 
-export async function run(input: RunInput): Promise<RunResult> {
-  const execution = new RunExecution(input);
+export async function run(input: RunInput | ScheduledInput): Promise<RunResult> {
+  const execution = new RunExecution("scheduled" in input ? await openScheduled(input) : input);
   setHandler(defineQuery<RunStatusAnswer>(STATUS_QUERY), () => execution.status());
   setHandler(defineSignal<[SlotSignal]>(SLOT_SIGNAL), (slot) => execution.receiveSlot(slot));
   setHandler(defineUpdate<ControlAnswer, [ControlRequest]>(CONTROL_UPDATE), (request) => execution.control(request), {

@@ -2,7 +2,7 @@
 
 import { executeChild, proxyActivities, workflowInfo } from "@temporalio/workflow";
 import { DownbeatError } from "../core/errors.ts";
-import { renderTemplates, type Scope } from "../core/expression.ts";
+import { NO_INTERVAL, renderTemplates, type Scope } from "../core/expression.ts";
 import { mappedWorkflowId } from "../core/ids.ts";
 import type { Json } from "../core/json.ts";
 import { LIMITS } from "../core/limits.ts";
@@ -36,7 +36,7 @@ export const scopeOf = ({ run, params }: RunInput, graph: Graph, state: RunState
       tasks[id] = { status: other?.status ?? "pending", output: other?.output ?? null };
     }
   }
-  return { params, run: { ...run }, tasks };
+  return { params, run: { interval: NO_INTERVAL, ...run }, tasks };
 };
 
 /** A rerun takes over the items that have succeeded, unless it was asked for this very task. */

@@ -13,6 +13,8 @@ import { changedPaths } from "../changed-paths.ts";
 import type { ApiDeps } from "../deps.ts";
 import { contentHash } from "../hash.ts";
 import { schemaFault } from "../params.ts";
+import { applySchedules } from "../reconcile-schedules.ts";
+import { checkScheduleParams } from "../schedule-params.ts";
 import { moment } from "../present.ts";
 import { IssuesError } from "../problem.ts";
 import { DownbeatError } from "../../core/errors.ts";
@@ -53,8 +55,19 @@ const compile = async (request: Request, deps: ApiDeps): Promise<Compiled> => {
   const fault = definition.params === undefined ? undefined : schemaFault(definition.params as JsonObject);
   if (fault !== undefined)
     issues.push({ code: "INVALID_VALUE", path: "params", message: `is not a JSON Schema: ${fault}`, ...locate(["params"]) });
+  const given = (definition.schedules ?? []).map((schedule) => schedule.params as JsonObject);
+  const checked = fault === undefined ? checkScheduleParams(given, definition, locate) : { params: given, issues: [] };
+  issues.push(...checked.issues);
   if (!result.ok || issues.length > 0) throw refused(issues);
-  return { definition, compiled: result.compiled, source, format };
+  const schedules = result.compiled.schedules?.map((schedule, index) => ({ ...schedule, params: checked.params[index] ?? {} }));
+  const compiled = schedules === undefined ? result.compiled : { ...result.compiled, schedules };
+  return { definition, compiled, source, format };
+};
+
+/** The names of the schedules that the version before had and this one has not. */
+const droppedSchedules = (previous: JsonObject | undefined, { schedules = [] }: Compiled["compiled"]): readonly string[] => {
+  const before = (previous?.["schedules"] ?? []) as readonly { readonly name: string }[];
+  return before.map(({ name }) => name).filter((name) => !schedules.some((schedule) => schedule.name === name));
 };
 
 const refused = (issues: readonly Issue[]): IssuesError =>
@@ -110,6 +123,7 @@ export const pipelineRoutes = (deps: ApiDeps): Router => {
       plan: compiled,
     });
     const changed = saved.created && saved.previous !== undefined ? changedPaths(saved.previous, definition) : [];
+    await applySchedules(deps, name, saved.created ? droppedSchedules(saved.previous, compiled) : []);
     response
       .status(saved.created ? 201 : 200)
       .location(`/v1/pipelines/${name}`)

@@ -177,6 +177,9 @@ const definitionPage = (): string => {
     "What becomes of a task with a single need, by how that need ended. Failed and cancelled needs count the same; a parked or waiting one has not ended, and every rule but `always` waits for it:",
     ruleTable(),
     "A `finally` task begins when all others have ended, whatever became of them. A run fails if any task failed, unless a task that needs it directly with `one_failed` or `all_failed` succeeded.",
+    "## A schedule",
+    "Exactly one of `cron`, `every` and `calendar`; see [the guide](../guides/schedules.md).",
+    keyTable(schema.properties?.["schedules"]?.items ?? {}),
     ...sections,
   ].join("\n\n");
 };

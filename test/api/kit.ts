@@ -1,15 +1,18 @@
 // The real app on a real store, with an orchestrator that writes down what it is asked: for tests of requests and answers.
 
 import type { AddressInfo } from "node:net";
+import { isDeepStrictEqual } from "node:util";
 import { afterAll, beforeAll } from "vitest";
 import { z } from "zod";
 import { createApp } from "../../api/app.ts";
 import type { ApiDeps } from "../../api/deps.ts";
 import type { Orchestrator, RunReference } from "../../api/orchestrator.ts";
+import type { ScheduleDoor, WantedSchedule } from "../../api/orchestrator-schedules.ts";
 import { createCatalogue } from "../../connectors/catalogue.ts";
 import type { ConnectorSpec } from "../../connectors/connector.ts";
 import { secret } from "../../connectors/lib/config.ts";
 import { DownbeatError } from "../../core/errors.ts";
+import { scheduleId } from "../../core/ids.ts";
 import type { RunStatus } from "../../core/run-changes.ts";
 import { emptySlots, resizeSlots, type Slots } from "../../core/slots.ts";
 import { openStore, type Store } from "../../store/open-store.ts";
@@ -44,6 +47,32 @@ export class RecordingOrchestrator implements Orchestrator {
   /** What happens while somebody waits. */
   whileWaiting: (run: RunReference) => Promise<"ended" | "open"> = () => Promise.resolve("open");
   inspectResult: InspectResult = { ok: true, milliseconds: 1 };
+
+  /** `pipeline/name` of a schedule that Temporal does not take. */
+  refusesSchedule: string | undefined;
+  /** Temporal's schedules, by id. */
+  readonly scheduled = new Map<string, WantedSchedule>();
+  readonly schedules: ScheduleDoor = {
+    ensure: (wanted) =>
+      Promise.resolve().then(() => {
+        this.#check();
+        if (this.refusesSchedule === `${wanted.pipeline}/${wanted.name}`) throw new TypeError("Temporal refuses it");
+        const before = this.scheduled.get(scheduleId(wanted));
+        this.scheduled.set(scheduleId(wanted), wanted);
+        if (before === undefined) return "created";
+        return isDeepStrictEqual(before, wanted) ? "kept" : "changed";
+      }),
+    remove: (ref) =>
+      Promise.resolve().then(() => {
+        this.#check();
+        return this.scheduled.delete(scheduleId(ref));
+      }),
+    list: () =>
+      Promise.resolve().then(() => {
+        this.#check();
+        return [...this.scheduled.values()].map(({ pipeline, name, paused }) => ({ pipeline, name, paused, hasNext: !paused }));
+      }),
+  };
 
   #check(): void {
     if (this.failure !== undefined) throw this.failure;

@@ -102,6 +102,7 @@ const activitiesOf = (
     ),
     probe: verb("probe"),
     ...createPools({ ensurePool: (pool) => owners().ensurePool(pool), endedWorkflows: (ids) => owners().endedWorkflows(ids) }, IDENTITY),
+    openRun: () => Promise.reject(new Error("nothing here is started by a schedule")),
     async recordRun(changes) {
       const run = runs.get(changes.runId);
       if (run === undefined) return;

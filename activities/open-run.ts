@@ -1,0 +1,50 @@
+// Writes down a run that a schedule has started, with its data interval, and answers what its workflow needs.
+
+import { DownbeatError } from "../core/errors.ts";
+import { previousFiring } from "../core/firings.ts";
+import { parseFiring } from "../core/ids.ts";
+import { isoIn } from "../core/time-zone.ts";
+import { isRunEnded } from "../core/run-changes.ts";
+import type { Definitions } from "../store/definitions.ts";
+import { runFacts } from "../store/run-facts.ts";
+import type { Runs } from "../store/runs.ts";
+import type { DagActivities } from "../workflows/ports.ts";
+import { toFailure } from "./failure.ts";
+
+export interface OpenRunDeps {
+  readonly findPlan: Definitions["findPlan"];
+  readonly createRun: Runs["create"];
+}
+
+export const createOpenRun =
+  ({ findPlan, createRun }: OpenRunDeps): DagActivities["openRun"] =>
+  async ({ pipeline, schedule: name, version, planHash, params, workflowId }) => {
+    try {
+      const firing = parseFiring(workflowId, { pipeline, name });
+      if (firing === undefined)
+        throw new DownbeatError("NOT_FOUND", `"${workflowId}" is no workflow of schedule "${name}" of "${pipeline}"`);
+      const compiled = await findPlan(planHash);
+      const plan = compiled?.schedules?.find((schedule) => schedule.name === name);
+      if (compiled === undefined || plan === undefined)
+        throw new DownbeatError("NOT_FOUND", `the store has no schedule "${name}" in version ${version} of "${pipeline}"`);
+      const { runId: id, firedAt } = firing;
+      const { timezone } = plan.times;
+      const since = previousFiring(plan.times, firedAt);
+      const { run } = await createRun({
+        id,
+        pipeline,
+        version,
+        planHash,
+        origin: id,
+        trigger: "schedule",
+        schedule: name,
+        params,
+        ...(since === undefined ? {} : { intervalStart: isoIn(timezone, since), intervalEnd: isoIn(timezone, firedAt) }),
+      });
+      // Temporal forgets workflows after its retention and would then run a moment of the past again.
+      if (isRunEnded(run.status)) throw new DownbeatError("CONFLICT", `run ${id} has ended already`);
+      return { run: runFacts(run), plan: compiled.plan, params: run.params };
+    } catch (error) {
+      throw toFailure(error, {});
+    }
+  };

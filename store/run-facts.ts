@@ -1,0 +1,13 @@
+// A run's row as the facts that its workflow and its expressions know.
+
+import type { RunRecord } from "./runs.ts";
+
+export const runFacts = (run: RunRecord) => ({
+  id: run.id,
+  origin: run.origin,
+  pipeline: run.pipeline,
+  version: run.version,
+  trigger: run.trigger,
+  triggeredAt: new Date(run.createdAt).toISOString(),
+  ...(run.intervalStart === null || run.intervalEnd === null ? {} : { interval: { start: run.intervalStart, end: run.intervalEnd } }),
+});

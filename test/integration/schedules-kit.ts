@@ -1,0 +1,110 @@
+// Downbeat in one process on a namespace of its own: the app, a store, a worker with the product's activities, and an own activity to hold runs open.
+
+import type { AddressInfo } from "node:net";
+import { Client, Connection } from "@temporalio/client";
+import { NativeConnection, Worker } from "@temporalio/worker";
+import { createActivities } from "../../activities/index.ts";
+import { createApp } from "../../api/app.ts";
+import type { ApiDeps } from "../../api/deps.ts";
+import { createOrchestrator } from "../../api/orchestrator.ts";
+import { waitUntil } from "../../bin/services/wait.ts";
+import { registerSearchAttributes } from "../../bin/temporal.ts";
+import { createCatalogue } from "../../connectors/catalogue.ts";
+import { DownbeatError } from "../../core/errors.ts";
+import { DEFAULT_QUEUE } from "../../core/ids.ts";
+import type { Json } from "../../core/json.ts";
+import { openStore, type Store } from "../../store/open-store.ts";
+import { freshName, temporalServer } from "../fixtures/services.ts";
+import { bundleRun, silentLog } from "../workflow/engine.ts";
+
+export interface ScheduleKit {
+  readonly store: Store;
+  readonly client: Client;
+  readonly deps: ApiDeps;
+  readonly url: string;
+  /** What the tasks of runs were given, in order. */
+  readonly seen: readonly Json[];
+  /** While true, runs cannot be written down. */
+  storeIsAway: boolean;
+  call<Body>(method: string, path: string, body?: unknown): Promise<Body>;
+  stop(): Promise<void>;
+}
+
+const unused = (): Promise<never> => Promise.reject(new Error("no test of schedules needs it"));
+
+export const startScheduleKit = async (): Promise<ScheduleKit> => {
+  const { address } = temporalServer();
+  const connection = await Connection.connect({ address });
+  // Schedules of ours that other stores know nothing of are removed: nobody else may have this namespace.
+  const namespace = freshName("schedules").replaceAll("_", "-");
+  await connection.workflowService.registerNamespace({ namespace, workflowExecutionRetentionPeriod: { seconds: 86_400 as never } });
+  await waitUntil(() => registerSearchAttributes(connection, namespace), { timeoutMs: 60_000 });
+  const store = await openStore({ url: "pglite:memory", secretKey: new Uint8Array(32).fill(3) });
+  const orchestrator = createOrchestrator({ connection, namespace });
+  await waitUntil(() => orchestrator.schedules.list(), { timeoutMs: 60_000 });
+  const catalogue = createCatalogue([], [{ name: "see" }]);
+  const log = { info: () => undefined, warn: () => undefined, error: console.error };
+  const deps: ApiDeps = { store, orchestrator, catalogue, log };
+  const server = createApp(deps).listen(0, "127.0.0.1");
+  await new Promise((resolve) => server.once("listening", resolve));
+  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  const seen: Json[] = [];
+  const native = await NativeConnection.connect({ address });
+
+  const kit: ScheduleKit = {
+    store,
+    client: new Client({ connection, namespace }),
+    deps,
+    url,
+    seen,
+    storeIsAway: false,
+    async call(method, path, body) {
+      const headers = { "content-type": typeof body === "string" ? "application/yaml" : "application/json" };
+      const init = body === undefined ? { method } : { method, headers, body: typeof body === "string" ? body : JSON.stringify(body) };
+      const response = await fetch(`${url}${path}`, init);
+      const text = await response.text();
+      if (!response.ok) throw new Error(`${method} ${path}: ${response.status} ${text}`);
+      return JSON.parse(text) as never;
+    },
+    async stop() {
+      worker.shutdown();
+      await done.catch(() => undefined);
+      server.closeAllConnections();
+      await new Promise((resolve) => server.close(resolve));
+      await native.close();
+      await connection.close();
+      await store.close();
+    },
+  };
+  const activities = createActivities({
+    findConfig: unused,
+    openConnection: unused,
+    failpoint: () => Promise.resolve(),
+    recordLoad: unused,
+    findOutput: unused,
+    poolOwners: { ensurePool: unused, endedWorkflows: unused },
+    items: store.items,
+    ownActivities: {},
+    applyRunChanges: (changes) => store.runs.apply(changes),
+    findPlan: (hash) => store.definitions.findPlan(hash),
+    createRun: (run) =>
+      kit.storeIsAway ? Promise.reject(new DownbeatError("STORE_UNAVAILABLE", "the test took it away")) : store.runs.create(run),
+    log: silentLog,
+    worker: "the test",
+  });
+  const see = (input: Json): Promise<Json> => {
+    seen.push(input);
+    return Promise.resolve(null);
+  };
+  const worker = await Worker.create({
+    connection: native,
+    namespace,
+    taskQueue: DEFAULT_QUEUE,
+    workflowBundle: await bundleRun(),
+    activities: { ...activities, see },
+    shutdownGraceTime: 0,
+    shutdownForceTime: "5s",
+  });
+  const done = worker.run();
+  return kit;
+};

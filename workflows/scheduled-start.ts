@@ -1,0 +1,41 @@
+// The first step of a run that a schedule has started: its row in the store, its plan. Waits for a store that is away.
+
+import {
+  ActivityFailure,
+  ApplicationFailure,
+  isCancellation,
+  proxyLocalActivities,
+  setCurrentDetails,
+  sleep,
+  workflowInfo,
+} from "@temporalio/workflow";
+import { ERRORS, isErrorCode } from "../core/errors.ts";
+import type { RunInput, ScheduledInput } from "./messages.ts";
+import { RECORD_OPTIONS } from "./policies.ts";
+import type { DagActivities } from "./ports.ts";
+
+const PAUSE_MS = 1_000;
+const MOST_PAUSE_MS = 5 * 60_000;
+/** A store that is away for longer has lost what the run needs. */
+const PATIENCE_MS = 3 * 24 * 3_600_000;
+
+const { openRun } = proxyLocalActivities<DagActivities>(RECORD_OPTIONS);
+
+export const openScheduled = async ({ scheduled }: ScheduledInput): Promise<RunInput> => {
+  const until = Date.now() + PATIENCE_MS;
+  for (let pause = PAUSE_MS; ; pause = Math.min(pause * 2, MOST_PAUSE_MS)) {
+    try {
+      const opened = await openRun({ ...scheduled, workflowId: workflowInfo().workflowId });
+      return { ...opened, planHash: scheduled.planHash };
+    } catch (error) {
+      if (isCancellation(error)) throw error;
+      const cause = error instanceof ActivityFailure ? error.cause : error;
+      const code = cause instanceof ApplicationFailure ? (cause.type ?? "") : "";
+      const isFinal = (isErrorCode(code) && !ERRORS[code].retry) || Date.now() >= until;
+      const message = cause instanceof Error ? cause.message : String(cause);
+      if (isFinal) throw ApplicationFailure.nonRetryable(`the run could not be opened: ${message}`, code === "" ? "INTERNAL" : code);
+      setCurrentDetails(`Waits for Downbeat's store to open the run: ${message}`);
+      await sleep(pause);
+    }
+  }
+};
