@@ -144,7 +144,9 @@ class MappedExecution {
       this.progress = { ...this.progress, retries: retries.filter((retry) => !due.includes(retry)) };
       return due.map(({ item, attempt }) => [item, attempt] as const);
     }
-    const end = Math.min(next + size, count);
+    // The last ones are shared among all lanes: none may go idle while another has work for many.
+    const share = Math.max(Math.ceil((count - next) / Math.floor(this.#window / this.#concurrency)), this.#concurrency);
+    const end = Math.min(next + Math.min(size, share), count);
     this.progress = { ...this.progress, next: end };
     return Array.from({ length: end - next }, (_, index) => [next + index, 1] as const);
   }
