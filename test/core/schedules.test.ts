@@ -194,6 +194,24 @@ describe("firings", () => {
   });
 });
 
+describe("run.interval in expressions", () => {
+  const taskOf = (expression: string): string =>
+    definitionOf("  - { every: 1h }").replace("name: score", `name: score, input: "\${{ ${expression} }}"`);
+
+  it.each([
+    ["run.interval.start", []],
+    ["run.interval.end == null ? 'by hand' : run.interval.end", []],
+    ["run.interval.begin", ['a data interval has no "begin"; it has start and end']],
+    ["run.intervall.start", ['did you mean "interval"?']],
+  ])("%s", (expression, messages) => {
+    const parsed = parseDefinition(taskOf(expression));
+    const result = parsed.ok ? compilePlan(parsed.definition, catalogue, parsed.locate) : parsed;
+    expect(result.ok ? [] : result.issues.map(({ message }) => message)).toEqual(
+      messages.map((message) => expect.stringContaining(message) as string),
+    );
+  });
+});
+
 describe("time zones", () => {
   it("are known by their IANA names, in their own case", () => {
     expect(["UTC", "Europe/Berlin", "America/Argentina/Buenos_Aires", "US/Eastern", "Etc/GMT+5"].map(isTimeZone)).not.toContain(false);

@@ -2,7 +2,17 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { parseDuration } from "../../core/duration.ts";
-import { deliveryKey, inspectWorkflowId, loadKey, parseRunWorkflowId, runWorkflowId } from "../../core/ids.ts";
+import {
+  deliveryKey,
+  inspectWorkflowId,
+  loadKey,
+  parseFiring,
+  parseRunWorkflowId,
+  parseScheduleId,
+  runWorkflowId,
+  scheduledWorkflowId,
+  scheduleId,
+} from "../../core/ids.ts";
 import { didYouMean, formatPath, nearest } from "../../core/issues.ts";
 
 describe("durations", () => {
@@ -58,6 +68,23 @@ describe("durations", () => {
 });
 
 describe("ids", () => {
+  it("of schedules and of the runs that they start can be read back", () => {
+    const schedule = { pipeline: "shop", name: "a-b" };
+    expect(parseScheduleId(scheduleId(schedule))).toEqual(schedule);
+    expect(["", "downbeat/run/shop/x", "downbeat/schedule/shop", "downbeat/schedule/shop/a/b"].map(parseScheduleId)).toEqual(
+      Array(4).fill(undefined),
+    );
+    // Temporal appends the moment.
+    const workflowId = `${scheduledWorkflowId(schedule)}-2026-01-02T03:04:05Z`;
+    expect(parseFiring(workflowId, schedule)).toEqual({ runId: "shop.a-b-2026-01-02T03:04:05Z", firedAt: Date.UTC(2026, 0, 2, 3, 4, 5) });
+    expect(parseRunWorkflowId(workflowId)?.runId).toBe("shop.a-b-2026-01-02T03:04:05Z");
+    for (const other of [
+      { pipeline: "shop", name: "a" },
+      { pipeline: "other", name: "a-b" },
+    ])
+      expect(parseFiring(workflowId, other)).toBeUndefined();
+  });
+
   it("of runs can be read back", () => {
     const id = runWorkflowId("commerce", "0199-a");
     expect(id).toBe("downbeat/run/commerce/0199-a");

@@ -3,7 +3,10 @@
 import { randomUUID } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { CompiledPlan } from "../../core/plan.ts";
+import type { SchedulePlan } from "../../core/schedule.ts";
 import type { RunChanges, TaskChange } from "../../core/run-changes.ts";
+import { runFacts } from "../../store/run-facts.ts";
+import { isPaused } from "../../store/schedules.ts";
 import type { RunRecord } from "../../store/runs.ts";
 import type { Store } from "../../store/open-store.ts";
 
@@ -108,6 +111,70 @@ export const describeStore = (title: string, open: () => Promise<Store>): void =
       await store.definitions.save(version(name, "two", planOf(now)));
       expect(await store.definitions.usersOf(now)).toEqual([name]);
       expect(await store.definitions.usersOf(before)).toEqual([]);
+    });
+
+    caseOf(
+      "a version brings its schedules: kept, changed and dropped by name; by hand holds until the definition changes its mind",
+      async () => {
+        const pipeline = unique("p");
+        const times = { calendars: [], intervals: [{ everyMs: 60_000, offsetMs: 0 }], exclude: [], timezone: "UTC" };
+        const schedule = (name: string, paused = false): SchedulePlan => ({
+          name,
+          summary: "every 1m",
+          times,
+          overlap: "skip",
+          catchUpMs: 600_000,
+          paused,
+          params: {},
+        });
+        const save = (hash: string, ...schedules: readonly SchedulePlan[]) =>
+          store.definitions.save(version(pipeline, hash, { ...planOf(), schedules }));
+        const listed = async () =>
+          (await store.schedules.list({ pipeline, limit: 10 })).map(
+            (row) => `${row.name} v${row.version} ${isPaused(row) ? "paused" : "active"}`,
+          );
+        await save("one", schedule("a"), schedule("b"));
+        expect(await listed()).toEqual(["a v1 active", "b v1 active"]);
+        const byHand = { paused: true, by: "ana", why: "stocktaking", at: "2026-01-01T00:00:00.000Z" };
+        expect(await store.schedules.setByHand({ pipeline, name: "a" }, byHand)).toMatchObject({ name: "a", byHand });
+        expect(await store.schedules.setByHand({ pipeline, name: "absent" }, byHand)).toBeUndefined();
+        await save("two", schedule("a"), schedule("c"));
+        expect(await listed()).toEqual(["a v2 paused", "c v2 active"]);
+        expect(await store.schedules.find({ pipeline, name: "a" })).toMatchObject({
+          planHash: `${pipeline}/two`,
+          byHand,
+          plan: schedule("a"),
+        });
+        await save("three", schedule("a", true));
+        expect(await store.schedules.find({ pipeline, name: "a" })).toMatchObject({ byHand: null, plan: { paused: true } });
+        await store.definitions.save(version(pipeline, "four"));
+        expect(await listed()).toEqual([]);
+        // Pages go on after pipeline and name.
+        await save("five", schedule("a"), schedule("b"), schedule("c"));
+        const next = await store.schedules.list({ pipeline, limit: 2, after: { pipeline, name: "a" } });
+        expect(next.map(({ name }) => name)).toEqual(["b", "c"]);
+      },
+    );
+
+    caseOf("a scheduled run keeps its interval as the clocks of its zone showed it", async () => {
+      const id = randomUUID();
+      const interval = { intervalStart: "2026-03-28T02:30:00+01:00", intervalEnd: "2026-03-30T02:30:00+02:00" };
+      const input = {
+        id,
+        pipeline: unique("p"),
+        version: 1,
+        planHash: "h",
+        origin: id,
+        trigger: "schedule",
+        schedule: "daily",
+        params: {},
+        ...interval,
+      };
+      expect((await store.runs.create(input)).created).toBe(true);
+      const again = await store.runs.create(input);
+      expect(again).toMatchObject({ created: false, run: { schedule: "daily", ...interval } });
+      expect(runFacts(again.run).interval).toEqual({ start: interval.intervalStart, end: interval.intervalEnd });
+      expect(runFacts(await newRun())).not.toHaveProperty("interval");
     });
 
     caseOf("secrets of a connection are sealed in the store and opened for workers", async () => {
