@@ -15,8 +15,11 @@ export interface RecordedHistory {
 
 const FOLDER = path.join(import.meta.dirname, "histories");
 
-export const historyText = (history: History): string =>
-  `${JSON.stringify(History.toObject(History.fromObject(history), { bytes: String, enums: String, longs: String }))}\n`;
+/** Stack traces are left out: they name folders of the machine, and a replay does not look at them. */
+export const historyText = (history: History): string => {
+  const plain = History.toObject(History.fromObject(history), { bytes: String, enums: String, longs: String });
+  return `${JSON.stringify(plain, (key, value: unknown) => (key === "stackTrace" ? undefined : value))}\n`;
+};
 
 /** Undefined: nothing has been recorded yet, as before a first release. */
 export const recordedHistories = (): readonly RecordedHistory[] | undefined => {
