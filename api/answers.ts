@@ -104,7 +104,7 @@ const run = z.object({
   version: z.int(),
   status: z.enum(RUN_STATUSES),
   trigger: z.string(),
-  schedule: z.string().nullable().describe("The name of the schedule that fired"),
+  schedule: z.string().nullable().describe("The name of the schedule that fired; a rerun keeps it, and the interval"),
   interval: z
     .object({ start: z.iso.datetime({ offset: true }), end: z.iso.datetime({ offset: true }) })
     .nullable()

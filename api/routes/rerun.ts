@@ -53,6 +53,8 @@ export const rerunRoutes = (deps: ApiDeps): Router => {
       // What the repeated run has committed is recognised by its origin; a whole new run commits anew.
       origin: from === "start" ? id : before.origin,
       trigger: "rerun",
+      // What it is about stays: the same interval, read from the same schedule.
+      ...intervalOf(before),
       params,
       rerun,
       carried,
@@ -65,6 +67,11 @@ export const rerunRoutes = (deps: ApiDeps): Router => {
 
   return router;
 };
+
+const intervalOf = ({ schedule, intervalStart, intervalEnd }: RunRecord) => ({
+  ...(schedule === null ? {} : { schedule }),
+  ...(intervalStart === null || intervalEnd === null ? {} : { intervalStart, intervalEnd }),
+});
 
 const versionFor = async ({ store }: ApiDeps, run: RunRecord, chosen: "original" | "latest" | number): Promise<VersionRecord> => {
   const number = chosen === "original" ? run.version : chosen === "latest" ? undefined : chosen;

@@ -144,6 +144,31 @@ describe("reading", () => {
   });
 });
 
+describe("a rerun of a scheduled run", () => {
+  it("keeps the schedule and the data interval", async () => {
+    const { body } = await deploy(HOURLY);
+    const interval = { start: "2026-03-29T01:15:00+01:00", end: "2026-03-29T03:15:00+02:00" };
+    const id = `${name}.hourly-2026-03-29T01:15:00Z`;
+    await kit().store.runs.create({
+      id,
+      pipeline: name,
+      version: 1,
+      planHash: (body as { hash: string }).hash,
+      origin: id,
+      trigger: "schedule",
+      schedule: "hourly",
+      intervalStart: interval.start,
+      intervalEnd: interval.end,
+      params: {},
+    });
+    await kit().store.runs.repair(id, "failed");
+    expect((await kit().send("GET", `/v1/runs/${id}`)).body).toMatchObject({ id, trigger: "schedule", schedule: "hourly", interval });
+    const answer = await kit().send("POST", `/v1/runs/${encodeURIComponent(id)}/rerun`, {});
+    expect(answer.body).toMatchObject({ trigger: "rerun", schedule: "hourly", interval });
+    expect(kit().orchestrator.started.at(-1)?.run.interval).toEqual(interval);
+  });
+});
+
 describe("pausing by hand", () => {
   const act = (action: string, body: object) => kit().send("POST", `/v1/pipelines/${name}/schedules/hourly/${action}`, body);
   const wanted = () => kit().orchestrator.scheduled.get(`downbeat/schedule/${name}/hourly`);
