@@ -6,6 +6,7 @@ import { createCheck } from "./check.ts";
 import { createHttp } from "./http.ts";
 import { createCheckConnection, createDiscoverConnection } from "./inspect.ts";
 import { createMapped, type MappedDeps } from "./mapped.ts";
+import { createOpenSubRun, type OpenSubRunDeps } from "./open-sub-run.ts";
 import { createPools, type PoolOwners } from "./pools.ts";
 import { createOpenRun, type OpenRunDeps } from "./open-run.ts";
 import { createProbe } from "./probe.ts";
@@ -15,7 +16,7 @@ import { createSql } from "./sql.ts";
 import { createTransfer } from "./transfer.ts";
 import type { Verb, VerbDeps } from "./verb.ts";
 
-export interface ActivityDeps extends VerbDeps, MappedDeps, OpenRunDeps {
+export interface ActivityDeps extends VerbDeps, MappedDeps, OpenRunDeps, OpenSubRunDeps {
   readonly poolOwners: PoolOwners;
   readonly applyRunChanges: (changes: RunChanges) => Promise<void>;
 }
@@ -41,6 +42,7 @@ export const createActivities = (deps: ActivityDeps): DagActivities => {
     probe: registered("wait", createProbe(deps)),
     ...createPools(deps.poolOwners, deps.worker),
     openRun: createOpenRun(deps),
+    openSubRun: createOpenSubRun(deps),
     recordRun: (changes) => deps.applyRunChanges(changes),
     checkConnection: createCheckConnection(deps.openConnection, deps.log),
     discoverConnection: createDiscoverConnection(deps.openConnection, deps.log),

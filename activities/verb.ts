@@ -32,7 +32,7 @@ export interface FinishedLoad {
 }
 
 /** The task's configuration with its expressions evaluated. */
-export const renderedConfig = async <Config>(deps: VerbDeps, call: TaskCall): Promise<Config> => {
+export const renderedConfig = async <Config>(deps: Pick<VerbDeps, "findConfig" | "findOutput">, call: TaskCall): Promise<Config> => {
   const config = await deps.findConfig(call.planHash, call.taskId);
   return renderTemplates(config, await scopeOf(deps, call)) as Config;
 };

@@ -115,6 +115,8 @@ const run = z.object({
   finished_at: moment.nullable(),
   seconds: z.number().nullable().describe("From start to end"),
   error: error.nullable(),
+  output: json.describe("The pipeline's `outputs`, once it has succeeded"),
+  parent: z.object({ run: z.string(), task: z.string() }).nullable().describe("The task that started it"),
   rerun_of: z.string().nullable().describe("The run that it repeats"),
   cancel_reason: z.string().nullable(),
   links: z.object({ self: z.string(), pipeline: z.string(), temporal: z.string().optional() }),

@@ -40,6 +40,8 @@ export const presentRun = (run: RunRecord, { temporalUiUrl, namespace }: RunLink
   finished_at: optionalMoment(run.finishedAt),
   seconds: secondsBetween(run.startedAt ?? run.createdAt, run.finishedAt),
   error: run.error,
+  output: run.output,
+  parent: run.parent === null ? null : { run: run.parent.runId, task: run.parent.taskId },
   rerun_of: run.rerun?.of ?? null,
   cancel_reason: run.cancelReason,
   links: {

@@ -6,6 +6,7 @@ import path from "node:path";
 import { Runtime, Worker, type NativeConnection } from "@temporalio/worker";
 import { createConnectionOpener } from "../activities/connections.ts";
 import { createActivities } from "../activities/index.ts";
+import { checkParams } from "../api/params.ts";
 import { DownbeatError } from "../core/errors.ts";
 import { DEFAULT_QUEUE } from "../core/ids.ts";
 import type { Json, JsonObject } from "../core/json.ts";
@@ -86,6 +87,8 @@ export const startWorker = async (deps: WorkerDeps): Promise<RunningWorker> => {
     poolOwners: poolOwners(connection, config.temporal.namespace, store.pools),
     ownActivities: loaded.implementations as Readonly<Record<string, (input: Json) => unknown>>,
     findPlan: (hash) => store.definitions.findPlan(hash),
+    findVersion: (pipeline, version) => store.definitions.find(pipeline, version),
+    checkParams,
     createRun: (run) => store.runs.create(run),
     recordLoad: (load) => store.loads.record(load),
     async applyRunChanges(changes) {

@@ -50,7 +50,7 @@ export type CompileResult =
   | { readonly ok: true; readonly compiled: CompiledPlan }
   | { readonly ok: false; readonly issues: readonly Issue[] };
 
-const OPERATORS: readonly Operator[] = ["transfer", "sql", "http", "check", "publish", "activity", "wait", "approval"];
+const OPERATORS: readonly Operator[] = ["transfer", "sql", "http", "check", "publish", "activity", "wait", "approval", "pipeline"];
 
 const DEFAULTS = { attempts: 3, backoff: "2s", maxBackoff: "5m", attempt: "30m", total: "4h", heartbeat: "10s" } as const;
 
@@ -58,16 +58,16 @@ export const compilePlan = (definition: Definition, catalogue: Catalogue, locate
   const { tasks, defaults, concurrency, failure_policy: failurePolicy } = definition;
   const { issues, fault } = collectIssues(locate);
   const graph = readGraph(tasks, fault);
-  const readReferences = createReferenceCheck(definition, graph, fault);
+  const references = createReferenceCheck(definition, graph, fault);
   const operators = new OperatorCheck(catalogue, fault);
   const policies = new PolicyTable(defaults);
   const configs: Record<string, JsonObject> = {};
   refuseNeedsOfFinally(tasks, graph, fault);
   const planTasks = tasks.flatMap((task, position): readonly PlanTask[] => {
     const operator = operatorOf(task, position, fault);
-    const reads = readReferences(task, position, operator);
+    const reads = references.task(task, position, operator);
     if (operator === undefined) return [];
-    if (task.for_each !== undefined && (operator === "wait" || operator === "approval"))
+    if (task.for_each !== undefined && (operator === "wait" || operator === "approval" || operator === "pipeline"))
       fault("INVALID_VALUE", ["tasks", position, "for_each"], `a task with ${operator} cannot be repeated over items`);
     const loops = task.for_each === undefined ? [] : forEachOf(task.for_each).loops.map(({ as }) => as);
     if (new Set(loops).size < loops.length)
@@ -101,6 +101,7 @@ export const compilePlan = (definition: Definition, catalogue: Catalogue, locate
   });
   const plan: Plan = {
     failurePolicy,
+    ...(definition.outputs === undefined ? {} : { outputs: { values: definition.outputs as JsonObject, reads: references.outputs() } }),
     ...(concurrency === undefined ? {} : { concurrency: { maxRuns: concurrency.max_runs, strategy: concurrency.strategy } }),
     policies: policies.all,
     tasks: planTasks,
@@ -246,7 +247,7 @@ const SUMMARY_LENGTH = 200;
 
 const summaryOf = (task: TaskDefinition): string => `${task.id}: ${workOf(task)}`.slice(0, SUMMARY_LENGTH);
 
-const workOf = ({ transfer, sql, http, check, publish, activity, wait, approval }: TaskDefinition): string => {
+const workOf = ({ transfer, sql, http, check, publish, activity, wait, approval, pipeline }: TaskDefinition): string => {
   if (transfer !== undefined) {
     const { from, to } = transfer;
     return `${from.connection}.${from.stream ?? "query"} → ${to.connection}.${to.table}`;
@@ -257,6 +258,7 @@ const workOf = ({ transfer, sql, http, check, publish, activity, wait, approval 
   if (publish !== undefined) return `${publish.from.connection} → ${publish.to.connection}`;
   if (wait !== undefined) return `waits ${waitedFor(wait)}`;
   if (approval !== undefined) return `approval${approval.message === undefined ? "" : `: ${approval.message}`}`;
+  if (pipeline !== undefined) return `pipeline ${pipeline.name}${pipeline.version === undefined ? "" : ` v${pipeline.version}`}`;
   return `activity ${activity?.name ?? ""}`;
 };
 

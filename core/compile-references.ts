@@ -14,12 +14,22 @@ const VERB_FACTS: readonly string[] = [...RUN_FACTS, "attempt"];
 /** Their expressions are evaluated by the workflow. */
 const WORKFLOW_OPERATORS: ReadonlySet<Operator> = new Set(["activity", "wait", "approval"]);
 
-/** Answers for each task the ids of the tasks that its expressions read. */
-export const createReferenceCheck = (definition: Definition, graph: Graph, fault: Fault) => {
+export interface ReferenceCheck {
+  /** The ids of the tasks that its expressions read. */
+  readonly task: (task: TaskDefinition, position: number, operator: Operator | undefined) => readonly string[];
+  /** The same of the run's own outputs. */
+  readonly outputs: () => readonly string[];
+}
+
+/** Answers what is wrong with reading a task; undefined: nothing. */
+type Refuses = (name: string, other: number) => string | undefined;
+
+export const createReferenceCheck = (definition: Definition, graph: Graph, fault: Fault): ReferenceCheck => {
   const params = paramNames(definition);
-  return (task: TaskDefinition, position: number, operator: Operator | undefined): readonly string[] => {
-    const reads = new Set<string>();
-    const check = (source: string, path: readonly PathPart[], facts: readonly string[], each: readonly string[] = []): void => {
+
+  /** Checks one expression after another and notes the tasks that they read. */
+  const checker = (reads: Set<string>, refuses: Refuses) => {
+    return (source: string, path: readonly PathPart[], facts: readonly string[], each: readonly string[] = []): void => {
       const checked = checkExpression(source);
       if (!checked.ok) {
         fault("INVALID_EXPRESSION", path, `expression "${source}": ${checked.message}`);
@@ -40,34 +50,58 @@ export const createReferenceCheck = (definition: Definition, graph: Graph, fault
       }
       for (const name of checked.tasks) {
         const other = graph.index.get(name);
-        if (other === undefined) refuse(`task "${name}", which does not exist${graph.suggest(name)}`);
-        else if (other === position) refuse(`task "${name}", which is the task itself`);
-        // All others have ended when a `finally` task begins.
-        else if (task.finally !== undefined && definition.tasks[other]?.finally === undefined) reads.add(name);
-        else if (!graph.isUpstream(position, other)) refuse(`task "${name}", which is not upstream of "${task.id}"; add it to needs`);
-        else reads.add(name);
+        const reason = other === undefined ? `which does not exist${graph.suggest(name)}` : refuses(name, other);
+        if (reason === undefined) reads.add(name);
+        else refuse(`task "${name}", ${reason}`);
       }
     };
-    if (task.when !== undefined) check(conditionSource(task.when), ["tasks", position, "when"], RUN_FACTS);
-    const loops = loopsOf(task);
-    for (const [depth, { over, path }] of loops.entries()) {
-      const outer = loops.slice(0, depth).map((loop) => loop.as);
-      eachString(over, ["tasks", position, ...path], (text, at) => {
-        const { parts, closed } = parseTemplate(text);
-        if (!closed) fault("INVALID_EXPRESSION", at, UNCLOSED);
-        for (const part of parts) if ("source" in part) check(part.source, at, VERB_FACTS, outer);
+  };
+
+  const checkTexts = (
+    value: unknown,
+    path: readonly PathPart[],
+    check: ReturnType<typeof checker>,
+    facts: readonly string[],
+    each: readonly string[] = [],
+  ): void =>
+    eachString(value, path, (text, at) => {
+      const { parts, closed } = parseTemplate(text);
+      if (!closed) fault("INVALID_EXPRESSION", at, UNCLOSED);
+      for (const part of parts) if ("source" in part) check(part.source, at, facts, each);
+    });
+
+  return {
+    task(task, position, operator) {
+      const reads = new Set<string>();
+      const check = checker(reads, (_name, other) => {
+        if (other === position) return "which is the task itself";
+        // All others have ended when a `finally` task begins.
+        if (task.finally !== undefined && definition.tasks[other]?.finally === undefined) return undefined;
+        return graph.isUpstream(position, other) ? undefined : `which is not upstream of "${task.id}"; add it to needs`;
       });
-    }
-    if (operator !== undefined) {
-      const each = loops.map(({ as }) => as);
-      const facts = WORKFLOW_OPERATORS.has(operator) ? RUN_FACTS : VERB_FACTS;
-      eachString(task[operator], ["tasks", position, operator], (text, path) => {
-        const { parts, closed } = parseTemplate(text);
-        if (!closed) fault("INVALID_EXPRESSION", path, UNCLOSED);
-        for (const part of parts) if ("source" in part) check(part.source, path, facts, each);
-      });
-    }
-    return [...reads];
+      if (task.when !== undefined) check(conditionSource(task.when), ["tasks", position, "when"], RUN_FACTS);
+      const loops = loopsOf(task);
+      for (const [depth, { over, path }] of loops.entries()) {
+        const outer = loops.slice(0, depth).map((loop) => loop.as);
+        checkTexts(over, ["tasks", position, ...path], check, VERB_FACTS, outer);
+      }
+      if (operator !== undefined) {
+        const each = loops.map(({ as }) => as);
+        const facts = WORKFLOW_OPERATORS.has(operator) ? RUN_FACTS : VERB_FACTS;
+        checkTexts(task[operator], ["tasks", position, operator], check, facts, each);
+      }
+      return [...reads];
+    },
+    outputs() {
+      const reads = new Set<string>();
+      checkTexts(
+        definition.outputs,
+        ["outputs"],
+        checker(reads, () => undefined),
+        RUN_FACTS,
+      );
+      return [...reads];
+    },
   };
 };
 

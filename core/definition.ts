@@ -84,6 +84,7 @@ const taskSchema = z.strictObject({
   activity: OPERATOR_SCHEMAS.activity.optional(),
   wait: OPERATOR_SCHEMAS.wait.optional(),
   approval: OPERATOR_SCHEMAS.approval.optional(),
+  pipeline: OPERATOR_SCHEMAS.pipeline.optional(),
 });
 
 export const definitionSchema = z.strictObject({
@@ -116,6 +117,10 @@ export const definitionSchema = z.strictObject({
     .default("fail-fast")
     .describe("continue: independent branches go on; the run still fails"),
   schedules: z.array(scheduleSchema).max(LIMITS.schedules).optional().describe("When runs start by themselves"),
+  outputs: z
+    .record(z.string(), z.json())
+    .optional()
+    .describe("What a run that succeeded gives, to people and to pipelines that run this one; at most 4 KB"),
   tasks: z.array(taskSchema).min(1),
 });
 

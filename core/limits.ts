@@ -3,6 +3,8 @@
 export const LIMITS = {
   /** Tasks written in one definition (semantics.md). */
   tasks: 5_000,
+  /** Runs above a run: a pipeline that runs itself ends somewhere. */
+  runDepth: 10,
   /** Items of one `for_each` (semantics.md). */
   items: 20_000,
   /** A request body: definitions are text; 4 MB holds 5,000 tasks with room. */

@@ -19,7 +19,7 @@ export type FailurePolicy = "fail-fast" | "continue";
 export type Verb = "transfer" | "sql" | "http" | "check" | "publish" | "probe";
 
 /** `wait` and `approval` are decided in the workflow: no worker is held while they last. */
-export type Operator = Exclude<Verb, "probe"> | "activity" | "wait" | "approval";
+export type Operator = Exclude<Verb, "probe"> | "activity" | "wait" | "approval" | "pipeline";
 
 export type OnDeadline = "fail" | "skip";
 
@@ -129,6 +129,8 @@ export interface Concurrency {
 export interface Plan {
   readonly failurePolicy: FailurePolicy;
   readonly concurrency?: Concurrency;
+  /** What a run that succeeded gives: values with expressions inside, and the tasks that they read. */
+  readonly outputs?: { readonly values: JsonObject; readonly reads: readonly string[] };
   readonly policies: readonly Policy[];
   /** In definition order. */
   readonly tasks: readonly PlanTask[];

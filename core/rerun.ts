@@ -70,7 +70,10 @@ const readOutputs = (
   carried: readonly boolean[],
   outputs: Readonly<Record<string, Json>>,
 ): Readonly<Record<string, Json>> => {
-  const read = new Set(plan.tasks.flatMap((task, index) => (carried[index] ? [] : (task.reads ?? []))));
+  const read = new Set([
+    ...plan.tasks.flatMap((task, index) => (carried[index] ? [] : (task.reads ?? []))),
+    ...(plan.outputs?.reads ?? []),
+  ]);
   return Object.fromEntries(Object.entries(outputs).filter(([index]) => read.has(plan.tasks[Number(index)]?.id ?? "")));
 };
 

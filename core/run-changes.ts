@@ -101,6 +101,14 @@ export interface AttemptChange {
 }
 
 /** A coalesced batch. `seq` grows by one a flush; a batch at or below the last applied one changes nothing. */
+/** Of a run that a task of another run has started. */
+export interface ParentTask {
+  readonly runId: string;
+  readonly taskId: string;
+  /** Runs above it. */
+  readonly depth: number;
+}
+
 export interface RunChanges {
   readonly runId: string;
   readonly seq: number;
@@ -108,6 +116,8 @@ export interface RunChanges {
   readonly startedAt?: string;
   readonly finishedAt?: string;
   readonly error?: TaskError;
+  /** Of a run that succeeded. */
+  readonly output?: Json;
   readonly tasks: readonly TaskChange[];
   readonly attempts: readonly AttemptChange[];
   readonly actions?: readonly ActionChange[];

@@ -43,6 +43,7 @@ export const takeSnapshot = (state: RunState, { plan }: Graph): RunSnapshot => {
   const stillRead = new Set(
     plan.tasks.flatMap((task, index) => (isEnded(state.tasks[index]?.status ?? "pending") ? [] : (task.reads ?? []))),
   );
+  for (const id of plan.outputs?.reads ?? []) stillRead.add(id);
   const waiting: Record<string, RunSnapshot["waiting"][string]> = {};
   const outputs: Record<string, Json> = {};
   let firstError: RunSnapshot["firstError"];

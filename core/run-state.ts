@@ -78,7 +78,7 @@ export const graphOf = (plan: Plan): Graph => {
   const dependents: number[][] = plan.tasks.map(() => []);
   for (const [index, task] of plan.tasks.entries()) for (const need of task.needs) dependents[need]?.push(index);
   const last = [...plan.tasks.keys()].filter((index) => plan.tasks[index]?.finally !== undefined);
-  return { plan, dependents, read: new Set(plan.tasks.flatMap((task) => task.reads ?? [])), last };
+  return { plan, dependents, read: new Set([...plan.tasks.flatMap((task) => task.reads ?? []), ...(plan.outputs?.reads ?? [])]), last };
 };
 
 const at = <Value>(values: readonly Value[], index: number): Value => {
@@ -230,11 +230,25 @@ export const mayRetry = (policy: Policy["retry"], attempts: number, code: string
   return own !== undefined || (!policy.neverOn.includes(code) && (!isErrorCode(code) || ERRORS[code].retry));
 };
 
+const STORE_PAUSE_MS = 5_000;
+
 /** An attempt failed: the task waits for its next attempt, or ends failed. */
 export const failAttempt = (state: RunState, graph: Graph, index: number, failure: AttemptFailure, now: number): Settled => {
   const task = at(state.tasks, index);
   const { retry, timeout } = policyOf(graph, index);
   const { retryAfterMs, ...error } = failure;
+  if (
+    error.code === "STORE_UNAVAILABLE" &&
+    mayStart(state, taskOf(graph, index)) &&
+    now - (task.base?.at ?? task.startedAt ?? now) < timeout.totalMs
+  ) {
+    // Our own store is away: nobody's attempt. The task waits, and says for what.
+    task.attempts -= 1;
+    task.lost = (task.lost ?? 0) + 1;
+    task.error = error;
+    pause(state, index, now + STORE_PAUSE_MS, "retry");
+    return { ended: [], cancel: [] };
+  }
   const attempts = task.attempts - (task.base?.attempts ?? 0);
   if (!mayStart(state, taskOf(graph, index)) || !mayRetry(retry, attempts, error.code)) return exhaust(state, graph, index, error, now);
   const retryAt = now + backoffMs({ ...retry, ...retry.on?.[error.code] }, attempts, retryAfterMs);

@@ -4,7 +4,7 @@ import { and, asc, desc, eq, inArray, notInArray, sql, type SQL } from "drizzle-
 import { DownbeatError } from "../core/errors.ts";
 import type { JsonObject } from "../core/json.ts";
 import type { RerunRequest } from "../core/rerun.ts";
-import type { ActionChange, RunChanges, RunStatus, TaskError } from "../core/run-changes.ts";
+import type { ActionChange, ParentTask, RunChanges, RunStatus, TaskError } from "../core/run-changes.ts";
 import type { Database } from "./database.ts";
 import { storeCall } from "./failure.ts";
 import { actions, attempts, runs, tasks } from "./schema.ts";
@@ -28,6 +28,7 @@ export interface CreateRun {
   readonly intervalEnd?: string;
   readonly idempotencyKey?: string;
   readonly requestHash?: string;
+  readonly parent?: ParentTask;
   readonly rerun?: RerunRequest;
   /** Tasks of the repeated run that count as done here, as they ended there. */
   readonly carried?: readonly string[];
@@ -138,7 +139,7 @@ export const createRuns = (db: Database): Runs => ({
         .limit(limit);
     }),
 
-  apply: ({ runId, seq, status, startedAt, finishedAt, error, ...changes }) =>
+  apply: ({ runId, seq, status, startedAt, finishedAt, error, output, ...changes }) =>
     storeCall(async () => {
       const json = (value: unknown): string | null => (value === undefined ? null : JSON.stringify(value));
       // One statement, and so one round trip and one transaction, whatever the number of tasks: the rows travel as JSON documents.
@@ -146,7 +147,8 @@ export const createRuns = (db: Database): Runs => ({
       await db.execute(sql`
         with run as (
           update ${runs} set seq = ${seq}, status = ${status}, started_at = coalesce(${startedAt ?? null}::timestamptz, started_at),
-            finished_at = coalesce(${finishedAt ?? null}::timestamptz, finished_at), error = coalesce(${json(error)}::jsonb, error)
+            finished_at = coalesce(${finishedAt ?? null}::timestamptz, finished_at), error = coalesce(${json(error)}::jsonb, error),
+            output = coalesce(${json(output)}::jsonb, output)
           where id = ${runId} and seq < ${seq} returning id
         ), reported_tasks as (
           insert into ${tasks} (run_id, task_id, status, attempts, output, metrics, error, waiting, started_at, finished_at)

@@ -6,7 +6,16 @@ import type { Json, JsonObject } from "../core/json.ts";
 import type { RerunRequest } from "../core/rerun.ts";
 import type { CompiledPlan } from "../core/plan.ts";
 import type { SchedulePlan } from "../core/schedule.ts";
-import type { AttemptStatus, ItemStatus, RunStatus, TaskChange, TaskError, TaskMetrics, TaskStatus } from "../core/run-changes.ts";
+import type {
+  AttemptStatus,
+  ItemStatus,
+  ParentTask,
+  RunStatus,
+  TaskChange,
+  TaskError,
+  TaskMetrics,
+  TaskStatus,
+} from "../core/run-changes.ts";
 
 /** The language that a definition was sent in. */
 export type SourceFormat = "yaml" | "json";
@@ -67,6 +76,10 @@ export const runs = pgTable(
     version: integer().notNull(),
     planHash: text().notNull(),
     origin: text().notNull(),
+    /** Of a run that another run's task has started. */
+    parent: jsonb().$type<ParentTask>(),
+    /** What it gives, once it has succeeded. */
+    output: jsonb().$type<Json>(),
     /** Of a run that repeats another. */
     rerun: jsonb().$type<RerunRequest>(),
     status: text().$type<RunStatus>().notNull().default("queued"),

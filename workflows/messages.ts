@@ -39,6 +39,8 @@ export interface ScheduledInput {
 
 export interface RunResult {
   readonly outcome: RunOutcome;
+  /** Of a run that succeeded: its pipeline's `outputs`. */
+  readonly output?: Json;
 }
 
 /** Answer of the query `status`: the workflow's own view, ahead of the store by up to a second. */

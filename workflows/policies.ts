@@ -45,6 +45,13 @@ export const ownActivityOptions = (policy: Policy, remainingMs: number): Activit
 /** One short try: while a local activity runs, the workflow task stays open and no other news reaches the run. The reporter repeats it. */
 export const RECORD_OPTIONS: LocalActivityOptions = { startToCloseTimeout: 5_000, retry: { maximumAttempts: 1 } };
 
+/** A few statements of the store, which may be away for long. */
+export const OPEN_OPTIONS: ActivityOptions = {
+  startToCloseTimeout: 30_000,
+  scheduleToCloseTimeout: 24 * 3_600_000,
+  retry: { initialInterval: 1_000, maximumInterval: 60_000, maximumAttempts: 10_000 },
+};
+
 export const INSPECT_OPTIONS: ActivityOptions = {
   startToCloseTimeout: 90_000,
   scheduleToCloseTimeout: 120_000,

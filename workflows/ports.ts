@@ -16,6 +16,8 @@ export interface RunFacts {
   readonly triggeredAt: string;
   /** Of a run that a schedule started; expressions of other runs read null as both. ISO 8601, with the offset of the schedule's zone. */
   readonly interval?: { readonly start: string; readonly end: string };
+  /** Of a run that another run's task has started: how many are above it. */
+  readonly depth?: number;
 }
 
 /** What a schedule starts a run with; everything else is in the store. */
@@ -30,6 +32,16 @@ export interface ScheduledStart {
 export interface OpenRunCall extends ScheduledStart {
   /** Of the workflow that Temporal's schedule has started. */
   readonly workflowId: string;
+}
+
+/** A task that runs another pipeline: each of its attempts is a run of its own. */
+export interface OpenSubRunCall extends TaskCall {
+  /** Which of the task's tries it is, from 1. */
+  readonly tries: number;
+}
+
+export interface OpenedSubRun extends OpenedRun {
+  readonly planHash: string;
 }
 
 export interface OpenedRun {
@@ -143,6 +155,8 @@ export interface DagActivities {
   ensurePool(pool: PoolInput): Promise<void>;
   /** Which of these workflows no longer run. */
   endedWorkflows(ids: readonly string[]): Promise<readonly string[]>;
+  /** Writes down the run of another pipeline that a task starts; safe to repeat. */
+  openSubRun(call: OpenSubRunCall): Promise<OpenedSubRun>;
   /** Writes down the run that a schedule has started; safe to repeat. */
   openRun(call: OpenRunCall): Promise<OpenedRun>;
   /** Applies a batch of state changes to the store; safe to repeat. */

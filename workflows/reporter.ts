@@ -26,7 +26,7 @@ export interface ReporterOptions {
   readonly onReport: () => void;
 }
 
-type RunPart = Pick<RunChanges, "status" | "finishedAt" | "error">;
+type RunPart = Pick<RunChanges, "status" | "finishedAt" | "error" | "output">;
 
 export class Reporter {
   readonly #options: ReporterOptions;

@@ -18,7 +18,8 @@ import {
   workflowInfo,
 } from "@temporalio/workflow";
 import type { ErrorCode } from "../core/errors.ts";
-import { evaluateCondition } from "../core/expression.ts";
+import { evaluateCondition, renderTemplates } from "../core/expression.ts";
+import type { Json } from "../core/json.ts";
 import { LIMITS } from "../core/limits.ts";
 import type { PlanTask, Policy } from "../core/plan.ts";
 import type { AttemptChange, TaskResult } from "../core/run-changes.ts";
@@ -26,7 +27,7 @@ import * as byHand from "../core/run-control.ts";
 import { restoreSnapshot, takeSnapshot } from "../core/run-snapshot.ts";
 import * as reducer from "../core/run-state.ts";
 import { RUNS_AFTER_FAILURE } from "../core/trigger-rules.ts";
-import { conclude, describeProgress } from "./conclusion.ts";
+import { conclude, type Conclusion, describeProgress } from "./conclusion.ts";
 import { failureOf, readFailure } from "./failure.ts";
 import { holdOrEnd, nextLook } from "./holding.ts";
 import {
@@ -416,17 +417,35 @@ class RunExecution {
 
   /** Reports the outcome and ends the workflow the way Temporal's UI shows it: completed, failed or cancelled. */
   async finish(): Promise<RunResult> {
-    const { outcome, details, ...ended } = conclude(this.#state, this.#graph);
-    const error = this.#entry === "refused" ? NO_SLOT : ended.error;
+    const { details, ...ended } = conclude(this.#state, this.#graph);
+    const { outcome, error, output } = this.#outputsOf(ended);
     if (this.#entry === "entered") this.#slots.leave(this.#input.run.pipeline);
     setCurrentDetails(details);
     upsertSearchAttributes([{ key: STATUS_ATTRIBUTE, value: outcome }]);
-    const end = { status: outcome, finishedAt: iso(Date.now()), ...(error === undefined ? {} : { error }) };
-    await CancellationScope.nonCancellable(() => this.#reporter.close(end));
+    const more = { ...(error === undefined ? {} : { error }), ...(output === undefined ? {} : { output }) };
+    await CancellationScope.nonCancellable(() => this.#reporter.close({ status: outcome, finishedAt: iso(Date.now()), ...more }));
     await this.#slots.settled();
     if (outcome === "cancelled") throw new CancelledFailure("the run was cancelled");
     if (outcome === "failed") throw ApplicationFailure.nonRetryable(error?.message ?? "the run failed", error?.code ?? "INTERNAL");
-    return { outcome };
+    return { outcome, ...(output === undefined ? {} : { output }) };
+  }
+
+  /** The pipeline's own outputs, once all has gone well; a run whose outputs cannot be made has failed. */
+  #outputsOf(ended: Omit<Conclusion, "details">): Omit<Conclusion, "details"> & { readonly output?: Json } {
+    if (this.#entry === "refused") return { outcome: ended.outcome, error: NO_SLOT };
+    const { outputs } = this.#graph.plan;
+    if (ended.outcome !== "succeeded" || outputs === undefined) return ended;
+    try {
+      const scope = scopeOf(this.#input, this.#graph, this.#state, { reads: outputs.reads });
+      const output = renderTemplates(outputs.values, scope);
+      const bytes = JSON.stringify(output).length;
+      if (bytes <= LIMITS.outputBytes) return { ...ended, output };
+      const message = `the run's outputs are ${bytes} bytes of JSON, the limit is ${LIMITS.outputBytes}`;
+      return { outcome: "failed", error: { code: "OUTPUT_TOO_LARGE", message } };
+    } catch (error) {
+      const { code, message } = failureOf(error);
+      return { outcome: "failed", error: { code, message: `outputs: ${message}` } };
+    }
   }
 }
 

@@ -1,18 +1,19 @@
 // One attempt of one task as a call: which activity, with what input and options.
 
+import { defineSearchAttributeKey, type SearchAttributePair } from "@temporalio/common";
 import { executeChild, proxyActivities, workflowInfo } from "@temporalio/workflow";
 import { DownbeatError } from "../core/errors.ts";
 import { NO_INTERVAL, renderTemplates, type Scope } from "../core/expression.ts";
-import { mappedWorkflowId } from "../core/ids.ts";
+import { mappedWorkflowId, runWorkflowId } from "../core/ids.ts";
 import type { Json } from "../core/json.ts";
 import { LIMITS } from "../core/limits.ts";
 import type { PlanTask, Verb } from "../core/plan.ts";
 import type { TaskResult } from "../core/run-changes.ts";
 import { type Graph, policyOf, type RunState, taskOf } from "../core/run-state.ts";
 import { mapped } from "./mapped.ts";
-import type { RunInput } from "./messages.ts";
-import { ownActivityOptions, verbOptions } from "./policies.ts";
-import type { DagActivities, MappedCall, TaskCall } from "./ports.ts";
+import { RUN_WORKFLOW, type RunInput, type RunResult } from "./messages.ts";
+import { OPEN_OPTIONS, ownActivityOptions, verbOptions } from "./policies.ts";
+import type { DagActivities, MappedCall, OpenSubRunCall, RunFacts, TaskCall } from "./ports.ts";
 
 export interface PreparedCall {
   /** About what the call adds to the workflow task's answer, in bytes. */
@@ -26,7 +27,12 @@ export interface PreparedCall {
 const COMMAND_BYTES = 500;
 
 /** What the task's expressions may see; of other tasks only those that they read, so that inputs stay small. */
-export const scopeOf = ({ run, params }: RunInput, graph: Graph, state: RunState, task: PlanTask): Scope & Pick<TaskCall, "tasks"> => {
+export const scopeOf = (
+  { run, params }: RunInput,
+  graph: Graph,
+  state: RunState,
+  task: Pick<PlanTask, "reads">,
+): Scope & Pick<TaskCall, "tasks"> => {
   const tasks: Record<string, { status: string; output: Json }> = {};
   const reads = new Set(task.reads);
   if (reads.size > 0) {
@@ -39,6 +45,48 @@ export const scopeOf = ({ run, params }: RunInput, graph: Graph, state: RunState
   return { params, run: { interval: NO_INTERVAL, ...run }, tasks };
 };
 
+/** A run of another pipeline: opened in the store, then a workflow of its own that this one waits for. */
+const subRunCall = (
+  input: RunInput,
+  graph: Graph,
+  state: RunState,
+  index: number,
+  { remainingMs, tries }: { readonly remainingMs: number; readonly tries: number },
+): PreparedCall => {
+  const task = taskOf(graph, index);
+  const call: OpenSubRunCall = {
+    run: input.run,
+    planHash: task.planHash ?? input.planHash,
+    taskId: task.id,
+    attempt: state.tasks[index]?.attempts ?? 1,
+    params: input.params,
+    tasks: scopeOf(input, graph, state, task).tasks,
+    timeoutMs: remainingMs,
+    tries,
+  };
+  const send = async (): Promise<TaskResult> => {
+    const { run, plan, planHash, params } = await proxyActivities<DagActivities>(OPEN_OPTIONS).openSubRun(call);
+    const { output = null } = await executeChild<(started: RunInput) => Promise<RunResult>>(RUN_WORKFLOW, {
+      workflowId: runWorkflowId(run.pipeline, run.id),
+      args: [{ run, plan, planHash, params }],
+      workflowExecutionTimeout: Math.max(remainingMs, 1_000),
+      cancellationType: "WAIT_CANCELLATION_COMPLETED",
+      typedSearchAttributes: searchAttributesOf(run),
+      memo: { pipeline: run.pipeline, version: run.version, trigger: run.trigger, planHash },
+      staticSummary: `${run.pipeline} v${run.version}, by task ${task.id} of ${input.run.pipeline}`,
+    });
+    return { output: { run_id: run.id, outputs: output } };
+  };
+  return { bytes: COMMAND_BYTES + JSON.stringify(call).length, send, resultOf: (answer) => answer as TaskResult };
+};
+
+const searchAttributesOf = ({ pipeline, version, trigger }: RunFacts): SearchAttributePair[] => [
+  { key: defineSearchAttributeKey("DownbeatPipeline", "KEYWORD"), value: pipeline },
+  { key: defineSearchAttributeKey("DownbeatVersion", "INT"), value: version },
+  { key: defineSearchAttributeKey("DownbeatTrigger", "KEYWORD"), value: trigger },
+  { key: defineSearchAttributeKey("DownbeatStatus", "KEYWORD"), value: "running" },
+];
+
 /** A rerun takes over the items that have succeeded, unless it was asked for this very task. */
 const carriedItems = ({ rerun }: RunInput, { id }: PlanTask): Pick<MappedCall, "carryFrom" | "fresh"> => {
   if (rerun === undefined) return {};
@@ -49,7 +97,7 @@ const carriedItems = ({ rerun }: RunInput, { id }: PlanTask): Pick<MappedCall, "
 
 const verbOf = ({ id, operator }: PlanTask): Verb => {
   if (operator === "wait") return "probe";
-  if (operator !== "activity" && operator !== "approval") return operator;
+  if (operator !== "activity" && operator !== "approval" && operator !== "pipeline") return operator;
   throw new DownbeatError("INTERNAL", `task "${id}" is carried out by no verb`);
 };
 
@@ -103,6 +151,7 @@ export const prepareCall = (input: RunInput, graph: Graph, state: RunState, inde
     ...(task.priority === undefined ? {} : { priority: { priorityKey: task.priority } }),
   };
   if (task.forEach !== undefined) return mappedCall(input, graph, state, index, { remainingMs, tries });
+  if (task.operator === "pipeline") return subRunCall(input, graph, state, index, { remainingMs, tries });
   if (task.operator === "activity") {
     const { name, input: template } = task.activity ?? { name: "", input: null };
     const rendered = renderTemplates(template, scopeOf(input, graph, state, task));

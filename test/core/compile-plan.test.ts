@@ -204,7 +204,7 @@ describe("faults", () => {
     ]);
   });
 
-  it.each(["dbt", "spark", "command", "file", "refresh", "external", "pipeline"])(
+  it.each(["dbt", "spark", "command", "file", "refresh", "external"])(
     "says that the operator %s is of a later version",
     (operator) => {
       expect(issuesOf([{ id: "a", [operator]: {} }])).toMatchObject([

@@ -3,6 +3,7 @@
 import type { AddressInfo } from "node:net";
 import { Client, Connection } from "@temporalio/client";
 import { NativeConnection, Worker } from "@temporalio/worker";
+import { checkParams } from "../../api/params.ts";
 import { createActivities } from "../../activities/index.ts";
 import { createApp } from "../../api/app.ts";
 import type { ApiDeps } from "../../api/deps.ts";
@@ -84,6 +85,8 @@ export const startScheduleKit = async (): Promise<ScheduleKit> => {
     findOutput: unused,
     poolOwners: { ensurePool: unused, endedWorkflows: unused },
     items: store.items,
+    findVersion: (pipeline, version) => store.definitions.find(pipeline, version),
+    checkParams,
     ownActivities: {},
     applyRunChanges: (changes) => store.runs.apply(changes),
     findPlan: (hash) => store.definitions.findPlan(hash),

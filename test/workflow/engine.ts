@@ -6,9 +6,11 @@ import { Client, Connection, WorkflowFailedError, type WorkflowHandle } from "@t
 import { bundleWorkflowCode, DefaultLogger, NativeConnection, Runtime, Worker, type WorkflowBundleWithSourceMap } from "@temporalio/worker";
 import { createMapped } from "../../activities/mapped.ts";
 import { createPools } from "../../activities/pools.ts";
+import { toFailure } from "../../activities/failure.ts";
 import { runVerb, type VerbContext } from "../../activities/run-verb.ts";
 import { poolOwners } from "../../bin/pool-owners.ts";
 import { registerSearchAttributes } from "../../bin/temporal.ts";
+import { DownbeatError } from "../../core/errors.ts";
 import type { Json, JsonObject } from "../../core/json.ts";
 import type { Plan } from "../../core/plan.ts";
 import type { AttemptChange, RunChanges, TaskChange, TaskResult } from "../../core/run-changes.ts";
@@ -54,6 +56,8 @@ export interface StartOptions {
   readonly verbs?: Readonly<Record<string, Behaviour>>;
   readonly params?: JsonObject;
   readonly pipeline?: string;
+  /** What tasks with the operator pipeline run, by the tasks' ids. */
+  readonly pipelines?: Readonly<Record<string, Plan>>;
   readonly rerun?: NonNullable<RunInput["rerun"]>;
   /** Throws while the store is to be away. */
   readonly onReport?: (changes: RunChanges, tries: number) => Promise<void> | void;
@@ -70,7 +74,7 @@ const IDENTITY = "the test";
 
 /** Activities whose verbs do what the test of the run says; a task without a behaviour succeeds. */
 const activitiesOf = (
-  runs: ReadonlyMap<string, Registered>,
+  runs: Map<string, Registered>,
   { items, own = {} }: EngineOptions,
   owners: () => ReturnType<typeof poolOwners>,
 ): DagActivities => {
@@ -102,6 +106,20 @@ const activitiesOf = (
     ),
     probe: verb("probe"),
     ...createPools({ ensurePool: (pool) => owners().ensurePool(pool), endedWorkflows: (ids) => owners().endedWorkflows(ids) }, IDENTITY),
+    openSubRun: ({ run, taskId, tries, params }) => {
+      const parent = runs.get(run.id);
+      const plan = parent?.options.pipelines?.[taskId];
+      if (parent === undefined || plan === undefined)
+        return Promise.reject(toFailure(new DownbeatError("NOT_FOUND", "there is no such pipeline"), {}));
+      const id = `${run.id}.${taskId}.${tries}`;
+      if (!runs.has(id)) runs.set(id, { options: parent.options, reports: [], tries: 0 });
+      return Promise.resolve({
+        run: { ...run, id, pipeline: taskId, trigger: "pipeline", depth: (run.depth ?? 0) + 1 },
+        plan,
+        planHash: "hash",
+        params,
+      });
+    },
     openRun: () => Promise.reject(new Error("nothing here is started by a schedule")),
     async recordRun(changes) {
       const run = runs.get(changes.runId);

@@ -1,0 +1,72 @@
+// Opening the run of another pipeline: version, params, origin, and where it ends.
+
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { createOpenSubRun } from "../../activities/open-sub-run.ts";
+import { checkParams } from "../../api/params.ts";
+import type { JsonObject } from "../../core/json.ts";
+import { openStore, type Store } from "../../store/open-store.ts";
+import type { OpenSubRunCall } from "../../workflows/ports.ts";
+
+let store: Store;
+beforeAll(async () => {
+  store = await openStore({ url: "pglite:memory", secretKey: new Uint8Array(32).fill(3) });
+  for (const [hash, schema] of [
+    ["h1", { type: "object", properties: { day: { type: "string" }, n: { type: "integer", default: 5 } } }],
+    ["h2", undefined],
+  ] as const) {
+    await store.definitions.save({
+      pipeline: "inner",
+      hash,
+      definition: { name: "inner", ...(schema === undefined ? {} : { params: schema as unknown as JsonObject }) },
+      source: "",
+      format: "yaml",
+      plan: { plan: { failurePolicy: "continue", policies: [], tasks: [] }, configs: {}, connections: [] },
+    });
+  }
+});
+afterAll(() => store.close());
+
+const call = (more: Partial<OpenSubRunCall> = {}): OpenSubRunCall => ({
+  run: { id: "r1", origin: "o1", pipeline: "outer", version: 1, trigger: "http", triggeredAt: "2026-01-01T00:00:00.000Z" },
+  planHash: "outer-hash",
+  taskId: "t",
+  attempt: 1,
+  tries: 1,
+  params: { day: "mon" },
+  tasks: {},
+  timeoutMs: 1_000,
+  ...more,
+});
+
+const open = (config: JsonObject, more: Partial<OpenSubRunCall> = {}) =>
+  createOpenSubRun({
+    findConfig: () => Promise.resolve(config),
+    findOutput: () => Promise.resolve(null),
+    findVersion: (pipeline, version) => store.definitions.find(pipeline, version),
+    createRun: (run) => store.runs.create(run),
+    checkParams,
+  })(call(more));
+
+describe("a sub-run", () => {
+  it("has the version and params that were asked for, and one origin for all tries", async () => {
+    const first = await open({ name: "inner", version: 1, params: { day: "${{ params.day }}" } });
+    expect(first).toMatchObject({
+      run: { id: "r1.t.1", origin: "o1.t", version: 1, trigger: "pipeline", depth: 1 },
+      planHash: "h1",
+      params: { day: "mon", n: 5 },
+    });
+    expect(await store.runs.find("r1.t.1")).toMatchObject({ pipeline: "inner", parent: { runId: "r1", taskId: "t", depth: 1 } });
+    expect(await open({ name: "inner", version: 1, params: { day: "${{ params.day }}" } })).toEqual(first);
+    expect(await open({ name: "inner", version: 1, params: {} }, { tries: 2 })).toMatchObject({ run: { id: "r1.t.2", origin: "o1.t" } });
+    expect(await open({ name: "inner", params: {} }, { tries: 3 })).toMatchObject({ run: { version: 2 }, planHash: "h2" });
+  });
+
+  it.each([
+    [{ name: "none", params: {} }, {}, "NOT_FOUND"],
+    [{ name: "inner", version: 9, params: {} }, {}, "NOT_FOUND"],
+    [{ name: "inner", version: 1, params: { n: "many" } }, {}, "PARAMS_INVALID"],
+    [{ name: "inner", params: {} }, { run: { ...call().run, depth: 10 } }, "CONFLICT"],
+  ])("%j is refused", async (config, more, type) => {
+    await expect(open(config as JsonObject, more)).rejects.toMatchObject({ type, nonRetryable: true });
+  });
+});
