@@ -63,7 +63,7 @@ const FAR = "{ name: far, calendar: { year: 2099, month: 1, day_of_month: 1 } }"
 describe("firings", () => {
   it("become runs, each with its data interval, of the version that is the latest", async () => {
     const name = fresh();
-    await deploy(name, ["{ name: often, every: 2s, overlap: allow-all, timezone: Europe/Berlin, params: { country: AT } }"]);
+    await deploy(name, ["{ name: often, every: 2s, jitter: 1s, overlap: allow-all, timezone: Europe/Berlin, params: { country: AT } }"]);
     await until("three runs have succeeded", async () => (await runsOf(name)).filter(({ status }) => status === "succeeded").length >= 3);
     await deploy(name, []);
     const runs = await runsOf(name);
