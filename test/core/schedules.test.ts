@@ -187,7 +187,24 @@ describe("firings", () => {
     );
   });
 
-  it("every second of a year's gap of exclusions are found in a moment", () => {
+  it.each([
+    ["Europe/Berlin", "2026-10-25"],
+    ["America/New_York", "2026-11-01"],
+    ["Australia/Lord_Howe", "2026-04-05"],
+    ["Europe/Berlin", "2026-03-29"],
+    ["America/New_York", "2026-03-08"],
+    ["Australia/Lord_Howe", "2026-10-04"],
+  ])("backwards are the firings forwards on the very day, in %s on %s", (timezone, date) => {
+    for (const cron of ["*/15 0-5 * * *", "30 1,2 * * *", "45 1 * * *", "*/20 * * * sat,sun", "15 2 * * *", "0 * * * *"]) {
+      const times: ScheduleTimes = { calendars: readCron(cron), intervals: [], exclude: [], timezone };
+      const from = Date.parse(`${date}T00:00:00Z`) - 36 * 3_600_000;
+      const forwards = nextFirings(times, from, 300).filter((moment) => moment < from + 84 * 3_600_000);
+      expect(forwards.length).toBeGreaterThan(1);
+      expect(forwards.slice(1).map((moment) => previousFiring(times, moment))).toEqual(forwards.slice(0, -1));
+    }
+  });
+
+  it("seconds after a weekend of exclusions are found in a moment", () => {
     const times = timesOf("{ every: 1s, exclude: [{ day_of_week: 'sat,sun' }] }");
     const friday = Date.parse("2026-01-02T23:59:59Z");
     expect(nextFirings(times, friday, 1)).toEqual([Date.parse("2026-01-05T00:00:00Z")]);

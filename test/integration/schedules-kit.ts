@@ -21,6 +21,7 @@ import { bundleRun, silentLog } from "../workflow/engine.ts";
 export interface ScheduleKit {
   readonly store: Store;
   readonly client: Client;
+  readonly connection: Connection;
   readonly deps: ApiDeps;
   readonly url: string;
   /** What the tasks of runs were given, in order. */
@@ -54,6 +55,7 @@ export const startScheduleKit = async (): Promise<ScheduleKit> => {
 
   const kit: ScheduleKit = {
     store,
+    connection,
     client: new Client({ connection, namespace }),
     deps,
     url,

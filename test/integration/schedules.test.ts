@@ -4,8 +4,13 @@ import { setTimeout as pause } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { reconcile } from "../../api/reconcile.ts";
 import { countWithoutNext, reconcileSchedules } from "../../api/reconcile-schedules.ts";
-import { scheduleId } from "../../core/ids.ts";
+import { startApi } from "../../bin/api-process.ts";
+import { parseConfig } from "../../bin/config.ts";
+import { createLogger } from "../../bin/log.ts";
+import { startTelemetry } from "../../bin/telemetry.ts";
+import { DEFAULT_QUEUE, scheduledWorkflowId, scheduleId } from "../../core/ids.ts";
 import type { Json } from "../../core/json.ts";
+import { RUN_WORKFLOW } from "../../workflows/messages.ts";
 import { freshName } from "../fixtures/services.ts";
 import { until } from "../workflow/kit.ts";
 import { type ScheduleKit, startScheduleKit } from "./schedules-kit.ts";
@@ -58,7 +63,7 @@ const FAR = "{ name: far, calendar: { year: 2099, month: 1, day_of_month: 1 } }"
 describe("firings", () => {
   it("become runs, each with its data interval, of the version that is the latest", async () => {
     const name = fresh();
-    await deploy(name, ["{ name: often, every: 2s, overlap: allow-all, timezone: Europe/Berlin, params: { country: AT } }"]);
+    await deploy(name, ["{ name: often, every: 2s, jitter: 1s, overlap: allow-all, timezone: Europe/Berlin, params: { country: AT } }"]);
     await until("three runs have succeeded", async () => (await runsOf(name)).filter(({ status }) => status === "succeeded").length >= 3);
     await deploy(name, []);
     const runs = await runsOf(name);
@@ -109,6 +114,22 @@ describe("firings", () => {
     await until("the run has succeeded", async () => (await runsOf(name))[0]?.status === "succeeded");
     // Nothing fires before 2099: the run has no interval.
     expect((await runsOf(name))[0]).toMatchObject({ schedule: "far", interval: null });
+  });
+});
+
+describe("a firing of what the store does not have", () => {
+  it("fails at once and says so", async () => {
+    const name = fresh();
+    const scheduled = { pipeline: name, schedule: "gone", version: 1, planHash: "absent", params: {} };
+    const ended = kit.client.workflow.execute(RUN_WORKFLOW, {
+      workflowId: `${scheduledWorkflowId({ pipeline: name, name: "gone" })}-2026-01-01T00:00:00Z`,
+      taskQueue: DEFAULT_QUEUE,
+      args: [{ scheduled }],
+    });
+    await expect(ended).rejects.toMatchObject({
+      cause: { type: "NOT_FOUND", message: expect.stringContaining('no schedule "gone"') as string },
+    });
+    expect(await runsOf(name)).toEqual([]);
   });
 });
 
@@ -240,5 +261,36 @@ describe("Temporal is made equal to the store", () => {
     const wanted = { ...found, plan: { ...found.plan, times }, paused: false, note: "" };
     // No DownbeatError, which would say that Temporal is away.
     await expect(kit.deps.orchestrator.schedules.ensure(wanted)).rejects.toThrow(TypeError);
+  });
+});
+
+describe("a running API", () => {
+  it("makes all schedules anew at its start when Temporal has lost them, and its metric counts those without a next action", async () => {
+    const name = fresh();
+    await deploy(name, [FAR, "{ name: other, every: 24h, offset: 1h }"]);
+    // As after the loss of Temporal's database.
+    for await (const { scheduleId: id } of kit.client.schedule.list()) await kit.client.schedule.getHandle(id).delete();
+    await until("Temporal lists none", async () => (await kit.deps.orchestrator.schedules.list()).length === 0);
+    const config = parseConfig({ TEMPORAL_NAMESPACE: kit.deps.orchestrator.namespace });
+    const telemetry = await startTelemetry(config, "downbeat-api");
+    const { store, connection } = kit;
+    const figure = async (): Promise<number> =>
+      Number(/^downbeat_schedules_without_next_action(?:\{.*\})? (\d+)/m.exec(await telemetry.metricsText())?.[1]);
+    const loaded = { catalogue: kit.deps.catalogue, implementations: {} };
+    const api = await startApi({ config, store, loaded, connection, log: createLogger("error", "api"), telemetry, port: 0 });
+    try {
+      await until("both are there again", async () => {
+        const found = await kit.deps.orchestrator.schedules.list();
+        return ["far", "other"].every((one) =>
+          found.some((schedule) => schedule.pipeline === name && schedule.name === one && schedule.hasNext),
+        );
+      });
+      await until("none lacks its next action", async () => (await figure()) === 0);
+      await handleOf(name, "far").delete();
+      await until("one does", async () => (await figure()) === 1);
+    } finally {
+      await api.stop();
+      await telemetry.shutdown();
+    }
   });
 });
