@@ -80,6 +80,7 @@ const activitiesOf = (runs: ReadonlyMap<string, Registered>, { items, own = {} }
     http: verb("http"),
     check: verb("check"),
     publish: verb("publish"),
+    command: verb("command"),
     ...createMapped(
       {
         items: items ?? missingStore,
@@ -89,7 +90,7 @@ const activitiesOf = (runs: ReadonlyMap<string, Registered>, { items, own = {} }
         log: silentLog,
         worker: IDENTITY,
       },
-      Object.fromEntries(["transfer", "sql", "http", "check", "publish"].map((operator) => [operator, behave])),
+      Object.fromEntries(["transfer", "sql", "http", "check", "publish", "command"].map((operator) => [operator, behave])),
     ),
     probe: verb("probe"),
     async recordRun(changes) {
