@@ -22,6 +22,8 @@ export interface ConnectionDeps {
   /** Where temporary folders of openings go. */
   readonly tempRoot: string;
   readonly baseDir: string;
+  /** Globs under `baseDir` that are Downbeat's own. */
+  readonly reserved?: readonly string[];
 }
 
 export interface OpenedConnection extends AsyncDisposable {
@@ -71,7 +73,12 @@ export const createConnectionOpener = (deps: ConnectionDeps): OpenConnection => 
     const removeTempDir = (): Promise<void> => rm(tempDir, { recursive: true, force: true });
     try {
       const connector = await withSpan(`open ${spec.kind}`, { "connector.kind": spec.kind, "connection.name": name }, () =>
-        spec.open(parsed.data, { ...context, tempDir, baseDir: deps.baseDir }),
+        spec.open(parsed.data, {
+          ...context,
+          tempDir,
+          baseDir: deps.baseDir,
+          ...(deps.reserved === undefined ? {} : { reserved: deps.reserved }),
+        }),
       );
       return {
         name,
@@ -92,7 +99,14 @@ export const createConnectionOpener = (deps: ConnectionDeps): OpenConnection => 
   };
 };
 
-const ROLE_FIELD = { source: "source", destination: "destination", sql: "sql", publish: "publisher", http: "http" } as const;
+const ROLE_FIELD = {
+  source: "source",
+  destination: "destination",
+  sql: "sql",
+  publish: "publisher",
+  http: "http",
+  files: "files",
+} as const;
 type RoleField = typeof ROLE_FIELD;
 
 /** The interface that a connection offers for a role, or ROLE_UNSUPPORTED naming what it can do. */

@@ -2,11 +2,11 @@
 
 import { ApplicationFailure, CancelledFailure } from "@temporalio/common";
 import { DownbeatError } from "../core/errors.ts";
-import type { Json } from "../core/json.ts";
+import { storable, storableText, type Json } from "../core/json.ts";
 import { LIMITS } from "../core/limits.ts";
 import type { FailureFacts } from "../workflows/ports.ts";
 
-const cut = (text: string): string => (text.length <= LIMITS.errorBytes ? text : `${text.slice(0, LIMITS.errorBytes)}… (cut)`);
+const cut = (text: string): string => storableText(text.length <= LIMITS.errorBytes ? text : `${text.slice(0, LIMITS.errorBytes)}… (cut)`);
 
 /** Drivers and HTTP clients like to repeat the address they were given, password and all. */
 const scrub = (text: string): string =>
@@ -15,7 +15,7 @@ const scrub = (text: string): string =>
 const smallDetails = (details: unknown): Json | undefined => {
   if (details === undefined) return undefined;
   const text = JSON.stringify(details, (_key, value: unknown) => (typeof value === "bigint" ? value.toString() : value));
-  return text.length <= LIMITS.errorBytes ? (JSON.parse(text) as Json) : undefined;
+  return text.length <= LIMITS.errorBytes ? storable(JSON.parse(text) as Json, text) : undefined;
 };
 
 /** A cancellation goes through as it is; everything else becomes a failure with our code as its type. */

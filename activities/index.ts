@@ -3,6 +3,7 @@
 import type { RunChanges } from "../core/run-changes.ts";
 import type { DagActivities } from "../workflows/ports.ts";
 import { createCheck } from "./check.ts";
+import { createCommand, type CommandHost } from "./command.ts";
 import { createHttp } from "./http.ts";
 import { createCheckConnection, createDiscoverConnection } from "./inspect.ts";
 import { createMapped, type MappedDeps } from "./mapped.ts";
@@ -18,6 +19,7 @@ import type { Verb, VerbDeps } from "./verb.ts";
 
 export interface ActivityDeps extends VerbDeps, MappedDeps, OpenRunDeps, OpenSubRunDeps {
   readonly poolOwners: PoolOwners;
+  readonly commands: CommandHost;
   readonly applyRunChanges: (changes: RunChanges) => Promise<void>;
 }
 
@@ -31,6 +33,7 @@ export const createActivities = (deps: ActivityDeps): DagActivities => {
     http: createHttp(deps),
     check: createCheck(deps),
     publish: createPublish(deps),
+    command: createCommand(deps),
   };
   return {
     transfer: registered("transfer", verbs.transfer),
@@ -38,6 +41,7 @@ export const createActivities = (deps: ActivityDeps): DagActivities => {
     http: registered("http", verbs.http),
     check: registered("check", verbs.check),
     publish: registered("publish", verbs.publish),
+    command: registered("command", verbs.command),
     ...createMapped(deps, verbs),
     probe: registered("wait", createProbe(deps)),
     ...createPools(deps.poolOwners, deps.worker),

@@ -5,7 +5,7 @@ import { Context } from "@temporalio/activity";
 import { DownbeatError, isErrorCode } from "../core/errors.ts";
 import { expandItems } from "../core/items.ts";
 import { renderTemplates } from "../core/expression.ts";
-import type { Json, JsonObject } from "../core/json.ts";
+import { storableText, type Json, type JsonObject } from "../core/json.ts";
 import type { TaskResult } from "../core/run-changes.ts";
 import { mayRetry } from "../core/run-state.ts";
 import type { Carry, ItemResult, Items, PlannedItem } from "../store/items.ts";
@@ -139,7 +139,7 @@ class Recorder {
 const failureOf = (item: number, error: unknown): ItemFailure => {
   if (!(error instanceof DownbeatError))
     return { item, code: "INTERNAL", message: "something unforeseen went wrong; the worker's log has it" };
-  const message = error.message.slice(0, MESSAGE_LENGTH);
+  const message = storableText(error.message.slice(0, MESSAGE_LENGTH));
   return { item, code: error.code, message, ...(error.retryAfterMs === undefined ? {} : { retryAfterMs: error.retryAfterMs }) };
 };
 

@@ -4,7 +4,7 @@ import { CancelledFailure, Context } from "@temporalio/activity";
 import type { Log } from "../connectors/connector.ts";
 import { DownbeatError } from "../core/errors.ts";
 import { LIMITS } from "../core/limits.ts";
-import type { Json } from "../core/json.ts";
+import { storable, type Json } from "../core/json.ts";
 import type { OutputReference, TaskResult } from "../core/run-changes.ts";
 import type { TaskCall } from "../workflows/ports.ts";
 import { toFailure } from "./failure.ts";
@@ -132,15 +132,17 @@ const reasonOf = (error: unknown, cancelled: AbortSignal, timedOut: AbortSignal)
 
 /** A small output travels, a large one is kept in the store and goes by reference. Items have no place for large ones. */
 const keepOutput = async (result: TaskResult, { run, taskId, itemKey }: TaskCall, host: VerbHost): Promise<TaskResult> => {
-  const bytes = Buffer.byteLength(JSON.stringify(result.output));
-  if (bytes <= LIMITS.outputBytes) return result;
+  const text = JSON.stringify(result.output);
+  const bytes = Buffer.byteLength(text);
+  const output = storable(result.output, text);
+  if (bytes <= LIMITS.outputBytes) return { ...result, output };
   const limit = itemKey === undefined && host.saveOutput !== undefined ? LIMITS.largeOutputBytes : LIMITS.outputBytes;
   if (bytes > limit || host.saveOutput === undefined) {
     const message = `the output is ${bytes} bytes of JSON, the limit is ${limit}${itemKey === undefined ? "" : " an item"}; return less, or write it to a table`;
     throw new DownbeatError("OUTPUT_TOO_LARGE", message, { details: { bytes, limit } });
   }
   const place = { runId: run.id, taskId };
-  await host.saveOutput(place, result.output);
+  await host.saveOutput(place, output);
   const reference: OutputReference = { $output: place, bytes };
   return { ...result, output: reference as unknown as Json };
 };

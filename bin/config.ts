@@ -34,6 +34,9 @@ export interface Config {
   readonly workerPort: number;
   readonly maxActivities: number;
   readonly maxWorkflows: number;
+  /** Programs that `command` tasks may run: names on the PATH, paths, globs. */
+  readonly commands: readonly string[];
+  readonly commandShell: boolean;
   readonly failpoints: string | undefined;
   readonly shutdownGraceMs: number;
 }
@@ -86,6 +89,16 @@ export const VARIABLES = [
   { name: "DOWNBEAT_WORKER_PORT", description: "Port of a worker's /metrics and /health/live; 0 takes a free one", default: "0" },
   { name: "DOWNBEAT_MAX_ACTIVITIES", description: "Tasks that one worker runs at once", default: "100" },
   { name: "DOWNBEAT_MAX_WORKFLOWS", description: "Runs that one worker keeps in memory", default: "500" },
+  {
+    name: "DOWNBEAT_COMMANDS",
+    description:
+      "Programs that `command` tasks may run, such as `python3,dbt,/opt/etl/*`: names on the worker's PATH, paths, globs; without it none",
+  },
+  {
+    name: "DOWNBEAT_COMMAND_SHELL",
+    description: "true: `command` tasks may run lines in /bin/sh, and so any program",
+    default: "false",
+  },
   { name: "DOWNBEAT_SHUTDOWN_GRACE", description: "How long a stopping process waits for what it runs", default: "10s" },
   {
     name: "DOWNBEAT_FAILPOINTS",
@@ -171,6 +184,14 @@ export const parseConfig = (env: Readonly<Record<string, string | undefined>>): 
   const failpoints = text("DOWNBEAT_FAILPOINTS");
   if (failpoints !== undefined && !/^[a-z-]+:[1-9]\d*(,[a-z-]+:[1-9]\d*)*$/.test(failpoints))
     faults.push('DOWNBEAT_FAILPOINTS is a list such as "before-commit:2"');
+  const commands = (text("DOWNBEAT_COMMANDS") ?? "")
+    .split(",")
+    .map((entry) => entry.trim())
+    .filter((entry) => entry !== "");
+  for (const entry of commands) {
+    if (entry.includes("/") && !entry.startsWith("/"))
+      faults.push(`DOWNBEAT_COMMANDS has "${entry}"; an entry is a name on the PATH or begins with /`);
+  }
   const config: Config = {
     databaseUrl,
     dataDir: path.resolve(text("DOWNBEAT_DATA_DIR") ?? ""),
@@ -193,6 +214,8 @@ export const parseConfig = (env: Readonly<Record<string, string | undefined>>): 
     workerPort: whole("DOWNBEAT_WORKER_PORT", 0, 65_535),
     maxActivities: whole("DOWNBEAT_MAX_ACTIVITIES", 1, 10_000),
     maxWorkflows: whole("DOWNBEAT_MAX_WORKFLOWS", 10, 100_000),
+    commands,
+    commandShell: flag("DOWNBEAT_COMMAND_SHELL"),
     failpoints,
     shutdownGraceMs: duration("DOWNBEAT_SHUTDOWN_GRACE"),
   };

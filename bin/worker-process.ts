@@ -17,6 +17,7 @@ import type { Config } from "./config.ts";
 import { createFailpoint } from "./failpoints.ts";
 import { temporalLogger, type Logger } from "./log.ts";
 import { poolOwners } from "./pool-owners.ts";
+import { commandHost } from "./command-host.ts";
 import { createSecretResolver } from "./secrets.ts";
 import type { Telemetry } from "./telemetry.ts";
 import type { LoadedCatalogue } from "./user-config.ts";
@@ -80,6 +81,7 @@ export const startWorker = async (deps: WorkerDeps): Promise<RunningWorker> => {
       tempRoot,
       baseDir: config.dataDir,
     }),
+    commands: commandHost(config, env),
     failpoint: createFailpoint(config.failpoints),
     findOutput: async (place) => (await store.items.findOutput(place)) ?? null,
     saveOutput: (place, output) => store.items.saveOutput(place, output),

@@ -3,8 +3,9 @@
 import type { z } from "zod";
 import type { Json } from "../core/json.ts";
 import type { Batch, Column, Position } from "./batch.ts";
+import type { FileStore } from "./file-store.ts";
 
-export type Role = "source" | "destination" | "sql" | "publish" | "http";
+export type Role = "source" | "destination" | "sql" | "publish" | "http" | "files";
 
 /** What a connector gets from its host. Everything that lasts stops within seconds of `signal` and rejects with its reason. */
 export interface ConnectorContext {
@@ -16,6 +17,8 @@ export interface ConnectorContext {
   readonly tempDir: string;
   /** Relative paths in configurations are resolved against it. */
   readonly baseDir: string;
+  /** Globs under `baseDir` that are Downbeat's own: no task reads or writes them. */
+  readonly reserved?: readonly string[];
 }
 
 export interface Log {
@@ -68,6 +71,7 @@ export interface Connector extends AsyncDisposable {
   readonly sql?: SqlWarehouse;
   readonly publisher?: Publisher;
   readonly http?: HttpCaller;
+  readonly files?: FileStore;
 }
 
 // ---- sources

@@ -1,10 +1,12 @@
-// Local files: CSV, JSON Lines and Parquet by path or glob. Source only.
+// Local files: CSV, JSON Lines and Parquet by path or glob as streams; any files to copy, move and delete.
 
 import path from "node:path";
 import { z } from "zod";
 import { DownbeatError } from "../core/errors.ts";
 import { defineConnector } from "./lib/define.ts";
 import { fileOptions } from "./lib/formats/read-file.ts";
+import { LocalFiles } from "./lib/local-files.ts";
+import { LocalRoot } from "./lib/local-root.ts";
 import { createObjectSource, type ListedObject, type ObjectStore } from "./lib/object-source.ts";
 
 const MAX_PATTERNS = 50;
@@ -12,14 +14,14 @@ const MAX_PATTERNS = 50;
 export const file = defineConnector({
   kind: "file",
   title: "Local files",
-  description: "CSV, JSON Lines and Parquet files that the worker can read",
-  roles: ["source"],
+  description: "CSV, JSON Lines and Parquet files that the worker can read; any files to copy, move and delete",
+  roles: ["source", "files"],
   config: z.strictObject({
     root: z
       .string()
       .min(1)
       .default(".")
-      .describe("Folder that streams are looked up in, and that nothing is read outside of; relative to the data folder"),
+      .describe("Folder that streams are looked up in, and that nothing is read or written outside of; relative to the data folder"),
   }),
   sourceOptions: z.strictObject({
     ...fileOptions,
@@ -28,22 +30,14 @@ export const file = defineConnector({
   capabilities: { incremental: "never", incrementalWhen: "new_only", resumable: true },
   notes: "A stream is a path or a glob under `root`: `orders.csv`, `2026/**/*.jsonl.gz`. Links that lead out of `root` are refused.",
   async open({ root }, context) {
-    const { glob, realpath, stat } = await import("node:fs/promises");
-    const base = path.resolve(context.baseDir, root);
-
-    const inside = async (name: string): Promise<string> => {
-      const full = await realpath(path.resolve(base, name));
-      const realBase = await realpath(base);
-      if (full !== realBase && !full.startsWith(`${realBase}${path.sep}`)) {
-        throw new DownbeatError("SOURCE_OPTIONS_INVALID", `"${name}" lies outside of the connection's root`);
-      }
-      return full;
-    };
+    const { glob, stat } = await import("node:fs/promises");
+    const readable = new LocalRoot(root, context, "SOURCE_OPTIONS_INVALID");
+    const { base } = readable;
 
     /** Undefined: there is no such file (any more). */
     const describeFile = async (name: string): Promise<ListedObject | undefined> => {
       try {
-        const facts = await stat(await inside(name));
+        const facts = await stat(await readable.inside(name));
         return facts.isFile() ? { key: name.replaceAll(path.sep, "/"), tag: `${facts.size}-${Math.trunc(facts.mtimeMs)}` } : undefined;
       } catch (error) {
         const { code } = error as NodeJS.ErrnoException;
@@ -76,7 +70,7 @@ export const file = defineConnector({
       async fetch(object) {
         await refuseChanged(object);
         return {
-          path: await inside(object.key),
+          path: await readable.inside(object.key),
           confirm: () => refuseChanged(object),
           [Symbol.asyncDispose]: () => Promise.resolve(),
         };
@@ -100,6 +94,7 @@ export const file = defineConnector({
           throw new DownbeatError("CONNECTION_INVALID", `root ${base} is not a folder that the worker can read`);
       },
       source: createObjectSource(store, context),
+      files: new LocalFiles(root, context),
       [Symbol.asyncDispose]: () => Promise.resolve(),
     };
   },

@@ -21,6 +21,7 @@ export type {
   StreamInfo,
   StreamRequest,
 } from "./connector.ts";
+export type { FileFacts, FileStore, WriteOptions } from "./file-store.ts";
 export { DownbeatError as ConnectorError } from "../core/errors.ts";
 export { BatchBuilder } from "./lib/batch-builder.ts";
 export { secret } from "./lib/config.ts";

@@ -5,7 +5,14 @@ import type { TaskDefinition } from "./definition.ts";
 import { MOMENT_HINT, parseDuration, parseMoment } from "./duration.ts";
 import { didYouMean, type Fault, type PathPart } from "./issues.ts";
 import type { JsonObject } from "./json.ts";
-import { OPERATOR_SCHEMAS, type CheckConfig, type PublishConfig, type TransferConfig, type WaitConfig } from "./operators.ts";
+import {
+  OPERATOR_SCHEMAS,
+  type CheckConfig,
+  type CommandConfig,
+  type PublishConfig,
+  type TransferConfig,
+  type WaitConfig,
+} from "./operators.ts";
 import type { Operator } from "./plan.ts";
 import { isTemplate } from "./templates.ts";
 
@@ -37,6 +44,7 @@ export class OperatorCheck {
     if (task.http !== undefined) this.#connector(task.http.connection, ["http"], path);
     if (task.check !== undefined) this.#check(task.check, path);
     if (task.publish !== undefined) this.#publish(task.publish, path);
+    if (task.command !== undefined) this.#command(task.command, path);
     if (task.activity !== undefined) this.#activity(task.activity.name, path);
     if (task.wait !== undefined) this.#wait(task.wait, path);
     return operator === "activity" ? {} : (task[operator] as unknown as JsonObject);
@@ -87,6 +95,20 @@ export class OperatorCheck {
     if (wait.http !== undefined) this.#connector(wait.http.connection, ["http"], [...path, "http"]);
     if (wait.until !== undefined && !isTemplate(wait.until) && parseMoment(wait.until) === undefined)
       this.#fault("INVALID_VALUE", [...path, "until"], `is no moment; ${MOMENT_HINT}`);
+  }
+
+  #command({ run, shell, env }: CommandConfig, path: Path): void {
+    const [program = ""] = run;
+    if (String(program).trim() === "") this.#fault("INVALID_VALUE", [...path, "run", 0], "names no program");
+    if (shell && isTemplate(String(program))) {
+      const message = 'an expression inside a shell line would be run as shell; give it as a further entry of "run" and read it as "$1"';
+      this.#fault("INVALID_VALUE", [...path, "run", 0], message);
+    }
+    for (const name of Object.keys(env)) {
+      if (!isReservedVariable(name)) continue;
+      const message = `${name} cannot be set: it would change which code is run, or is Downbeat's own`;
+      this.#fault("INVALID_VALUE", [...path, "env", name], message);
+    }
   }
 
   #activity(name: string, path: Path): void {
@@ -163,3 +185,6 @@ export class OperatorCheck {
 }
 
 const isZero = (duration: string): boolean => isTemplate(duration) || parseDuration(duration) === 0;
+
+/** The search path and the dynamic loader decide which code an allowed program is. */
+const isReservedVariable = (name: string): boolean => /^(PATH|ENV|BASH_ENV|(LD|DYLD|DOWNBEAT)_.*)$/.test(name);

@@ -9,9 +9,9 @@ import { readGraph, type Graph } from "./graph.ts";
 import { collectIssues, didYouMean, type Fault, type Issue, type Locate } from "./issues.ts";
 import { jsonBytes, type Json, type JsonObject } from "./json.ts";
 import { LIMITS } from "./limits.ts";
-import type { WaitConfig } from "./operators.ts";
 import type { ForEachDefinition } from "./definition-for-each.ts";
 import type { ApprovalPlan, CompiledPlan, ForEach, Loop, OnDeadline, Operator, Plan, PlanTask, Policy, RetryOn } from "./plan.ts";
+import { summaryOf } from "./summaries.ts";
 
 /** The part of a zod object schema that compile needs; the registry passes the real ones. */
 export interface OptionsSchema {
@@ -50,7 +50,18 @@ export type CompileResult =
   | { readonly ok: true; readonly compiled: CompiledPlan }
   | { readonly ok: false; readonly issues: readonly Issue[] };
 
-const OPERATORS: readonly Operator[] = ["transfer", "sql", "http", "check", "publish", "activity", "wait", "approval", "pipeline"];
+const OPERATORS: readonly Operator[] = [
+  "transfer",
+  "sql",
+  "http",
+  "check",
+  "publish",
+  "command",
+  "activity",
+  "wait",
+  "approval",
+  "pipeline",
+];
 
 const DEFAULTS = { attempts: 3, backoff: "2s", maxBackoff: "5m", attempt: "30m", total: "4h", heartbeat: "10s" } as const;
 
@@ -241,30 +252,4 @@ const holdOf = ({ wait, approval }: TaskDefinition): Pick<PlanTask, "wait" | "ap
       onDeadline: on_deadline as ApprovalPlan["onDeadline"],
     },
   };
-};
-
-const SUMMARY_LENGTH = 200;
-
-const summaryOf = (task: TaskDefinition): string => `${task.id}: ${workOf(task)}`.slice(0, SUMMARY_LENGTH);
-
-const workOf = ({ transfer, sql, http, check, publish, activity, wait, approval, pipeline }: TaskDefinition): string => {
-  if (transfer !== undefined) {
-    const { from, to } = transfer;
-    return `${from.connection}.${from.stream ?? "query"} → ${to.connection}.${to.table}`;
-  }
-  if (sql !== undefined) return `SQL on ${sql.connection}`;
-  if (http !== undefined) return `${http.method} ${http.connection}${http.path ?? ""}`;
-  if (check !== undefined) return `${check.expect.length} checks on ${check.connection}.${check.table ?? "query"}`;
-  if (publish !== undefined) return `${publish.from.connection} → ${publish.to.connection}`;
-  if (wait !== undefined) return `waits ${waitedFor(wait)}`;
-  if (approval !== undefined) return `approval${approval.message === undefined ? "" : `: ${approval.message}`}`;
-  if (pipeline !== undefined) return `pipeline ${pipeline.name}${pipeline.version === undefined ? "" : ` v${pipeline.version}`}`;
-  return `activity ${activity?.name ?? ""}`;
-};
-
-const waitedFor = (wait: WaitConfig): string => {
-  if (wait.until !== undefined) return `until ${wait.until}`;
-  if (wait.for !== undefined) return wait.for;
-  if (wait.sql !== undefined) return `for SQL on ${wait.sql.connection}`;
-  return `for ${wait.http?.connection ?? ""}${wait.http?.path ?? ""}`;
 };

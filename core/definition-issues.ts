@@ -43,6 +43,8 @@ class IssueReader {
     } else if (issue.code === "custom") {
       const code = (issue.params as { readonly code?: IssueCode } | undefined)?.code ?? "INVALID_VALUE";
       this.#fault(code, path, `"${String(value)}" ${issue.message}`);
+    } else if (issue.code === "invalid_key") {
+      this.#fault("INVALID_VALUE", path, `"${formatPath(path.slice(-1))}" ${issue.issues[0]?.message ?? "is not allowed here"}`);
     } else if (issue.code === "invalid_value") {
       const known = issue.values.map(String);
       const hint = known.length === 1 ? `; it must be "${known[0]}"` : didYouMean(String(value), known);

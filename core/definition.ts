@@ -81,6 +81,7 @@ const taskSchema = z.strictObject({
   http: OPERATOR_SCHEMAS.http.optional(),
   check: OPERATOR_SCHEMAS.check.optional(),
   publish: OPERATOR_SCHEMAS.publish.optional(),
+  command: OPERATOR_SCHEMAS.command.optional(),
   activity: OPERATOR_SCHEMAS.activity.optional(),
   wait: OPERATOR_SCHEMAS.wait.optional(),
   approval: OPERATOR_SCHEMAS.approval.optional(),

@@ -5,3 +5,20 @@ export type JsonObject = { readonly [key: string]: Json };
 
 /** Size of a value as JSON text in UTF-8. */
 export const jsonBytes = (value: unknown): number => new TextEncoder().encode(JSON.stringify(value)).length;
+
+/** PostgreSQL's JSON takes neither NUL nor half a surrogate pair: U+FFFD stands for them. */
+export const storableText = (text: string): string => text.replaceAll("\0", "\uFFFD").toWellFormed();
+
+const UNSTORABLE = /\\u(?:0000|d[89a-f])/;
+
+/** The value with its texts and keys storable; `text` is its JSON. */
+export const storable = (value: Json, text: string): Json => (UNSTORABLE.test(text) ? cleaned(value) : value);
+
+const cleaned = (value: Json): Json => {
+  if (typeof value === "string") return storableText(value);
+  if (typeof value !== "object" || value === null) return value;
+  if (isList(value)) return value.map(cleaned);
+  return Object.fromEntries(Object.entries(value).map(([key, entry]) => [storableText(key), cleaned(entry)]));
+};
+
+const isList = (value: Json): value is readonly Json[] => Array.isArray(value);

@@ -98,6 +98,27 @@ export const publishSchema = z.strictObject({
   }),
 });
 
+/** A number is written as text. */
+const word = z.union([z.string(), z.number()]);
+
+const variableName = z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/, "must be a name of letters, digits and _");
+
+export const commandSchema = z.strictObject({
+  run: z.array(word).min(1).describe("The program and its arguments; with `shell` a line for /bin/sh and what it reads as $1, $2, …"),
+  shell: z.boolean().default(false).describe("Needs DOWNBEAT_COMMAND_SHELL on the worker"),
+  cwd: z.string().min(1).optional().describe("Folder to run in; relative to the one that the worker was started in, which is the default"),
+  env: z
+    .record(variableName, z.union([word, z.strictObject({ env: variableName })]))
+    .default({})
+    .describe("Variables for the program; { env: NAME } takes a secret from the worker's environment"),
+  stdin: z.string().optional().describe("What the program reads from its standard input; default: nothing"),
+  output: z
+    .enum(["none", "text", "json"])
+    .default("none")
+    .describe("What its standard output is to later tasks: nothing (only exit_code), a text without white space around it, or JSON"),
+  success_codes: z.array(z.int().min(0).max(255)).min(1).default([0]).describe("Exit codes that mean success"),
+});
+
 export const activitySchema = z.strictObject({
   name: z.string().min(1).describe("An activity declared in downbeat.config.ts"),
   input: z.json().default(null).describe("Its one argument; expressions are evaluated"),
@@ -168,6 +189,7 @@ export const OPERATOR_SCHEMAS = {
   http: httpSchema,
   check: checkSchema,
   publish: publishSchema,
+  command: commandSchema,
   activity: activitySchema,
   wait: waitSchema,
   approval: approvalSchema,
@@ -176,8 +198,9 @@ export const OPERATOR_SCHEMAS = {
 
 export type TransferConfig = z.output<typeof transferSchema>;
 export type CheckConfig = z.output<typeof checkSchema>;
+export type CommandConfig = z.output<typeof commandSchema>;
 export type WaitConfig = z.output<typeof waitSchema>;
 export type PublishConfig = z.output<typeof publishSchema>;
 
 /** Operators that are planned but not here yet: refused with that as the reason. */
-export const LATER_OPERATORS = ["dbt", "spark", "command", "file", "refresh", "external"] as const;
+export const LATER_OPERATORS = ["dbt", "spark", "file", "refresh", "external"] as const;

@@ -59,6 +59,16 @@ export const ERROR_ADVICE: Readonly<Record<ErrorCode, string>> = {
     "The expectation does not hold; the message names every one that failed with what was observed. Tasks behind it did not start.",
   HTTP_REFUSED: "The endpoint answered with a status of 400 to 499; the message has the beginning of its answer.",
   HTTP_UNAVAILABLE: "The endpoint does not answer or answered with a status from 500. The task tries again.",
+  COMMAND_REFUSED:
+    "Workers run no program that `DOWNBEAT_COMMANDS` does not allow, and no shell without `DOWNBEAT_COMMAND_SHELL`; or it is not on the worker's PATH, or not executable. The message says which.",
+  COMMAND_FAILED:
+    "The message ends with the last lines that the program wrote to standard error; the worker's log has all. The task tries again as its `retry` says: a program cannot tell whether that helps. `never_on: [COMMAND_FAILED]` ends it at once.",
+  COMMAND_OUTPUT_INVALID:
+    "With `output: json` the standard output must be one JSON value and nothing else; write messages to standard error. The program has run, so it is not run again.",
+  FILE_NOT_FOUND: "Check the path; `action: exists` asks without failing, and a glob may match nothing.",
+  FILE_EXISTS: "What is there has another content and stays. Choose another path, or write `overwrite: replace` or `overwrite: skip`.",
+  FILE_REFUSED:
+    "Paths are relative to the connection's root (or to the data folder) and cannot leave it, not through links either; Downbeat's own files are not given to tasks, and a folder is no file.",
   EXPRESSION_FAILED: "An expression failed with the values of this run, such as a missing key; guard it with `has()`.",
   WAIT_DEADLINE:
     "What the task waited for did not come within its `deadline`. Give it more time, or say with `on_deadline` what becomes of the task.",

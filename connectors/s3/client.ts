@@ -54,25 +54,27 @@ const codeOf = ({ name = "", $metadata }: AwsError, side: S3Side): ErrorCode => 
 export const isMissing = (error: unknown): boolean =>
   ["NoSuchKey", "NotFound"].includes((error as AwsError).name ?? "") || (error as AwsError).$metadata?.httpStatusCode === 404;
 
+/** The error as one of the table; an abort's own reason goes first. */
+export const s3Failure = (what: string, side: S3Side, { signal }: Pick<ConnectorContext, "signal">, error: unknown): Error => {
+  if (signal.aborted) return signal.reason as Error;
+  if (error instanceof DownbeatError) return error;
+  const { name = "", message = "", code } = error as AwsError;
+  if (code === "ENOSPC") {
+    return new DownbeatError("DESTINATION_FULL", `the disk of the temporary folder is full (during S3 ${what})`, { cause: error });
+  }
+  const said = `S3 ${what}: ${name}${message === "" || message === name ? "" : `: ${message}`}`;
+  return new DownbeatError(codeOf(error as AwsError, side), said, { cause: error });
+};
+
 export const s3Call = async <Value>(
   what: string,
   side: S3Side,
-  { signal }: Pick<ConnectorContext, "signal">,
+  context: Pick<ConnectorContext, "signal">,
   call: () => Promise<Value>,
 ): Promise<Value> => {
   try {
     return await call();
   } catch (error) {
-    signal.throwIfAborted();
-    if (error instanceof DownbeatError) throw error;
-    const { name = "", message = "", code } = error as AwsError;
-    if (code === "ENOSPC") {
-      throw new DownbeatError("DESTINATION_FULL", `the disk of the temporary folder is full (during S3 ${what})`, { cause: error });
-    }
-    throw new DownbeatError(
-      codeOf(error as AwsError, side),
-      `S3 ${what}: ${name}${message === "" || message === name ? "" : `: ${message}`}`,
-      { cause: error },
-    );
+    throw s3Failure(what, side, context, error);
   }
 };

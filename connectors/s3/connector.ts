@@ -10,6 +10,8 @@ import { DownbeatError } from "../../core/errors.ts";
 import { createObjectSource, type ListedObject, type ObjectStore } from "../lib/object-source.ts";
 import { createS3Client, s3Call } from "./client.ts";
 import { openS3Load } from "./load.ts";
+import { S3Files } from "./files.ts";
+import { isBookkeeping, listObjects } from "./list.ts";
 import { S3Objects } from "./objects.ts";
 import type { S3Config } from "./spec.ts";
 
@@ -17,32 +19,14 @@ const MAX_PATTERNS = 50;
 /** Discovery looks at the beginning of a bucket, not at millions of keys. */
 const DISCOVERY_KEYS = 5_000;
 
-/** Manifests and dead letters of loads are nobody's data. */
-const isBookkeeping = (key: string): boolean => key.split("/").includes("_downbeat");
-
 export const openS3 = async (config: S3Config, context: ConnectorContext): Promise<Connector> => {
   const sdk = await import("@aws-sdk/client-s3");
   const client = await createS3Client(config);
   const { bucket: Bucket, prefix } = config;
   const { signal } = context;
 
-  const listKeys = async (under: string, most: number): Promise<readonly ListedObject[]> => {
-    const found: ListedObject[] = [];
-    let token: string | undefined;
-    do {
-      const page = await s3Call(`list ${Bucket}/${under}`, "source", context, () =>
-        client.send(new sdk.ListObjectsV2Command({ Bucket, Prefix: under, ...(token === undefined ? {} : { ContinuationToken: token }) }), {
-          abortSignal: signal,
-        }),
-      );
-      for (const { Key: key = "", ETag: tag = "", Size: size = 0 } of page.Contents ?? []) {
-        if (!key.endsWith("/") || size > 0) found.push({ key, tag: tag.replaceAll('"', "") });
-      }
-      context.progress();
-      token = page.NextContinuationToken;
-    } while (token !== undefined && found.length < most);
-    return found;
-  };
+  const listKeys = (under: string, most: number): Promise<readonly ListedObject[]> =>
+    listObjects({ client, sdk, bucket: Bucket, context }, under, most);
 
   const store: ObjectStore = {
     async list(pattern) {
@@ -94,6 +78,7 @@ export const openS3 = async (config: S3Config, context: ConnectorContext): Promi
     },
     source: createObjectSource(store, context),
     destination: { openLoad: (target) => openS3Load(new S3Objects(client, sdk, Bucket, context), prefix, target) },
+    files: new S3Files({ client, sdk, config, context }),
     async [Symbol.asyncDispose]() {
       client.destroy();
     },

@@ -29,7 +29,7 @@ export const s3 = defineConnector({
   kind: "s3",
   title: "S3",
   description: "Amazon S3 and compatible servers: CSV, JSON Lines and Parquet objects",
-  roles: ["source", "destination"],
+  roles: ["source", "destination", "files"],
   config: s3Config,
   sourceOptions: z.strictObject({
     ...fileOptions,

@@ -111,6 +111,17 @@ describe("runVerb", () => {
     await expect(run(async () => ({ output: "x".repeat(LIMITS.outputBytes) }))).rejects.toMatchObject({ type: "OUTPUT_TOO_LARGE" });
   });
 
+  it("gives nothing that PostgreSQL's JSON refuses", async () => {
+    const output = { "a\0": ["x\0y", "\ud83d", { deep: "\ud83d\ude00" }], text: "\\u0000" };
+    expect((await run(async () => ({ output }))).output).toEqual({
+      "a\uFFFD": ["x\uFFFDy", "\uFFFD", { deep: "\ud83d\ude00" }],
+      text: "\\u0000",
+    });
+    await expect(run(() => Promise.reject(new DownbeatError("COMMAND_FAILED", "\ude00 a\0b")))).rejects.toMatchObject({
+      message: "\uFFFD a\uFFFDb",
+    });
+  });
+
   it("tells of each attempt once, with its code when it failed", async () => {
     const seen: unknown[] = [];
     const host = hostOf({ onAttempt: ({ operator, code, result }) => seen.push({ operator, code, output: result?.output }) });

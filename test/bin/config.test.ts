@@ -45,6 +45,8 @@ describe("configuration", () => {
       workerHost: "127.0.0.1",
       workerPort: 0,
       maxActivities: 100,
+      commands: [],
+      commandShell: false,
       failpoints: undefined,
       shutdownGraceMs: 10_000,
     });
@@ -65,6 +67,8 @@ describe("configuration", () => {
       TEMPORAL_TLS: "1",
       DOWNBEAT_CONFIG: "mine.ts",
       DOWNBEAT_SHUTDOWN_GRACE: "2m",
+      DOWNBEAT_COMMANDS: " python3, dbt ,,/opt/etl/* ",
+      DOWNBEAT_COMMAND_SHELL: "true",
       DOWNBEAT_FAILPOINTS: "before-commit:2,after-commit:1",
     });
     expect(config).toMatchObject({
@@ -75,6 +79,8 @@ describe("configuration", () => {
       temporal: { address: "temporal.example:7233", tls: true },
       userConfigFile: { path: "mine.ts", isDefault: false },
       shutdownGraceMs: 120_000,
+      commands: ["python3", "dbt", "/opt/etl/*"],
+      commandShell: true,
       failpoints: "before-commit:2,after-commit:1",
     });
   });
@@ -97,8 +103,10 @@ describe("configuration", () => {
       OTEL_EXPORTER_OTLP_ENDPOINT: "collector:4318",
       DOWNBEAT_FAILPOINTS: "before-commit",
       TEMPORAL_ADDRESS: "localhost",
+      DOWNBEAT_COMMANDS: "dbt,bin/etl",
     });
-    expect(message).toContain("11 faults");
+    expect(message).toContain("12 faults");
+    expect(message).toContain('DOWNBEAT_COMMANDS has "bin/etl"');
     expect(message).toContain('DOWNBEAT_PORT is "80x"; it takes a whole number from 0 to 65535');
     for (const name of [
       "DATABASE_URL",

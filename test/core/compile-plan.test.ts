@@ -204,14 +204,11 @@ describe("faults", () => {
     ]);
   });
 
-  it.each(["dbt", "spark", "command", "file", "refresh", "external"])(
-    "says that the operator %s is of a later version",
-    (operator) => {
-      expect(issuesOf([{ id: "a", [operator]: {} }])).toMatchObject([
-        { code: "UNKNOWN_OPERATOR", message: `operator "${operator}" is not in this version yet; remove it` },
-      ]);
-    },
-  );
+  it.each(["dbt", "spark", "file", "refresh", "external"])("says that the operator %s is of a later version", (operator) => {
+    expect(issuesOf([{ id: "a", [operator]: {} }])).toMatchObject([
+      { code: "UNKNOWN_OPERATOR", message: `operator "${operator}" is not in this version yet; remove it` },
+    ]);
+  });
 
   it.each<[string, Task, string]>([
     ["a misspelt key of an operator", { id: "a", sql: { connection: "warehouse", query: "x", ouput: "y" } }, 'did you mean "output"?'],

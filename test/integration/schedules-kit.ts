@@ -1,5 +1,6 @@
 // Downbeat in one process on a namespace of its own: the app, a store, a worker with the product's activities, and an own activity to hold runs open.
 
+import { tmpdir } from "node:os";
 import type { AddressInfo } from "node:net";
 import { Client, Connection } from "@temporalio/client";
 import { NativeConnection, Worker } from "@temporalio/worker";
@@ -87,6 +88,7 @@ export const startScheduleKit = async (): Promise<ScheduleKit> => {
     findOutput: unused,
     poolOwners: { ensurePool: unused, endedWorkflows: unused },
     items: store.items,
+    commands: { allowed: [], shell: false, environment: {}, folder: tmpdir(), resolveSecret: unused },
     findVersion: (pipeline, version) => store.definitions.find(pipeline, version),
     checkParams,
     ownActivities: {},

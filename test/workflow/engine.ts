@@ -93,6 +93,7 @@ const activitiesOf = (
     http: verb("http"),
     check: verb("check"),
     publish: verb("publish"),
+    command: verb("command"),
     ...createMapped(
       {
         items: items ?? missingStore,
@@ -102,7 +103,7 @@ const activitiesOf = (
         log: silentLog,
         worker: IDENTITY,
       },
-      Object.fromEntries(["transfer", "sql", "http", "check", "publish"].map((operator) => [operator, behave])),
+      Object.fromEntries(["transfer", "sql", "http", "check", "publish", "command"].map((operator) => [operator, behave])),
     ),
     probe: verb("probe"),
     ...createPools({ ensurePool: (pool) => owners().ensurePool(pool), endedWorkflows: (ids) => owners().endedWorkflows(ids) }, IDENTITY),

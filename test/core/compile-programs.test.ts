@@ -1,0 +1,69 @@
+// What compile makes of programs, and what it finds wrong with them.
+import { describe, expect, it } from "vitest";
+import { compilePlan } from "../../core/compile-plan.ts";
+import { checkDefinition } from "../../core/definition.ts";
+import { catalogue } from "./catalogue.ts";
+
+type Config = Readonly<Record<string, unknown>>;
+
+const compile = (task: Config) => {
+  const parsed = checkDefinition({
+    apiVersion: "downbeat/v1",
+    name: "p",
+    params: { properties: { day: {} } },
+    tasks: [{ id: "a", ...task }],
+  });
+  return parsed.ok ? compilePlan(parsed.definition, catalogue) : parsed;
+};
+const faultsOf = (task: Config): readonly unknown[] => {
+  const result = compile(task);
+  return result.ok ? [] : result.issues.map(({ code, path, message }) => [code, path, message]);
+};
+const containing = (text: string): unknown => expect.stringContaining(text);
+
+describe("command", () => {
+  it("compiles with its defaults and a summary", () => {
+    const result = compile({ command: { run: ["python3", "etl.py", 5] } });
+    if (!result.ok) throw new Error(JSON.stringify(result.issues));
+    expect(result.compiled.plan.tasks[0]).toMatchObject({ operator: "command", summary: "a: runs python3 etl.py 5" });
+    expect(result.compiled.configs["a"]).toEqual({
+      run: ["python3", "etl.py", 5],
+      shell: false,
+      env: {},
+      output: "none",
+      success_codes: [0],
+    });
+  });
+
+  it.each<[string, Config, string, string]>([
+    ["no program", { run: [] }, "tasks[0].command.run", ""],
+    ["a program without a name", { run: [" "] }, "tasks[0].command.run[0]", "names no program"],
+    ["a text instead of a list", { run: "ls -l" }, "tasks[0].command.run", "expected array"],
+    ["an expression in a shell line", { run: ["echo ${{ params.day }}"], shell: true }, "tasks[0].command.run[0]", '"$1"'],
+    ["an unknown kind of output", { run: ["ls"], output: "lines" }, "tasks[0].command.output", "not allowed"],
+    ["a code that no program has", { run: ["ls"], success_codes: [256] }, "tasks[0].command.success_codes[0]", "255"],
+    ["a search path of its own", { run: ["ls"], env: { PATH: "/evil" } }, "tasks[0].command.env.PATH", "cannot be set"],
+    ["a library to be loaded", { run: ["ls"], env: { LD_PRELOAD: "x.so" } }, "tasks[0].command.env.LD_PRELOAD", "cannot be set"],
+    [
+      "one of Downbeat's variables",
+      { run: ["ls"], env: { DOWNBEAT_RUN_ID: "x" } },
+      "tasks[0].command.env.DOWNBEAT_RUN_ID",
+      "cannot be set",
+    ],
+  ])("refuses %s", (_, command, path, message) => {
+    expect(faultsOf({ command })).toEqual([["INVALID_VALUE", path, containing(message)]]);
+  });
+
+  it("refuses what is no name of a variable, and further keys of a reference", () => {
+    expect(faultsOf({ command: { run: ["ls"], env: { "A-B": "x" } } })).toEqual([
+      ["INVALID_VALUE", "tasks[0].command.env.A-B", containing("letters")],
+    ]);
+    expect(faultsOf({ command: { run: ["ls"], env: { A: { env: "X", file: "y" } } } })).toEqual([
+      [expect.anything(), containing("tasks[0].command.env.A"), expect.anything()],
+    ]);
+  });
+
+  it("takes expressions as arguments of a shell line", () => {
+    expect(faultsOf({ command: { run: ['echo "$1"', "${{ params.day }}"], shell: true } })).toEqual([]);
+  });
+});
