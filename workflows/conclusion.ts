@@ -1,29 +1,48 @@
 // What a run says of itself in words: its details while it runs, its outcome and error at the end.
 
 import type { TaskError } from "../core/run-changes.ts";
-import { type Graph, outcome, policyOf, type RunOutcome, type RunState, taskOf } from "../core/run-state.ts";
+import { type Graph, outcome, policyOf, type RunOutcome, type RunState, taskOf, type TaskState } from "../core/run-state.ts";
 
 const MOST_NAMES = 20;
 
 const names = (ids: readonly string[]): string =>
   ids.length <= MOST_NAMES ? ids.join(", ") : `${ids.slice(0, MOST_NAMES).join(", ")} and ${ids.length - MOST_NAMES} more`;
 
+const waitsFor = (task: TaskState, graph: Graph, index: number): string => {
+  const { attempts, error, hold = "retry", retryAt = 0, looks = 0 } = task;
+  const at = new Date(retryAt).toISOString();
+  switch (hold) {
+    case "retry": {
+      const most = policyOf(graph, index).retry.attempts;
+      return `attempt ${attempts + 1} of ${most} at ${at}${error === undefined ? "" : ` after ${error.code}`}`;
+    }
+    case "time":
+      return `until ${at}`;
+    case "condition":
+      return `for its condition, looked at ${looks} times, again at ${at}`;
+    case "approval":
+      return "for somebody's decision";
+    case "pool":
+      return `for a slot of pool ${taskOf(graph, index).pool ?? ""}`;
+  }
+};
+
 /** Markdown for Temporal's UI: what runs, and what waits for what. */
 export const describeProgress = (state: RunState, graph: Graph): string => {
   const running: string[] = [];
   const waiting: string[] = [];
-  for (const [index, { status, attempts, error, retryAt = 0 }] of state.tasks.entries()) {
+  const parked: string[] = [];
+  for (const [index, task] of state.tasks.entries()) {
     const { id } = taskOf(graph, index);
-    if (status === "running") running.push(id);
-    if (status === "waiting") {
-      const most = policyOf(graph, index).retry.attempts;
-      const why = error === undefined ? "" : ` after ${error.code}`;
-      waiting.push(`${id} (attempt ${attempts + 1} of ${most} at ${new Date(retryAt).toISOString()}${why})`);
-    }
+    if (task.status === "running") running.push(id);
+    if (task.status === "waiting") waiting.push(`${id} (${waitsFor(task, graph, index)})`);
+    if (task.status === "parked") parked.push(`${id} (${task.error?.code ?? ""})`);
   }
   const lines = [`${state.tasks.length - state.open} of ${state.tasks.length} tasks ended`];
   if (running.length > 0) lines.push(`running: ${names(running)}`);
   if (waiting.length > 0) lines.push(`waiting: ${names(waiting)}`);
+  if (parked.length > 0) lines.push(`parked until somebody continues them: ${names(parked)}`);
+  if (state.paused) lines.push("paused by hand: nothing new begins");
   if (state.stopping !== undefined) lines.push(`stopping: the run has ${state.stopping === "failed" ? "failed" : "been cancelled"}`);
   return lines.join("  \n");
 };

@@ -62,12 +62,11 @@ export const SHAPES: readonly Shape[] = [
   { name: "chain of 20", tasks: chain(20), runs: 1, floor: { workflow: "chain", args: [20] }, allowed: { ratio: 1.3, seconds: 0 } },
   fanOf(100, 1.3),
   fanOf(1_000, 1.3),
-  fanOf(4_998, 1.3, 3),
   mappedOf(1_000, 1.3),
   mappedOf(20_000, 10),
 ];
 
 /** What is not claimed yet: measured with TARGETS=1. */
-export const TARGETS: readonly Shape[] = [runsOf(50), runsOf(500, 3)];
+export const TARGETS: readonly Shape[] = [fanOf(4_998, 1.2, 3), runsOf(50), runsOf(500, 3)];
 
 export const definitionOf = (name: string, { tasks }: Shape): object => ({ apiVersion: "downbeat/v1", name, tasks });
