@@ -20,6 +20,9 @@ const hangs: Behaviour = async (_call, { signal }) => {
   throw signal.reason as Error;
 };
 
+/** How often the condition of a wait was looked at. */
+let looks = 0;
+
 const retried = { ...policy(), retry: { attempts: 2, backoffMs: 1_500, maxBackoffMs: 1_500, neverOn: [] } };
 
 /** Own activities that the recorded runs call; one that they call is missing on purpose. */
@@ -58,6 +61,28 @@ export const RECORDED: Readonly<Record<string, RecordedRun>> = {
       b: { operator: "activity", activity: { name: "nobody", input: null }, needs: ["a"] },
     }),
     options: { params: { day: "2026-11-23" } },
+  },
+  "waits-and-finally": {
+    plan: planOf({
+      nap: { operator: "wait", wait: { for: "300ms", deadlineMs: 60_000, onDeadline: "fail" } },
+      look: { operator: "wait", wait: { poll: { everyMs: 200, maxMs: 200 }, deadlineMs: 60_000, onDeadline: "fail" } },
+      asked: { operator: "approval", approval: { approvers: [], deadlineMs: 500, onDeadline: "skip" } },
+      broken: { needs: ["nap"], priority: 1 },
+      clean: { finally: true },
+    }),
+    options: {
+      verbs: {
+        look: (_call, _context) => Promise.resolve({ output: { met: (looks += 1) > 2 } }),
+        broken: fails("SOURCE_AUTH"),
+      },
+    },
+  },
+  "sub-pipeline": {
+    plan: {
+      ...planOf({ inner: { operator: "pipeline" } }),
+      outputs: { values: { id: "${{ tasks.inner.output.run_id }}" }, reads: ["inner"] },
+    },
+    options: { pipelines: { inner: planOf({ a: {} }) } },
   },
   "store-away": {
     plan: planOf({ a: { policy: 1 } }, { policies: [policy(), retried] }),
