@@ -18,8 +18,7 @@ import {
   workflowInfo,
 } from "@temporalio/workflow";
 import type { ErrorCode } from "../core/errors.ts";
-import { evaluateCondition, renderTemplates } from "../core/expression.ts";
-import type { Json } from "../core/json.ts";
+import { evaluateCondition } from "../core/expression.ts";
 import { LIMITS } from "../core/limits.ts";
 import type { PlanTask, Policy } from "../core/plan.ts";
 import type { AttemptChange, TaskResult } from "../core/run-changes.ts";
@@ -27,7 +26,7 @@ import * as byHand from "../core/run-control.ts";
 import { restoreSnapshot, takeSnapshot } from "../core/run-snapshot.ts";
 import * as reducer from "../core/run-state.ts";
 import { RUNS_AFTER_FAILURE } from "../core/trigger-rules.ts";
-import { conclude, type Conclusion, describeProgress } from "./conclusion.ts";
+import { conclude, describeProgress } from "./conclusion.ts";
 import { failureOf, readFailure } from "./failure.ts";
 import { holdOrEnd, nextLook } from "./holding.ts";
 import {
@@ -42,6 +41,7 @@ import {
   type SlotSignal,
   STATUS_QUERY,
 } from "./messages.ts";
+import { withOutputs } from "./outputs.ts";
 import { Reporter } from "./reporter.ts";
 import { RunSlots } from "./run-slots.ts";
 import { openScheduled } from "./scheduled-start.ts";
@@ -418,7 +418,11 @@ class RunExecution {
   /** Reports the outcome and ends the workflow the way Temporal's UI shows it: completed, failed or cancelled. */
   async finish(): Promise<RunResult> {
     const { details, ...ended } = conclude(this.#state, this.#graph);
-    const { outcome, error, output } = this.#outputsOf(ended);
+    const whole =
+      this.#entry === "refused"
+        ? { outcome: ended.outcome, error: NO_SLOT, output: undefined }
+        : withOutputs(this.#input, this.#graph, this.#state, ended);
+    const { outcome, error, output } = whole;
     if (this.#entry === "entered") this.#slots.leave(this.#input.run.pipeline);
     setCurrentDetails(details);
     upsertSearchAttributes([{ key: STATUS_ATTRIBUTE, value: outcome }]);
@@ -428,24 +432,6 @@ class RunExecution {
     if (outcome === "cancelled") throw new CancelledFailure("the run was cancelled");
     if (outcome === "failed") throw ApplicationFailure.nonRetryable(error?.message ?? "the run failed", error?.code ?? "INTERNAL");
     return { outcome, ...(output === undefined ? {} : { output }) };
-  }
-
-  /** The pipeline's own outputs, once all has gone well; a run whose outputs cannot be made has failed. */
-  #outputsOf(ended: Omit<Conclusion, "details">): Omit<Conclusion, "details"> & { readonly output?: Json } {
-    if (this.#entry === "refused") return { outcome: ended.outcome, error: NO_SLOT };
-    const { outputs } = this.#graph.plan;
-    if (ended.outcome !== "succeeded" || outputs === undefined) return ended;
-    try {
-      const scope = scopeOf(this.#input, this.#graph, this.#state, { reads: outputs.reads });
-      const output = renderTemplates(outputs.values, scope);
-      const bytes = JSON.stringify(output).length;
-      if (bytes <= LIMITS.outputBytes) return { ...ended, output };
-      const message = `the run's outputs are ${bytes} bytes of JSON, the limit is ${LIMITS.outputBytes}`;
-      return { outcome: "failed", error: { code: "OUTPUT_TOO_LARGE", message } };
-    } catch (error) {
-      const { code, message } = failureOf(error);
-      return { outcome: "failed", error: { code, message: `outputs: ${message}` } };
-    }
   }
 }
 
