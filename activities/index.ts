@@ -4,11 +4,13 @@ import type { RunChanges } from "../core/run-changes.ts";
 import type { DagActivities } from "../workflows/ports.ts";
 import { createCheck } from "./check.ts";
 import { createCommand, type CommandHost } from "./command.ts";
+import { createFile } from "./file.ts";
 import { createHttp } from "./http.ts";
 import { createCheckConnection, createDiscoverConnection } from "./inspect.ts";
 import { createMapped, type MappedDeps } from "./mapped.ts";
 import { createOpenSubRun, type OpenSubRunDeps } from "./open-sub-run.ts";
 import { createPools, type PoolOwners } from "./pools.ts";
+import type { FileHost } from "./open-files.ts";
 import { createOpenRun, type OpenRunDeps } from "./open-run.ts";
 import { createProbe } from "./probe.ts";
 import { createPublish } from "./publish.ts";
@@ -20,6 +22,7 @@ import type { Verb, VerbDeps } from "./verb.ts";
 export interface ActivityDeps extends VerbDeps, MappedDeps, OpenRunDeps, OpenSubRunDeps {
   readonly poolOwners: PoolOwners;
   readonly commands: CommandHost;
+  readonly files: FileHost;
   readonly applyRunChanges: (changes: RunChanges) => Promise<void>;
 }
 
@@ -34,6 +37,7 @@ export const createActivities = (deps: ActivityDeps): DagActivities => {
     check: createCheck(deps),
     publish: createPublish(deps),
     command: createCommand(deps),
+    file: createFile(deps),
   };
   return {
     transfer: registered("transfer", verbs.transfer),
@@ -42,6 +46,7 @@ export const createActivities = (deps: ActivityDeps): DagActivities => {
     check: registered("check", verbs.check),
     publish: registered("publish", verbs.publish),
     command: registered("command", verbs.command),
+    file: registered("file", verbs.file),
     ...createMapped(deps, verbs),
     probe: registered("wait", createProbe(deps)),
     ...createPools(deps.poolOwners, deps.worker),

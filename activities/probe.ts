@@ -6,10 +6,12 @@ import type { Json } from "../core/json.ts";
 import { toRows } from "../connectors/lib/rows.ts";
 import { roleOf } from "./connections.ts";
 import type { VerbContext } from "./run-verb.ts";
+import { findFiles, openFiles, type FileDeps, type FileSelection } from "./open-files.ts";
 import { openFor, renderedConfig, type SqlParams, type Verb, type VerbDeps } from "./verb.ts";
 
 interface ProbeConfig {
   readonly sql?: { readonly connection: string; readonly query: string; readonly params?: SqlParams };
+  readonly file?: FileSelection;
   readonly http?: {
     readonly connection: string;
     readonly method: string;
@@ -19,11 +21,12 @@ interface ProbeConfig {
   };
 }
 
-export const createProbe = (deps: VerbDeps): Verb => {
+export const createProbe = (deps: FileDeps): Verb => {
   return async (call, context) => {
-    const { sql, http } = await renderedConfig<ProbeConfig>(deps, call);
+    const { sql, http, file } = await renderedConfig<ProbeConfig>(deps, call);
     if (sql !== undefined) return { output: await askSql(deps, context, sql) };
     if (http !== undefined) return { output: await askHttp(deps, context, http, deliveryKey(call.run.origin, call.taskId)) };
+    if (file !== undefined) return { output: await lookForFiles(deps, context, file) };
     throw new DownbeatError("INTERNAL", `task "${call.taskId}" waits for nothing that a worker could look at`);
   };
 };
@@ -67,4 +70,10 @@ const askHttp = async (
     if (status === 401 || status === 403 || error.code === "RATE_LIMITED") throw error;
     return { met: false, value: status };
   }
+};
+
+const lookForFiles = async (deps: FileDeps, context: VerbContext, selection: FileSelection): Promise<Look> => {
+  await using opened = await openFiles(deps, selection.connection, context);
+  const found = await findFiles(opened.files, selection);
+  return { met: found.length > 0, value: found.length };
 };

@@ -14,6 +14,8 @@ export interface VerbContext {
   readonly signal: AbortSignal;
   readonly log: Log;
   readonly heartbeat: () => void;
+  /** Tries of this attempt that died with their worker. */
+  readonly lostAttempts: number;
 }
 
 const HEARTBEAT_EVERY_MS = 1_000;
@@ -39,6 +41,7 @@ export interface VerbHost {
 export interface AttemptScope {
   readonly cancelled: AbortSignal;
   readonly heartbeat: () => void;
+  readonly lostAttempts: number;
 }
 
 /** One attempt of a verb: log context, timeout, cancellation, the output's size. Throws a DownbeatError, a CancelledFailure, or what is unforeseen. */
@@ -47,7 +50,7 @@ export const attemptVerb = async (
   verb: (call: TaskCall, context: VerbContext) => Promise<TaskResult>,
   call: TaskCall,
   host: VerbHost,
-  { cancelled, heartbeat }: AttemptScope,
+  { cancelled, heartbeat, lostAttempts }: AttemptScope,
 ): Promise<TaskResult> => {
   const timeout = new AbortController();
   const signal = AbortSignal.any([cancelled, timeout.signal]);
@@ -65,7 +68,7 @@ export const attemptVerb = async (
   const started = performance.now();
   const seconds = (): number => (performance.now() - started) / 1_000;
   try {
-    const result = await Promise.race([verb(call, { signal, log, heartbeat }), aborted(signal)]);
+    const result = await Promise.race([verb(call, { signal, log, heartbeat, lostAttempts }), aborted(signal)]);
     const kept = await keepOutput(result, call, host);
     host.onAttempt?.({ operator, seconds: seconds(), result });
     return kept;
@@ -90,7 +93,7 @@ export const beating = async <Value>(work: (scope: AttemptScope) => Promise<Valu
   const silenceMs = context.info.heartbeatTimeoutMs ?? Infinity;
   const beat = setInterval(heartbeat, Math.min(HEARTBEAT_EVERY_MS, silenceMs / HEARTBEATS_A_TIMEOUT));
   try {
-    return await work({ cancelled: context.cancellationSignal, heartbeat });
+    return await work({ cancelled: context.cancellationSignal, heartbeat, lostAttempts: context.info.attempt - 1 });
   } finally {
     clearInterval(beat);
   }
@@ -103,7 +106,7 @@ export const runVerb = (
   host: VerbHost,
 ): Promise<TaskResult> =>
   beating(async (scope) => {
-    const facts = { worker: host.worker, lostAttempts: Context.current().info.attempt - 1 };
+    const facts = { worker: host.worker, lostAttempts: scope.lostAttempts };
     try {
       return { ...(await attemptVerb(operator, verb, call, host, scope)), ...facts };
     } catch (error) {

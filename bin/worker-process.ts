@@ -38,6 +38,9 @@ export interface RunningWorker {
   stop(): Promise<void>;
 }
 
+/** What Downbeat keeps in its data folder for itself. */
+const OWN_FILES = ["secret.key", "store", "store.lock", "{store,store.lock}/**", "temporal.*"] as const;
+
 const PLAN_CACHE = 200;
 
 /** Plans never change, so a worker asks the store for each only once. */
@@ -80,8 +83,10 @@ export const startWorker = async (deps: WorkerDeps): Promise<RunningWorker> => {
       resolveSecret: createSecretResolver(env),
       tempRoot,
       baseDir: config.dataDir,
+      reserved: OWN_FILES,
     }),
     commands: commandHost(config, env),
+    files: { baseDir: config.dataDir, reserved: OWN_FILES },
     failpoint: createFailpoint(config.failpoints),
     findOutput: async (place) => (await store.items.findOutput(place)) ?? null,
     saveOutput: (place, output) => store.items.saveOutput(place, output),

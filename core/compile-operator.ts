@@ -9,6 +9,7 @@ import {
   OPERATOR_SCHEMAS,
   type CheckConfig,
   type CommandConfig,
+  type FileConfig,
   type PublishConfig,
   type TransferConfig,
   type WaitConfig,
@@ -45,6 +46,7 @@ export class OperatorCheck {
     if (task.check !== undefined) this.#check(task.check, path);
     if (task.publish !== undefined) this.#publish(task.publish, path);
     if (task.command !== undefined) this.#command(task.command, path);
+    if (task.file !== undefined) this.#file(task.file, path);
     if (task.activity !== undefined) this.#activity(task.activity.name, path);
     if (task.wait !== undefined) this.#wait(task.wait, path);
     return operator === "activity" ? {} : (task[operator] as unknown as JsonObject);
@@ -90,9 +92,13 @@ export class OperatorCheck {
   }
 
   #wait(wait: WaitConfig, path: Path): void {
-    this.#exactlyOne(wait, ["until", "for", "sql", "http"], path);
+    this.#exactlyOne(wait, ["until", "for", "sql", "http", "file"], path);
     if (wait.sql !== undefined) this.#connector(wait.sql.connection, ["sql"], [...path, "sql"]);
     if (wait.http !== undefined) this.#connector(wait.http.connection, ["http"], [...path, "http"]);
+    if (wait.file !== undefined) {
+      this.#exactlyOne(wait.file, ["path", "glob"], [...path, "file"]);
+      if (wait.file.connection !== undefined) this.#connector(wait.file.connection, ["files"], [...path, "file"]);
+    }
     if (wait.until !== undefined && !isTemplate(wait.until) && parseMoment(wait.until) === undefined)
       this.#fault("INVALID_VALUE", [...path, "until"], `is no moment; ${MOMENT_HINT}`);
   }
@@ -109,6 +115,18 @@ export class OperatorCheck {
       const message = `${name} cannot be set: it would change which code is run, or is Downbeat's own`;
       this.#fault("INVALID_VALUE", [...path, "env", name], message);
     }
+  }
+
+  #file({ action, from, to, overwrite }: FileConfig, path: Path): void {
+    if (from.connection !== undefined) this.#connector(from.connection, ["files"], [...path, "from"]);
+    if (to?.connection !== undefined) this.#connector(to.connection, ["files"], [...path, "to"]);
+    this.#exactlyOne(from, ["path", "glob"], [...path, "from"]);
+    const isTransfer = action === "copy" || action === "move";
+    if (isTransfer && to === undefined) this.#fault("MISSING_KEY", path, `action ${action} needs "to"`);
+    if (!isTransfer && to !== undefined) this.#fault("INVALID_VALUE", [...path, "to"], `action ${action} takes no "to"`);
+    if (!isTransfer && overwrite !== undefined) this.#fault("INVALID_VALUE", [...path, "overwrite"], `action ${action} overwrites nothing`);
+    if (from.glob !== undefined && to !== undefined && !isTemplate(to.path) && !to.path.endsWith("/"))
+      this.#fault("INVALID_VALUE", [...path, "to", "path"], 'the files of a glob go into a folder: end the path with "/"');
   }
 
   #activity(name: string, path: Path): void {

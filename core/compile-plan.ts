@@ -6,6 +6,7 @@ import { compileSchedules } from "./compile-schedules.ts";
 import type { Definition, TaskDefinition } from "./definition.ts";
 import { parseDuration } from "./duration.ts";
 import { readGraph, type Graph } from "./graph.ts";
+import { OPERATOR_SCHEMAS } from "./operators.ts";
 import { collectIssues, didYouMean, type Fault, type Issue, type Locate } from "./issues.ts";
 import { jsonBytes, type Json, type JsonObject } from "./json.ts";
 import { LIMITS } from "./limits.ts";
@@ -50,18 +51,7 @@ export type CompileResult =
   | { readonly ok: true; readonly compiled: CompiledPlan }
   | { readonly ok: false; readonly issues: readonly Issue[] };
 
-const OPERATORS: readonly Operator[] = [
-  "transfer",
-  "sql",
-  "http",
-  "check",
-  "publish",
-  "command",
-  "activity",
-  "wait",
-  "approval",
-  "pipeline",
-];
+const OPERATORS = Object.keys(OPERATOR_SCHEMAS) as readonly Operator[];
 
 const DEFAULTS = { attempts: 3, backoff: "2s", maxBackoff: "5m", attempt: "30m", total: "4h", heartbeat: "10s" } as const;
 

@@ -82,6 +82,7 @@ const taskSchema = z.strictObject({
   check: OPERATOR_SCHEMAS.check.optional(),
   publish: OPERATOR_SCHEMAS.publish.optional(),
   command: OPERATOR_SCHEMAS.command.optional(),
+  file: OPERATOR_SCHEMAS.file.optional(),
   activity: OPERATOR_SCHEMAS.activity.optional(),
   wait: OPERATOR_SCHEMAS.wait.optional(),
   approval: OPERATOR_SCHEMAS.approval.optional(),

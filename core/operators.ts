@@ -119,6 +119,27 @@ export const commandSchema = z.strictObject({
   success_codes: z.array(z.int().min(0).max(255)).min(1).default([0]).describe("Exit codes that mean success"),
 });
 
+const fileGlob = z.string().min(1).describe("Many files: *, **, ?, {a,b}, [a-z]");
+
+export const fileSchema = z.strictObject({
+  action: z.enum(["copy", "move", "delete", "exists"]),
+  from: z.strictObject({
+    connection: connection.optional().describe("Name of a connection; default: the worker's data folder"),
+    path: z.string().min(1).optional().describe("One file, taken as it is written"),
+    glob: fileGlob.optional(),
+  }),
+  to: z
+    .strictObject({
+      connection: connection.optional().describe("Name of a connection; default: the worker's data folder"),
+      path: z.string().min(1).describe("A file; with / at its end a folder"),
+    })
+    .optional(),
+  overwrite: z
+    .enum(["fail", "replace", "skip"])
+    .optional()
+    .describe("Copy and move: when another file is there; one of the same content never stands in the way. Default fail"),
+});
+
 export const activitySchema = z.strictObject({
   name: z.string().min(1).describe("An activity declared in downbeat.config.ts"),
   input: z.json().default(null).describe("Its one argument; expressions are evaluated"),
@@ -148,6 +169,13 @@ export const waitSchema = z
         path: z.string().optional(),
         query: z.record(z.string(), z.string()).optional(),
         status: z.array(z.int().min(100).max(599)).min(1).default([200]).describe("Waits until it answers with one of these"),
+      })
+      .optional(),
+    file: z
+      .strictObject({
+        connection: connection.optional().describe("Name of a connection; default: the worker's data folder"),
+        path: z.string().min(1).optional().describe("Waits until this file is there"),
+        glob: fileGlob.optional(),
       })
       .optional(),
     poll: z
@@ -190,6 +218,7 @@ export const OPERATOR_SCHEMAS = {
   check: checkSchema,
   publish: publishSchema,
   command: commandSchema,
+  file: fileSchema,
   activity: activitySchema,
   wait: waitSchema,
   approval: approvalSchema,
@@ -199,8 +228,9 @@ export const OPERATOR_SCHEMAS = {
 export type TransferConfig = z.output<typeof transferSchema>;
 export type CheckConfig = z.output<typeof checkSchema>;
 export type CommandConfig = z.output<typeof commandSchema>;
+export type FileConfig = z.output<typeof fileSchema>;
 export type WaitConfig = z.output<typeof waitSchema>;
 export type PublishConfig = z.output<typeof publishSchema>;
 
 /** Operators that are planned but not here yet: refused with that as the reason. */
-export const LATER_OPERATORS = ["dbt", "spark", "file", "refresh", "external"] as const;
+export const LATER_OPERATORS = ["dbt", "spark", "refresh", "external"] as const;

@@ -16,7 +16,7 @@ export type TriggerRule =
 export type FailurePolicy = "fail-fast" | "continue";
 
 /** The closed set of activity verbs that carry operators out; `activity` is the user's own, called by the workflow itself. */
-export type Verb = "transfer" | "sql" | "http" | "check" | "publish" | "command" | "probe";
+export type Verb = "transfer" | "sql" | "http" | "check" | "publish" | "command" | "file" | "probe";
 
 /** `wait` and `approval` are decided in the workflow: no worker is held while they last. */
 export type Operator = Exclude<Verb, "probe"> | "activity" | "wait" | "approval" | "pipeline";

@@ -144,6 +144,7 @@ export interface DagActivities {
   check(call: TaskCall): Promise<TaskResult>;
   publish(call: TaskCall): Promise<TaskResult>;
   command(call: TaskCall): Promise<TaskResult>;
+  file(call: TaskCall): Promise<TaskResult>;
   /** Looks whether what a `wait` task waits for is there: its output has `met`. */
   probe(call: TaskCall): Promise<TaskResult>;
   /** Writes down the items of a task; answers how many there are and how many are done. */

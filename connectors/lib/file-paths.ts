@@ -10,9 +10,12 @@ export const checkFilePath = (name: string): void => {
   throw new DownbeatError("FILE_REFUSED", `"${name}" is no path under the connection: it is relative, without "." and ".." as parts`);
 };
 
-/** Folder part of what every match of the glob begins with. */
+/** What every match of the glob begins with. */
+export const literalOfGlob = (glob: string): string => glob.slice(0, glob.search(/[*?[{]|[!+@]\(|$/));
+
+/** The folder part of that. */
 export const folderOfGlob = (glob: string): string => {
-  const literal = glob.slice(0, glob.search(/[*?[{!+@(]|$/));
+  const literal = literalOfGlob(glob);
   return literal.slice(0, literal.lastIndexOf("/") + 1);
 };
 

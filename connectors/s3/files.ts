@@ -6,7 +6,7 @@ import type * as Sdk from "@aws-sdk/client-s3";
 import { DownbeatError } from "../../core/errors.ts";
 import type { ConnectorContext } from "../connector.ts";
 import type { FileFacts, FileStore, WriteOptions } from "../file-store.ts";
-import { byPath, checkFilePath } from "../lib/file-paths.ts";
+import { byPath, checkFilePath, literalOfGlob } from "../lib/file-paths.ts";
 import { isMissing, s3Call, s3Failure, type S3Side } from "./client.ts";
 import { isBookkeeping, listObjects } from "./list.ts";
 import type { S3Config } from "./spec.ts";
@@ -41,11 +41,10 @@ export class S3Files implements FileStore {
   async list(glob: string): Promise<readonly FileFacts[]> {
     checkFilePath(glob);
     const { client, sdk, config, context } = this.#host;
-    const full = this.#keyOf(glob);
-    const literal = full.slice(0, full.search(/[*?[{!+@(]|$/));
-    const listed = await listObjects({ client, sdk, bucket: config.bucket, context }, literal, Number.POSITIVE_INFINITY);
+    const under = this.#keyOf(literalOfGlob(glob));
+    const listed = await listObjects({ client, sdk, bucket: config.bucket, context }, under, Number.POSITIVE_INFINITY);
     return listed
-      .filter(({ key }) => path.posix.matchesGlob(key, full) && !isBookkeeping(key))
+      .filter(({ key }) => path.posix.matchesGlob(key.slice(config.prefix.length), glob) && !isBookkeeping(key))
       .map(({ key, size, tag }) => this.#facts(key.slice(config.prefix.length), { size, tag, key: "" }))
       .toSorted(byPath);
   }
@@ -90,15 +89,24 @@ export class S3Files implements FileStore {
   async takeOver(from: FileStore, file: FileFacts, name: string, { replace, key }: WriteOptions): Promise<"copied" | undefined> {
     if (!(from instanceof S3Files) || from.#service !== this.#service) return undefined;
     checkFilePath(name);
-    const head = await from.#head(from.#keyOf(file.path));
-    if (head === undefined || head.ETag?.replaceAll('"', "") !== file.tag) throw changed(file);
-    const { ContentType, CacheControl, ContentDisposition, ContentEncoding, ContentLanguage, Metadata } = head;
+    const { ContentType, CacheControl, ContentDisposition, ContentEncoding, ContentLanguage, Metadata } = await from.#unchanged(file);
     const kept = { ContentType, CacheControl, ContentDisposition, ContentEncoding, ContentLanguage };
     const properties = Object.fromEntries(Object.entries(kept).filter(([, value]) => value !== undefined));
     const upload = this.#upload(name, replace, { ...properties, Metadata: { ...Metadata, [KEY_NAME]: key } });
     const source = { bucket: from.#host.config.bucket, key: from.#keyOf(file.path), tag: file.tag, size: file.size };
-    await this.#refusingOthers(name, replace, () => upload.fromObject(source));
+    await this.#refusingOthers(name, replace, () =>
+      upload.fromObject(source).catch(async (error: unknown) => {
+        await from.#unchanged(file);
+        throw error;
+      }),
+    );
     return "copied";
+  }
+
+  async #unchanged(file: FileFacts): Promise<Sdk.HeadObjectCommandOutput> {
+    const head = await this.#head(this.#keyOf(file.path));
+    if (head === undefined || head.ETag?.replaceAll('"', "") !== file.tag) throw changed(file);
+    return head;
   }
 
   #keyOf(name: string): string {

@@ -25,28 +25,34 @@ type Properties = Pick<
   "ContentType" | "CacheControl" | "ContentDisposition" | "ContentEncoding" | "ContentLanguage" | "Metadata"
 >;
 
-/** Of this a few are in memory at a time: one is filled while another is on its way. */
-const PART_BYTES = 8 * 1024 * 1024;
+interface UploadLimits {
+  /** Of this a few are in memory at a time: one is filled while another is on its way. */
+  readonly partBytes: number;
+  /** Up to this the server copies at once. */
+  readonly copyBytes: number;
+  readonly copyPartBytes: number;
+}
+
 /** S3 takes 10,000 parts. */
 const MOST_PARTS = 9_000;
-/** S3 copies up to 5 GiB at once. */
-const COPY_BYTES = 5 * 1024 ** 3;
-const COPY_PART_BYTES = 1024 ** 3;
+const LIMITS: UploadLimits = { partBytes: 8 * 1024 * 1024, copyBytes: 5 * 1024 ** 3, copyPartBytes: 1024 ** 3 };
 
 type Parts = Sdk.CompletedPart[];
 
 export class S3Upload {
   readonly #host: UploadHost;
   readonly #properties: Properties;
+  readonly #limits: UploadLimits;
 
-  constructor(host: UploadHost, properties: Properties) {
+  constructor(host: UploadHost, properties: Properties, limits = LIMITS) {
     this.#host = host;
     this.#properties = properties;
+    this.#limits = limits;
   }
 
   /** The parts' size follows from the size; the content is taken as it comes. */
   async fromContent(content: AsyncIterable<Uint8Array>, size: number): Promise<void> {
-    const bytes = Math.max(PART_BYTES, Math.ceil(size / MOST_PARTS));
+    const bytes = Math.max(this.#limits.partBytes, Math.ceil(size / MOST_PARTS));
     const pieces = inPieces(content, bytes)[Symbol.asyncIterator]();
     const first = await pieces.next();
     const second = first.done === true ? first : await pieces.next();
@@ -54,11 +60,12 @@ export class S3Upload {
     await this.#inParts(async (uploadId, parts) => {
       let piece: IteratorResult<Buffer> = first;
       for (let number = 1; piece.done !== true; number += 1) {
-        const sending = this.#part(uploadId, number, piece.value, parts);
-        // While the next piece is read nobody waits for this one.
-        sending.catch(() => undefined);
-        piece = number === 1 ? second : await pieces.next();
-        await sending;
+        const reading = number === 1 ? Promise.resolve(second) : pieces.next();
+        // Both end before a failure does: an upload is not aborted while a part of it is on its way.
+        const [sent, read] = await Promise.allSettled([this.#part(uploadId, number, piece.value, parts), reading]);
+        if (sent.status === "rejected") throw sent.reason;
+        if (read.status === "rejected") throw read.reason;
+        piece = read.value;
       }
     });
   }
@@ -68,15 +75,16 @@ export class S3Upload {
     const CopySource = `${bucket}/${key.split("/").map(encodeURIComponent).join("/")}`;
     const source = { CopySource, CopySourceIfMatch: `"${tag}"` };
     const { sdk } = this.#host;
-    if (size <= COPY_BYTES) {
+    const { copyBytes, copyPartBytes } = this.#limits;
+    if (size <= copyBytes) {
       const input = { ...this.#host.target, ...source, ...this.#properties, MetadataDirective: "REPLACE", ...this.#condition } as const;
       await this.#send("copy to", (client, options) => client.send(new sdk.CopyObjectCommand(input), options));
       return;
     }
     await this.#inParts(async (UploadId, parts) => {
-      for (let from = 0; from < size; from += COPY_PART_BYTES) {
+      for (let from = 0; from < size; from += copyPartBytes) {
         const PartNumber = parts.length + 1;
-        const CopySourceRange = `bytes=${from}-${Math.min(from + COPY_PART_BYTES, size) - 1}`;
+        const CopySourceRange = `bytes=${from}-${Math.min(from + copyPartBytes, size) - 1}`;
         const input = { ...this.#host.target, ...source, UploadId, PartNumber, CopySourceRange };
         const { CopyPartResult } = await this.#send("copy a part to", (client, options) =>
           client.send(new sdk.UploadPartCopyCommand(input), options),

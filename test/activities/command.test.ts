@@ -70,7 +70,12 @@ const run = async (config: JsonObject, { params = {}, host = {}, signal, call = 
       timeoutMs: 60_000,
       ...call,
     },
-    { signal: signal ?? new AbortController().signal, log: { debug: write, info: write, warn: write }, heartbeat: () => undefined },
+    {
+      signal: signal ?? new AbortController().signal,
+      log: { debug: write, info: write, warn: write },
+      heartbeat: () => undefined,
+      lostAttempts: 0,
+    },
   );
   return { ...result, lines: [...lines] };
 };

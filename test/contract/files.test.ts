@@ -1,11 +1,14 @@
 // The role files: the worker's file system and a real S3 server against its contract; and what only file systems can do.
 import { mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import path from "node:path";
-import { HeadObjectCommand, ListMultipartUploadsCommand, PutObjectCommand, S3Client } from "@aws-sdk/client-s3";
+import { randomBytes } from "node:crypto";
+import * as sdk from "@aws-sdk/client-s3";
+import { GetObjectCommand, HeadObjectCommand, ListMultipartUploadsCommand, PutObjectCommand, S3Client } from "@aws-sdk/client-s3";
 import { describe, expect, it } from "vitest";
 import { filesCases } from "../../connectors/contract/files.ts";
 import type { FileStore } from "../../connectors/file-store.ts";
 import { file } from "../../connectors/file.ts";
+import { S3Upload } from "../../connectors/s3/upload.ts";
 import { s3 } from "../../connectors/s3/spec.ts";
 import { freshBucket } from "../fixtures/services.ts";
 import { openConnector, runCases, testContext, testFolder } from "./kit.ts";
@@ -28,7 +31,7 @@ runCases("local files", filesCases({ open: openLocal, folder: "contract" }));
 runCases("s3 files", filesCases({ open: (signal) => openS3(signal), folder: "contract" }));
 runCases(
   "s3 files under a prefix",
-  filesCases({ open: (signal) => openS3(signal, { prefix: "below/" }), folder: "contract", largeBytes: 9_000_000 }),
+  filesCases({ open: (signal) => openS3(signal, { prefix: "below [1]*/" }), folder: "contract", largeBytes: 9_000_000 }),
 );
 
 const localFiles = async (): Promise<FileStore> => {
@@ -129,6 +132,26 @@ describe("s3", () => {
     const head = await client.send(new HeadObjectCommand({ Bucket: bucket, Key: "elsewhere/typed.csv" }));
     expect(head).toMatchObject({ ContentType: "text/csv", Metadata: { by: "hand", "downbeat-key": "k1" } });
     expect((await files.find("elsewhere/typed.csv"))?.uri).toBe((await target?.find("typed.csv"))?.uri);
+  });
+
+  it("what is too large to be copied at once is copied in parts, as it was found", async () => {
+    const whole = randomBytes(12_000_000);
+    await client.send(new PutObjectCommand({ Bucket: bucket, Key: "big ä.bin", Body: whole }));
+    const found = await (await openS3()).files?.find("big ä.bin");
+    const context = testContext(folder);
+    const limits = { partBytes: 5 << 20, copyBytes: 1_000_000, copyPartBytes: 5 << 20 };
+    const upload = new S3Upload(
+      { client, sdk, context, target: { Bucket: bucket, Key: "big copy" }, onlyNew: true },
+      { Metadata: { a: "b" } },
+      limits,
+    );
+    const source = { bucket, key: "big ä.bin", tag: found?.tag ?? "", size: whole.length };
+    await upload.fromObject(source);
+    const copy = await client.send(new GetObjectCommand({ Bucket: bucket, Key: "big copy" }));
+    expect(Buffer.from((await copy.Body?.transformToByteArray()) ?? []).equals(whole)).toBe(true);
+    expect(copy.Metadata).toEqual({ a: "b" });
+    await client.send(new PutObjectCommand({ Bucket: bucket, Key: "big ä.bin", Body: Buffer.alloc(whole.length) }));
+    await expect(upload.fromObject(source)).rejects.toMatchObject({ code: "LOAD_FENCED" });
   });
 
   it("another user's or server's object is not taken over", async () => {

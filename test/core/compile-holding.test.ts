@@ -104,7 +104,7 @@ describe("a plan", () => {
 describe("faults", () => {
   const first = { id: "a", ...own };
   it.each<[string, readonly Task[], string, string]>([
-    ["a wait for nothing", [{ id: "a", wait: {} }], "MISSING_KEY", "give until or for or sql or http"],
+    ["a wait for nothing", [{ id: "a", wait: {} }], "MISSING_KEY", "give until or for or sql or http or file"],
     [
       "a wait for two things",
       [{ id: "a", wait: { for: "1s", until: "2026-01-01T00:00:00Z" } }],

@@ -204,7 +204,7 @@ describe("faults", () => {
     ]);
   });
 
-  it.each(["dbt", "spark", "file", "refresh", "external"])("says that the operator %s is of a later version", (operator) => {
+  it.each(["dbt", "spark", "refresh", "external"])("says that the operator %s is of a later version", (operator) => {
     expect(issuesOf([{ id: "a", [operator]: {} }])).toMatchObject([
       { code: "UNKNOWN_OPERATOR", message: `operator "${operator}" is not in this version yet; remove it` },
     ]);

@@ -88,6 +88,7 @@ export const startScheduleKit = async (): Promise<ScheduleKit> => {
     findOutput: unused,
     poolOwners: { ensurePool: unused, endedWorkflows: unused },
     items: store.items,
+    files: { baseDir: tmpdir(), reserved: [] },
     commands: { allowed: [], shell: false, environment: {}, folder: tmpdir(), resolveSecret: unused },
     findVersion: (pipeline, version) => store.definitions.find(pipeline, version),
     checkParams,

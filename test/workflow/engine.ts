@@ -94,6 +94,7 @@ const activitiesOf = (
     check: verb("check"),
     publish: verb("publish"),
     command: verb("command"),
+    file: verb("file"),
     ...createMapped(
       {
         items: items ?? missingStore,
@@ -103,7 +104,7 @@ const activitiesOf = (
         log: silentLog,
         worker: IDENTITY,
       },
-      Object.fromEntries(["transfer", "sql", "http", "check", "publish", "command"].map((operator) => [operator, behave])),
+      Object.fromEntries(["transfer", "sql", "http", "check", "publish", "command", "file"].map((operator) => [operator, behave])),
     ),
     probe: verb("probe"),
     ...createPools({ ensurePool: (pool) => owners().ensurePool(pool), endedWorkflows: (ids) => owners().endedWorkflows(ids) }, IDENTITY),

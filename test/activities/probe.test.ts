@@ -1,0 +1,91 @@
+// One look at what a wait waits for: SQL, HTTP and files, over real connections.
+
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { afterAll, describe, expect, it } from "vitest";
+import { createConnectionOpener } from "../../activities/connections.ts";
+import { createProbe } from "../../activities/probe.ts";
+import type { VerbDeps } from "../../activities/verb.ts";
+import { builtinConnectors } from "../../connectors/registry.ts";
+import type { Json, JsonObject } from "../../core/json.ts";
+import { waitSchema } from "../../core/operators.ts";
+import { testContext } from "../contract/kit.ts";
+
+const folder = mkdtempSync(path.join(tmpdir(), "downbeat-probe-"));
+let status = 404;
+const server = createServer((_request, response) => response.writeHead(status).end());
+await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+afterAll(() => {
+  server.close();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+const connections: Readonly<Record<string, { readonly kind: string; readonly config: JsonObject }>> = {
+  db: { kind: "duckdb", config: { path: path.join(folder, "probe.duckdb") } },
+  api: { kind: "http", config: { base_url: `http://127.0.0.1:${(server.address() as AddressInfo).port}` } },
+  closed: { kind: "http", config: { base_url: "http://127.0.0.1:9" } },
+};
+
+const look = async (wait: JsonObject): Promise<Json> => {
+  const files = { baseDir: folder, reserved: [] };
+  const deps: Pick<VerbDeps, "findConfig" | "findOutput" | "openConnection"> = {
+    findConfig: () => Promise.resolve(waitSchema.parse(wait) as unknown as JsonObject),
+    findOutput: () => Promise.resolve(null),
+    openConnection: createConnectionOpener({
+      findConnection: (name) => Promise.resolve(connections[name] && { name, ...connections[name] }),
+      findSpec: (kind) => builtinConnectors.find((spec) => spec.kind === kind),
+      resolveSecret: () => Promise.reject(new Error("no references here")),
+      tempRoot: folder,
+      ...files,
+    }),
+  };
+  const { signal, log } = testContext(folder);
+  const run = { id: "r", origin: "r", pipeline: "p", version: 1, trigger: "test", triggeredAt: "2026-01-01T00:00:00.000Z" };
+  const call = { run, planHash: "h", taskId: "t", attempt: 1, params: { day: 3 }, tasks: {}, timeoutMs: 10_000 };
+  const probe = createProbe({ ...(deps as VerbDeps), files });
+  return (await probe(call, { signal, log, heartbeat: () => undefined, lostAttempts: 0 })).output;
+};
+
+describe("a look", () => {
+  it.each<[string, Json]>([
+    ["select 1", { met: true, value: 1 }],
+    ["select 0", { met: false, value: 0 }],
+    ["select true, false", { met: true, value: true }],
+    ["select null", { met: false, value: null }],
+    ["select '0'", { met: false, value: "0" }],
+    ["select 12345678901234567890::hugeint > 1", { met: true, value: true }],
+    ["select 1 where false", { met: false }],
+  ])("at SQL: %s", async (query, expected) => {
+    expect(await look({ sql: { connection: "db", query } })).toEqual(expected);
+  });
+
+  it("at SQL with parameters and expressions", async () => {
+    expect(await look({ sql: { connection: "db", query: "select :day::int > 2", params: { day: "${{ params.day }}" } } })).toEqual({
+      met: true,
+      value: true,
+    });
+    await expect(look({ sql: { connection: "db", query: "select * from nowhere" } })).rejects.toMatchObject({ code: "SQL_FAILED" });
+  });
+
+  it("at HTTP takes any answer for one, but wrong credentials and none at all", async () => {
+    status = 404;
+    expect(await look({ http: { connection: "api", path: "/report" } })).toEqual({ met: false, value: 404 });
+    expect(await look({ http: { connection: "api", path: "/report", status: [404] } })).toEqual({ met: true, value: 404 });
+    status = 200;
+    expect(await look({ http: { connection: "api", path: "/report" } })).toEqual({ met: true, value: 200 });
+    status = 401;
+    await expect(look({ http: { connection: "api" } })).rejects.toMatchObject({ code: "HTTP_REFUSED" });
+    await expect(look({ http: { connection: "closed" } })).rejects.toMatchObject({ code: "HTTP_UNAVAILABLE" });
+  });
+
+  it("at files, one or many", async () => {
+    expect(await look({ file: { path: "drop/ready.flag" } })).toEqual({ met: false, value: 0 });
+    writeFileSync(path.join(folder, "ready.flag"), "");
+    expect(await look({ file: { path: "ready.flag" } })).toEqual({ met: true, value: 1 });
+    expect(await look({ file: { glob: "*.flag" } })).toEqual({ met: true, value: 1 });
+    expect(await look({ file: { glob: "*.csv" } })).toEqual({ met: false, value: 0 });
+  });
+});
