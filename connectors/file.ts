@@ -28,7 +28,8 @@ export const file = defineConnector({
     new_only: z.boolean().default(false).describe("Take each file once; a file whose content changed counts as new"),
   }),
   capabilities: { incremental: "never", incrementalWhen: "new_only", resumable: true },
-  notes: "A stream is a path or a glob under `root`: `orders.csv`, `2026/**/*.jsonl.gz`. Links that lead out of `root` are refused.",
+  notes:
+    "A stream is a path or a glob under `root`: `orders.csv`, `2026/**/*.jsonl.gz`. Links that lead out of `root` are refused. As `files` a file appears whole, by a rename; see [moving files](../guides/moving-files.md).",
   async open({ root }, context) {
     const { glob, stat } = await import("node:fs/promises");
     const readable = new LocalRoot(root, context, "SOURCE_OPTIONS_INVALID");

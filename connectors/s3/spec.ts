@@ -47,6 +47,8 @@ a JSON Lines file, and only widen from file to file; "007" and numbers with more
 
 As a destination \`table\` is a folder. The manifest \`_downbeat/….json\` in it, written last and on condition, says which of its files count: readers take the files that it names.
 Replace writes new files, then a manifest that names only them, then deletes the old ones. Rejected rows go to \`_downbeat/dead-letters/\`.
+
+As \`files\` objects over 8 MB go up in parts, and within one service the server copies; the metadata \`downbeat-key\` says which task wrote an object. See [moving files](../guides/moving-files.md).
 `.trim(),
   open: async (config, context) => (await import("./connector.ts")).openS3(config, context),
 });

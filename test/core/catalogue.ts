@@ -13,7 +13,7 @@ export const catalogue: Catalogue = {
       targetOptions: z.strictObject({ partitions: z.int().min(1).optional() }),
     },
     objects: {
-      roles: ["source", "destination"],
+      roles: ["source", "destination", "files"],
       modes: ["append", "replace"],
       incremental: "never",
       incrementalWhen: "new_only",

@@ -1,4 +1,4 @@
-// What compile makes of programs, and what it finds wrong with them.
+// What compile makes of programs and files, and what it finds wrong with them.
 import { describe, expect, it } from "vitest";
 import { compilePlan } from "../../core/compile-plan.ts";
 import { checkDefinition } from "../../core/definition.ts";
@@ -65,5 +65,48 @@ describe("command", () => {
 
   it("takes expressions as arguments of a shell line", () => {
     expect(faultsOf({ command: { run: ['echo "$1"', "${{ params.day }}"], shell: true } })).toEqual([]);
+  });
+});
+
+describe("file", () => {
+  const to = { path: "out/" };
+
+  it("compiles with a summary and its connections", () => {
+    const result = compile({ file: { action: "copy", from: { connection: "lake", glob: "in/*" }, to } });
+    if (!result.ok) throw new Error(JSON.stringify(result.issues));
+    expect(result.compiled.plan.tasks[0]).toMatchObject({ operator: "file", summary: "a: copy lake/in/* → out/" });
+    expect(result.compiled.connections).toEqual(["lake"]);
+  });
+
+  it.each<[string, Config, string, string, string]>([
+    ["neither path nor glob", { action: "delete", from: {} }, "MISSING_KEY", "tasks[0].file.from", "path or glob"],
+    ["both", { action: "delete", from: { path: "a", glob: "b" } }, "INVALID_VALUE", "tasks[0].file.from", "path or glob"],
+    ["a copy to nowhere", { action: "copy", from: { path: "a" } }, "MISSING_KEY", "tasks[0].file", '"to"'],
+    ["a delete to somewhere", { action: "delete", from: { path: "a" }, to }, "INVALID_VALUE", "tasks[0].file.to", 'no "to"'],
+    [
+      "exists that overwrites",
+      { action: "exists", from: { path: "a" }, overwrite: "skip" },
+      "INVALID_VALUE",
+      "tasks[0].file.overwrite",
+      "overwrites nothing",
+    ],
+    ["a glob into one file", { action: "move", from: { glob: "*" }, to: { path: "b" } }, "INVALID_VALUE", "tasks[0].file.to.path", '"/"'],
+    [
+      "a connection without files",
+      { action: "copy", from: { connection: "warehouse", path: "a" }, to },
+      "ROLE_MISMATCH",
+      "tasks[0].file.from.connection",
+      "files",
+    ],
+    [
+      "an unknown connection",
+      { action: "copy", from: { path: "a" }, to: { connection: "lak", path: "b" } },
+      "UNKNOWN_CONNECTION",
+      "tasks[0].file.to.connection",
+      '"lake"',
+    ],
+    ["an unknown action", { action: "remove", from: { path: "a" } }, "INVALID_VALUE", "tasks[0].file.action", "not allowed"],
+  ])("refuses %s", (_, config, code, path, message) => {
+    expect(faultsOf({ file: config })).toEqual([[code, path, containing(message)]]);
   });
 });
