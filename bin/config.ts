@@ -34,6 +34,8 @@ export interface Config {
   readonly workerPort: number;
   readonly maxActivities: number;
   readonly maxWorkflows: number;
+  /** Undefined: the worker takes every run, whichever build began it. */
+  readonly buildId: string | undefined;
   /** Programs that `command` tasks may run: names on the PATH, paths, globs. */
   readonly commands: readonly string[];
   readonly commandShell: boolean;
@@ -90,6 +92,10 @@ export const VARIABLES = [
   { name: "DOWNBEAT_MAX_ACTIVITIES", description: "Tasks that one worker runs at once", default: "100" },
   { name: "DOWNBEAT_MAX_WORKFLOWS", description: "Runs that one worker keeps in memory", default: "500" },
   {
+    name: "DOWNBEAT_BUILD_ID",
+    description: "Names the build of a worker: runs then stay on the build that began them; `npm start` does without",
+  },
+  {
     name: "DOWNBEAT_COMMANDS",
     description:
       "Programs that `command` tasks may run, such as `python3,dbt,/opt/etl/*`: names on the worker's PATH, paths, globs; without it none",
@@ -107,6 +113,9 @@ export const VARIABLES = [
 ] as const satisfies readonly Variable[];
 
 type VariableName = (typeof VARIABLES)[number]["name"];
+
+/** Stands for workers without a build id where builds are named. */
+export const UNVERSIONED = "unversioned";
 
 const LOG_LEVELS: readonly LogLevel[] = ["debug", "info", "warn", "error", "silent"];
 
@@ -192,6 +201,9 @@ export const parseConfig = (env: Readonly<Record<string, string | undefined>>): 
     if (entry.includes("/") && !entry.startsWith("/"))
       faults.push(`DOWNBEAT_COMMANDS has "${entry}"; an entry is a name on the PATH or begins with /`);
   }
+  const buildId = text("DOWNBEAT_BUILD_ID");
+  if (buildId !== undefined && (!/^[A-Za-z0-9][A-Za-z0-9._+-]{0,199}$/.test(buildId) || buildId === UNVERSIONED))
+    faults.push(`DOWNBEAT_BUILD_ID is "${buildId}"; it takes up to 200 of A-Z, a-z, 0-9 and . _ + -, and not "${UNVERSIONED}"`);
   const config: Config = {
     databaseUrl,
     dataDir: path.resolve(text("DOWNBEAT_DATA_DIR") ?? ""),
@@ -214,6 +226,7 @@ export const parseConfig = (env: Readonly<Record<string, string | undefined>>): 
     workerPort: whole("DOWNBEAT_WORKER_PORT", 0, 65_535),
     maxActivities: whole("DOWNBEAT_MAX_ACTIVITIES", 1, 10_000),
     maxWorkflows: whole("DOWNBEAT_MAX_WORKFLOWS", 10, 100_000),
+    buildId,
     commands,
     commandShell: flag("DOWNBEAT_COMMAND_SHELL"),
     failpoints,

@@ -46,7 +46,9 @@ const ensureTemporal = async (config: Config, handle: ProcessHandle): Promise<Co
   return { ...config, temporal: { ...config.temporal, address: server.address, uiUrl: config.temporal.uiUrl ?? server.uiUrl } };
 };
 
-await runProcess(USAGE, async (given, handle) => {
+await runProcess(USAGE, async (environment, handle) => {
+  // One process has one build: pinned runs would wait for a build that is never started again.
+  const given = { ...environment, buildId: undefined };
   const once = process.argv.includes("--once");
   mkdirSync(given.dataDir, { recursive: true });
   const log = createLogger(process.env["DOWNBEAT_LOG_LEVEL"] === undefined ? "warn" : given.logLevel, "downbeat");

@@ -21,6 +21,7 @@ import { commandHost } from "./command-host.ts";
 import { createSecretResolver } from "./secrets.ts";
 import type { Telemetry } from "./telemetry.ts";
 import type { LoadedCatalogue } from "./user-config.ts";
+import { deploymentModules, deploymentOptions } from "./worker-deployment.ts";
 
 export interface WorkerDeps {
   readonly config: Config;
@@ -111,8 +112,9 @@ export const startWorker = async (deps: WorkerDeps): Promise<RunningWorker> => {
     namespace: config.temporal.namespace,
     taskQueue: DEFAULT_QUEUE,
     identity,
-    workflowBundle: await bundleWorkflows(telemetry.workflowInterceptorModules),
+    workflowBundle: await bundleWorkflows([...telemetry.workflowInterceptorModules, ...deploymentModules(config.buildId)]),
     activities: { ...loaded.implementations, ...activities },
+    ...deploymentOptions(config.buildId),
     maxConcurrentActivityTaskExecutions: config.maxActivities,
     maxConcurrentWorkflowTaskPolls: 5,
     maxConcurrentActivityTaskPolls: 5,

@@ -69,11 +69,13 @@ describe("configuration", () => {
       DOWNBEAT_SHUTDOWN_GRACE: "2m",
       DOWNBEAT_COMMANDS: " python3, dbt ,,/opt/etl/* ",
       DOWNBEAT_COMMAND_SHELL: "true",
+      DOWNBEAT_BUILD_ID: "2026-11-23.4f1c",
       DOWNBEAT_FAILPOINTS: "before-commit:2,after-commit:1",
     });
     expect(config).toMatchObject({
       host: "0.0.0.0",
       port: 9000,
+      buildId: "2026-11-23.4f1c",
       apiKey: LONG_KEY,
       secretKey: HEX_KEY,
       temporal: { address: "temporal.example:7233", tls: true },
@@ -104,8 +106,10 @@ describe("configuration", () => {
       DOWNBEAT_FAILPOINTS: "before-commit",
       TEMPORAL_ADDRESS: "localhost",
       DOWNBEAT_COMMANDS: "dbt,bin/etl",
+      DOWNBEAT_BUILD_ID: "unversioned",
     });
-    expect(message).toContain("12 faults");
+    expect(message).toContain("13 faults");
+    expect(message).toContain('DOWNBEAT_BUILD_ID is "unversioned"');
     expect(message).toContain('DOWNBEAT_COMMANDS has "bin/etl"');
     expect(message).toContain('DOWNBEAT_PORT is "80x"; it takes a whole number from 0 to 65535');
     for (const name of [

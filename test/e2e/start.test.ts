@@ -21,7 +21,7 @@ interface Started {
 }
 
 const start = (args: readonly string[], port: number): Started => {
-  const env: NodeJS.ProcessEnv = { ...process.env, DOWNBEAT_DATA_DIR: dataDir, DOWNBEAT_PORT: String(port) };
+  const env: NodeJS.ProcessEnv = { ...process.env, DOWNBEAT_DATA_DIR: dataDir, DOWNBEAT_PORT: String(port), DOWNBEAT_BUILD_ID: "ignored" };
   delete env["TEMPORAL_ADDRESS"];
   delete env["DATABASE_URL"];
   const child = spawn(process.execPath, [script, ...args], { env, stdio: ["ignore", "pipe", "pipe"] });

@@ -1,0 +1,9 @@
+// Loaded by workers with a build id alone, as an interceptor module: what outlives every build goes on with the current one. Runs are pinned.
+
+import { setWorkflowOptions, type WorkflowInterceptorsFactory } from "@temporalio/workflow";
+import { pool } from "./pool.ts";
+
+// Not in pool.ts: a server refuses what a worker without a build id says of builds.
+setWorkflowOptions({ versioningBehavior: "AUTO_UPGRADE" }, pool);
+
+export const interceptors: WorkflowInterceptorsFactory = () => ({});
