@@ -126,6 +126,8 @@ export const definitionSchema = z.strictObject({
   tasks: z.array(taskSchema).min(1),
 });
 
+/** As people write it: what has a default can be left out. */
+export type DefinitionInput = z.input<typeof definitionSchema>;
 export type Definition = z.output<typeof definitionSchema>;
 export type TaskDefinition = Definition["tasks"][number];
 
