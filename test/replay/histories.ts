@@ -24,12 +24,15 @@ export const historyText = (history: History): string => {
 /** Undefined: nothing has been recorded yet, as before a first release. */
 export const recordedHistories = (): readonly RecordedHistory[] | undefined => {
   if (!existsSync(FOLDER)) return undefined;
-  return readdirSync(FOLDER)
+  return readdirSync(FOLDER, { recursive: true, encoding: "utf8" })
     .filter((name) => name.endsWith(".json"))
     .map((name) => ({ name, history: History.fromObject(JSON.parse(readFileSync(path.join(FOLDER, name), "utf8")) as History) }));
 };
 
-/** In the form that the SDK replays. */
+/** In the form that the SDK replays: under the id that the workflow had, since what it sends names it. */
 export const replayable = async function* (histories: readonly RecordedHistory[]): ReplayHistoriesIterable {
-  for (const { name, history } of histories) yield { workflowId: name, history };
+  for (const { name, history } of histories) {
+    const { workflowId } = history.events?.[0]?.workflowExecutionStartedEventAttributes ?? {};
+    yield { workflowId: workflowId ?? name, history };
+  }
 };

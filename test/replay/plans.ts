@@ -2,8 +2,12 @@
 
 import { DownbeatError } from "../../core/errors.ts";
 import type { Plan } from "../../core/plan.ts";
+import type { Control } from "../../core/run-control.ts";
+import { openStore } from "../../store/open-store.ts";
 import { planOf, policy } from "../core/runs.ts";
-import type { Behaviour, OwnActivities, StartOptions } from "../workflow/engine.ts";
+import { CONTROL_UPDATE, type ControlAnswer, type ControlRequest } from "../../workflows/messages.ts";
+import type { Behaviour, EngineOptions, StartedRun, StartOptions } from "../workflow/engine.ts";
+import { until } from "../workflow/kit.ts";
 
 const fails =
   (code: "SOURCE_UNAVAILABLE" | "SOURCE_AUTH"): Behaviour =>
@@ -25,13 +29,25 @@ let looks = 0;
 
 const retried = { ...policy(), retry: { attempts: 2, backoffMs: 1_500, maxBackoffMs: 1_500, neverOn: [] } };
 
-/** Own activities that the recorded runs call; one that they call is missing on purpose. */
-export const OWN: OwnActivities = { echo: async (input) => ({ got: input }) };
+const act = (run: StartedRun, control: Control): Promise<ControlAnswer> =>
+  run.handle.executeUpdate<ControlAnswer, [ControlRequest]>(CONTROL_UPDATE, { args: [{ control, by: "somebody", why: "to record it" }] });
+
+const isAt = (run: StartedRun, task: string, status: string): Promise<void> =>
+  until(`${task} is ${status}`, () => run.tasks()[task]?.status === status);
 
 export interface RecordedRun {
   readonly plan: Plan;
   readonly options: StartOptions;
+  /** What is done to it while it goes on. */
+  readonly act?: (run: StartedRun) => Promise<unknown>;
 }
+
+/** What an engine needs for them; one of the own activities that they call is missing on purpose. */
+export const openEngineOptions = async (): Promise<{ readonly options: EngineOptions; readonly close: () => Promise<void> }> => {
+  const { items, close } = await openStore({ url: "pglite:memory", secretKey: new Uint8Array(32).fill(3) });
+  const find = (name: string) => Promise.resolve({ name, slots: 1, description: null, createdAt: "", updatedAt: "" });
+  return { options: { own: { echo: async (input) => ({ got: input }) }, items, pools: { find } }, close };
+};
 
 export const RECORDED: Readonly<Record<string, RecordedRun>> = {
   "diamond-with-retry": {
@@ -84,6 +100,71 @@ export const RECORDED: Readonly<Record<string, RecordedRun>> = {
     },
     options: { pipelines: { inner: planOf({ a: {} }) } },
   },
+  "for-each": {
+    plan: planOf(
+      {
+        loops: {
+          policy: 1,
+          forEach: { loops: [{ as: "n", in: { range: { from: 1, to: 12, step: 1 } } }], window: 3, maxFailures: 1 },
+        },
+        next: { needs: ["loops"], reads: ["loops"] },
+        own: {
+          operator: "activity",
+          activity: { name: "echo", input: "${{ each.word }}" },
+          forEach: { loops: [{ as: "word", in: ["a", "b"] }], window: 2, maxFailures: 0 },
+        },
+      },
+      { policies: [policy(), retried] },
+    ),
+    options: {
+      verbs: {
+        loops: async (call, context) => {
+          // Slow enough that it goes its own way, too.
+          if (call.each?.["n"] === 5) await new Promise((resolve) => setTimeout(resolve, 1_500));
+          return call.each?.["n"] === 3 ? firstFails(call, context) : { output: call.each ?? null };
+        },
+      },
+    },
+  },
+  slots: {
+    plan: {
+      ...planOf({ a: { pool: "recorded" }, b: { pool: "recorded", priority: 1 }, c: { needs: ["a", "b"] } }),
+      concurrency: { maxRuns: 1, strategy: "queue" },
+    },
+    options: { pipeline: "recorded-slots" },
+  },
+  "acted-on": {
+    plan: planOf(
+      {
+        asked: { operator: "approval", approval: { approvers: [], deadlineMs: 600_000, onDeadline: "fail" } },
+        parked: { policy: 1, needs: ["asked"] },
+        long: { operator: "wait", wait: { for: "1h", deadlineMs: 7_200_000, onDeadline: "fail" } },
+        next: { needs: ["parked", "long"] },
+      },
+      { policies: [policy(), { ...policy(), onExhausted: "park" }] },
+    ),
+    options: { verbs: { parked: fails("SOURCE_AUTH") } },
+    async act(run) {
+      await isAt(run, "asked", "waiting");
+      await act(run, { action: "pause" });
+      await act(run, { action: "decide", task: "asked", approve: true });
+      await act(run, { action: "resume" });
+      await isAt(run, "parked", "parked");
+      await act(run, { action: "continue", task: "parked" });
+      await until("it has parked again", () => run.attempts("parked")[1]?.status === "failed");
+      await act(run, { action: "mark", task: "parked", as: "succeeded", output: { rows: 1 } });
+      await act(run, { action: "mark", task: "long", as: "skipped" });
+    },
+  },
+  cancelled: {
+    plan: planOf({ slow: {}, never: { needs: ["slow"] }, clean: { finally: true } }),
+    options: { verbs: { slow: hangs } },
+    async act(run) {
+      await isAt(run, "slow", "running");
+      await run.handle.cancel();
+    },
+  },
+  scheduled: { plan: planOf({ a: {} }), options: { isScheduled: true } },
   "store-away": {
     plan: planOf({ a: { policy: 1 } }, { policies: [policy(), retried] }),
     options: {

@@ -1,9 +1,21 @@
-// A deliberately wrong `run`: it sleeps first, which no recorded history did. The replay gate must reject it.
+// Deliberately wrong workflows: each sleeps first, which no recorded history did. The replay gate must reject them.
 
 import { sleep } from "@temporalio/workflow";
-import { run as right } from "../../workflows/run.ts";
+import { mapped as rightMapped } from "../../workflows/mapped.ts";
+import { pool as rightPool } from "../../workflows/pool.ts";
+import { run as rightRun } from "../../workflows/run.ts";
 
-export async function run(...args: Parameters<typeof right>): ReturnType<typeof right> {
+export async function run(...args: Parameters<typeof rightRun>): ReturnType<typeof rightRun> {
   await sleep(1_000);
-  return right(...args);
+  return rightRun(...args);
+}
+
+export async function mapped(...args: Parameters<typeof rightMapped>): ReturnType<typeof rightMapped> {
+  await sleep(1_000);
+  return rightMapped(...args);
+}
+
+export async function pool(...args: Parameters<typeof rightPool>): ReturnType<typeof rightPool> {
+  await sleep(1_000);
+  return rightPool(...args);
 }

@@ -14,10 +14,10 @@ import { DownbeatError } from "../../core/errors.ts";
 import type { Json, JsonObject } from "../../core/json.ts";
 import type { Plan } from "../../core/plan.ts";
 import type { AttemptChange, RunChanges, TaskChange, TaskResult } from "../../core/run-changes.ts";
-import type { DagActivities, TaskCall } from "../../workflows/ports.ts";
+import type { DagActivities, OpenedRun, TaskCall } from "../../workflows/ports.ts";
 import type { Items } from "../../store/items.ts";
 import type { Store } from "../../store/open-store.ts";
-import { RUN_WORKFLOW, type RunInput, type RunResult } from "../../workflows/messages.ts";
+import { RUN_WORKFLOW, type RunInput, type RunResult, type ScheduledInput } from "../../workflows/messages.ts";
 
 export type Behaviour = (call: TaskCall, context: VerbContext) => Promise<TaskResult>;
 export type OwnActivities = Readonly<Record<string, (input: Json) => Promise<Json>>>;
@@ -44,7 +44,7 @@ export interface Outcome {
 
 export interface StartedRun {
   readonly id: string;
-  readonly handle: WorkflowHandle<(input: RunInput) => Promise<RunResult>>;
+  readonly handle: WorkflowHandle<(input: RunInput | ScheduledInput) => Promise<RunResult>>;
   readonly reports: readonly RunChanges[];
   end(): Promise<Outcome>;
   /** By task id, the newest report of each. */
@@ -59,12 +59,15 @@ export interface StartOptions {
   /** What tasks with the operator pipeline run, by the tasks' ids. */
   readonly pipelines?: Readonly<Record<string, Plan>>;
   readonly rerun?: NonNullable<RunInput["rerun"]>;
+  /** As a schedule starts it: its first step opens it. */
+  readonly isScheduled?: boolean;
   /** Throws while the store is to be away. */
   readonly onReport?: (changes: RunChanges, tries: number) => Promise<void> | void;
 }
 
 interface Registered {
   readonly options: StartOptions;
+  readonly opened: OpenedRun;
   readonly reports: RunChanges[];
   tries: number;
 }
@@ -114,15 +117,14 @@ const activitiesOf = (
       if (parent === undefined || plan === undefined)
         return Promise.reject(toFailure(new DownbeatError("NOT_FOUND", "there is no such pipeline"), {}));
       const id = `${run.id}.${taskId}.${tries}`;
-      if (!runs.has(id)) runs.set(id, { options: parent.options, reports: [], tries: 0 });
-      return Promise.resolve({
-        run: { ...run, id, pipeline: taskId, trigger: "pipeline", depth: (run.depth ?? 0) + 1 },
-        plan,
-        planHash: "hash",
-        params,
-      });
+      const opened = { run: { ...run, id, pipeline: taskId, trigger: "pipeline", depth: (run.depth ?? 0) + 1 }, plan, params };
+      if (!runs.has(id)) runs.set(id, { options: parent.options, opened, reports: [], tries: 0 });
+      return Promise.resolve({ ...opened, planHash: "hash" });
     },
-    openRun: () => Promise.reject(new Error("nothing here is started by a schedule")),
+    openRun({ workflowId }) {
+      const run = runs.get(workflowId);
+      return run === undefined ? Promise.reject(new Error(`${workflowId} is no run of this test`)) : Promise.resolve(run.opened);
+    },
     async recordRun(changes) {
       const run = runs.get(changes.runId);
       if (run === undefined) return;
@@ -189,8 +191,6 @@ export const startEngine = async (address: string, options: EngineOptions = {}):
 
   const start = async (plan: Plan, startOptions: StartOptions = {}): Promise<StartedRun> => {
     const id = fresh("run");
-    const registered: Registered = { options: startOptions, reports: [], tries: 0 };
-    runs.set(id, registered);
     const run = {
       id,
       origin: id,
@@ -199,18 +199,14 @@ export const startEngine = async (address: string, options: EngineOptions = {}):
       trigger: "test",
       triggeredAt: "2026-01-01T00:00:00.000Z",
     };
-    const handle = await client.workflow.start<(input: RunInput) => Promise<RunResult>>(RUN_WORKFLOW, {
+    const { params = {}, rerun, isScheduled = false } = startOptions;
+    const registered: Registered = { options: startOptions, opened: { run, plan, params }, reports: [], tries: 0 };
+    runs.set(id, registered);
+    const scheduled = { pipeline: run.pipeline, schedule: "tested", version: run.version, planHash: "hash", params };
+    const handle = await client.workflow.start<(input: RunInput | ScheduledInput) => Promise<RunResult>>(RUN_WORKFLOW, {
       workflowId: id,
       taskQueue: queue,
-      args: [
-        {
-          run,
-          planHash: "hash",
-          plan,
-          params: startOptions.params ?? {},
-          ...(startOptions.rerun === undefined ? {} : { rerun: startOptions.rerun }),
-        },
-      ],
+      args: [isScheduled ? { scheduled } : { run, planHash: "hash", plan, params, ...(rerun === undefined ? {} : { rerun }) }],
     });
     return { id, handle, reports: registered.reports, end: () => outcomeOf(handle), ...viewOf(registered.reports) };
   };
