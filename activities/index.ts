@@ -10,19 +10,17 @@ import { createCheckConnection, createDiscoverConnection } from "./inspect.ts";
 import { createMapped, type MappedDeps } from "./mapped.ts";
 import { createOpenSubRun, type OpenSubRunDeps } from "./open-sub-run.ts";
 import { createPools, type PoolOwners } from "./pools.ts";
-import type { FileHost } from "./open-files.ts";
 import { createOpenRun, type OpenRunDeps } from "./open-run.ts";
-import { createProbe } from "./probe.ts";
+import { createProbe, type ProbeDeps } from "./probe.ts";
 import { createPublish } from "./publish.ts";
 import { runVerb } from "./run-verb.ts";
 import { createSql } from "./sql.ts";
 import { createTransfer } from "./transfer.ts";
 import type { Verb, VerbDeps } from "./verb.ts";
 
-export interface ActivityDeps extends VerbDeps, MappedDeps, OpenRunDeps, OpenSubRunDeps {
+export interface ActivityDeps extends VerbDeps, MappedDeps, OpenRunDeps, OpenSubRunDeps, ProbeDeps {
   readonly poolOwners: PoolOwners;
   readonly commands: CommandHost;
-  readonly files: FileHost;
   readonly applyRunChanges: (changes: RunChanges) => Promise<void>;
 }
 

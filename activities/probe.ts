@@ -1,9 +1,11 @@
 // The probe verb: one look whether what a `wait` task waits for is there. Holds a worker for the look alone.
 
+import { MOMENT_HINT, parseMoment } from "../core/duration.ts";
 import { DownbeatError } from "../core/errors.ts";
 import { deliveryKey } from "../core/ids.ts";
 import type { Json } from "../core/json.ts";
 import { toRows } from "../connectors/lib/rows.ts";
+import type { Assets } from "../store/assets.ts";
 import { roleOf } from "./connections.ts";
 import type { VerbContext } from "./run-verb.ts";
 import { findFiles, openFiles, type FileDeps, type FileSelection } from "./open-files.ts";
@@ -12,6 +14,7 @@ import { openFor, renderedConfig, type SqlParams, type Verb, type VerbDeps } fro
 interface ProbeConfig {
   readonly sql?: { readonly connection: string; readonly query: string; readonly params?: SqlParams };
   readonly file?: FileSelection;
+  readonly asset?: { readonly name: string; readonly newer_than: string };
   readonly http?: {
     readonly connection: string;
     readonly method: string;
@@ -21,12 +24,17 @@ interface ProbeConfig {
   };
 }
 
-export const createProbe = (deps: FileDeps): Verb => {
+export interface ProbeDeps extends FileDeps {
+  readonly findAsset: Assets["find"];
+}
+
+export const createProbe = (deps: ProbeDeps): Verb => {
   return async (call, context) => {
-    const { sql, http, file } = await renderedConfig<ProbeConfig>(deps, call);
+    const { sql, http, file, asset } = await renderedConfig<ProbeConfig>(deps, call);
     if (sql !== undefined) return { output: await askSql(deps, context, sql) };
     if (http !== undefined) return { output: await askHttp(deps, context, http, deliveryKey(call.run.origin, call.taskId)) };
     if (file !== undefined) return { output: await lookForFiles(deps, context, file) };
+    if (asset !== undefined) return { output: await lookForAsset(deps, asset) };
     throw new DownbeatError("INTERNAL", `task "${call.taskId}" waits for nothing that a worker could look at`);
   };
 };
@@ -76,4 +84,16 @@ const lookForFiles = async (deps: FileDeps, context: VerbContext, selection: Fil
   await using opened = await openFiles(deps, selection.connection, context);
   const found = await findFiles(opened.files, selection);
   return { met: found.length > 0, value: found.length };
+};
+
+const lookForAsset = async (
+  { findAsset }: ProbeDeps,
+  { name, newer_than: newerThan }: NonNullable<ProbeConfig["asset"]>,
+): Promise<Look> => {
+  const moment = parseMoment(newerThan);
+  if (moment === undefined)
+    throw new DownbeatError("EXPRESSION_FAILED", `wait.asset.newer_than is "${newerThan}", which is no moment; ${MOMENT_HINT}`);
+  const found = await findAsset(name);
+  if (found === undefined || Date.parse(found.updatedAt) <= moment) return { met: false };
+  return { met: true, value: { updated_at: new Date(found.updatedAt).toISOString(), run: found.runId, rows: found.rows } };
 };

@@ -159,6 +159,7 @@ const task = z.object({
       approvers: z.array(z.string()).optional().describe("Who may decide now; empty: anyone"),
     })
     .nullable(),
+  assets: z.array(z.string()).describe("What it makes when it succeeds"),
   attempt_log: z.array(attempt),
 });
 
@@ -169,6 +170,21 @@ const action = z.object({
   why: z.string().nullable(),
   details: json,
   at: moment,
+});
+
+const assetUpdate = z.object({
+  at: moment,
+  run: z.string(),
+  task: z.string(),
+  rows: z.int().nullable().describe("Rows that the task has moved, where it tells"),
+  links: z.object({ run: z.string() }),
+});
+const asset = z.object({
+  name: z.string(),
+  pipeline: z.string().describe("Whose run has made it last"),
+  updates: z.int(),
+  last: assetUpdate,
+  links: z.object({ self: z.string() }),
 });
 
 const pool = z.object({ name: z.string(), slots: z.int(), description: z.string().nullable(), created_at: moment, updated_at: moment });
@@ -235,6 +251,9 @@ export const ANSWERS = {
   Loads: pageOf(load),
   Run: run.extend({ tasks: z.array(task), actions: z.array(action).describe("What people did to it by hand") }),
   Acted: z.object({ id: z.string(), status: z.enum(RUN_STATUSES), links: z.object({ self: z.string() }) }),
+  Asset: asset,
+  Assets: pageOf(asset),
+  AssetUpdates: pageOf(assetUpdate),
   PoolView: pool,
   PoolState: pool.extend({
     holders: z.array(holder),

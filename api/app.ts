@@ -8,6 +8,7 @@ import type { ApiDeps } from "./deps.ts";
 import { methodsAt, openApiDocument } from "./openapi.ts";
 import { problemHandler } from "./problem.ts";
 import { referencePage } from "./reference-page.ts";
+import { assetRoutes } from "./routes/assets.ts";
 import { connectionRoutes } from "./routes/connections.ts";
 import { controlRoutes } from "./routes/control.ts";
 import { pipelineRoutes } from "./routes/pipelines.ts";
@@ -63,6 +64,7 @@ export const createApp = (deps: ApiDeps): Express => {
   app.use("/v1/pipelines", pipelineRoutes(deps));
   app.use("/v1/connections", connectionRoutes(deps));
   app.use("/v1/pools", poolRoutes(deps));
+  app.use("/v1/assets", assetRoutes(deps));
   app.use("/v1/connectors", connectorRoutes(deps));
   app.use("/v1/runs/:id", controlRoutes(deps), rerunRoutes(deps));
   app.use("/v1/runs", runRoutes(deps));

@@ -4,6 +4,7 @@ import { z } from "zod";
 import { definitionJsonSchema } from "../core/definition.ts";
 import { ANSWERS } from "./answers.ts";
 import {
+  assetListQuery,
   cancelBody,
   connectionBody,
   connectionPatch,
@@ -285,6 +286,24 @@ const OPERATIONS: Readonly<Record<string, Operation>> = {
     summary: "List the items of a task with for_each",
     parameters: [path("id"), path("task"), ...queryOf(itemListQuery)],
     answers: { 200: ["A page", "Items"], 404: "None" },
+  },
+  "GET /v1/assets": {
+    tag: "assets",
+    summary: "List what tasks have made, by name",
+    parameters: queryOf(assetListQuery),
+    answers: { 200: ["A page", "Assets"] },
+  },
+  "GET /v1/assets/{name}": {
+    tag: "assets",
+    summary: "Show an asset; a / in its name is written %2F",
+    parameters: [path("name")],
+    answers: { 200: ["The asset with its newest update", "Asset"], 404: "No task has made it" },
+  },
+  "GET /v1/assets/{name}/updates": {
+    tag: "assets",
+    summary: "List the updates of an asset, newest first",
+    parameters: [path("name"), ...PAGE],
+    answers: { 200: ["A page", "AssetUpdates"], 404: "No task has made it" },
   },
   "GET /v1/pools": { tag: "pools", summary: "List pools", parameters: PAGE, answers: { 200: ["A page", "Pools"] } },
   "GET /v1/pools/{name}": {

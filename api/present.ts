@@ -78,6 +78,7 @@ export interface PlannedTask {
   readonly id: string;
   readonly summary: string;
   readonly operator: string;
+  readonly assets?: readonly string[];
 }
 
 /** Tasks in definition order; those that nothing was reported of yet are pending, or cancelled with their run. */
@@ -89,7 +90,7 @@ export const presentTasks = (
 ) => {
   const byId = new Map(records.map((record) => [record.taskId, record]));
   const attemptsById = Map.groupBy(attempts, (attempt) => attempt.taskId);
-  return planned.map(({ id, summary, operator }) => {
+  return planned.map(({ id, summary, operator, assets = [] }) => {
     const record = byId.get(id);
     return {
       id,
@@ -103,6 +104,7 @@ export const presentTasks = (
       metrics: record?.metrics ?? null,
       error: record?.error ?? null,
       waiting: record?.waiting ?? null,
+      assets,
       attempt_log: (attemptsById.get(id) ?? []).map((attempt) => ({
         attempt: attempt.attempt,
         status: attempt.status,

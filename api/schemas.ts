@@ -88,6 +88,10 @@ export const schedulePreviewBody = z.strictObject({
   ...firings,
 });
 
+export const assetListQuery = pageQuery.extend({
+  prefix: z.string().optional().describe('Only names that begin with it, such as "warehouse/"'),
+});
+
 const connectionName = z.string().regex(/^[a-z][a-z0-9_-]{0,62}$/, "must be 1 to 63 of a-z, 0-9, _ and -, beginning with a letter");
 const kind = z.string().min(1).describe("A connector of GET /v1/connectors");
 const config = z.record(z.string(), z.json());

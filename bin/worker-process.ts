@@ -94,6 +94,7 @@ export const startWorker = async (deps: WorkerDeps): Promise<RunningWorker> => {
     items: store.items,
     poolOwners: poolOwners(connection, config.temporal.namespace, store.pools),
     ownActivities: loaded.implementations as Readonly<Record<string, (input: Json) => unknown>>,
+    findAsset: (name) => store.assets.find(name),
     findPlan: (hash) => store.definitions.findPlan(hash),
     findVersion: (pipeline, version) => store.definitions.find(pipeline, version),
     checkParams,

@@ -92,15 +92,20 @@ export class OperatorCheck {
   }
 
   #wait(wait: WaitConfig, path: Path): void {
-    this.#exactlyOne(wait, ["until", "for", "sql", "http", "file"], path);
+    this.#exactlyOne(wait, ["until", "for", "sql", "http", "file", "asset"], path);
     if (wait.sql !== undefined) this.#connector(wait.sql.connection, ["sql"], [...path, "sql"]);
     if (wait.http !== undefined) this.#connector(wait.http.connection, ["http"], [...path, "http"]);
     if (wait.file !== undefined) {
       this.#exactlyOne(wait.file, ["path", "glob"], [...path, "file"]);
       if (wait.file.connection !== undefined) this.#connector(wait.file.connection, ["files"], [...path, "file"]);
     }
-    if (wait.until !== undefined && !isTemplate(wait.until) && parseMoment(wait.until) === undefined)
-      this.#fault("INVALID_VALUE", [...path, "until"], `is no moment; ${MOMENT_HINT}`);
+    this.#moment(wait.until, [...path, "until"]);
+    this.#moment(wait.asset?.newer_than, [...path, "asset", "newer_than"]);
+  }
+
+  #moment(text: string | undefined, path: Path): void {
+    if (text !== undefined && !isTemplate(text) && parseMoment(text) === undefined)
+      this.#fault("INVALID_VALUE", path, `is no moment; ${MOMENT_HINT}`);
   }
 
   #command({ run, shell, env }: CommandConfig, path: Path): void {

@@ -1,5 +1,6 @@
 // compilePlan: definition + catalogue → plan, or every fault of meaning at once. O(tasks + edges).
 
+import { assetsOf } from "./assets.ts";
 import { OperatorCheck } from "./compile-operator.ts";
 import { createReferenceCheck } from "./compile-references.ts";
 import { compileSchedules } from "./compile-schedules.ts";
@@ -79,6 +80,7 @@ export const compilePlan = (definition: Definition, catalogue: Catalogue, locate
       );
     if (task.pool !== undefined) checkPool(task, position, operator, catalogue.pools, fault);
     configs[task.id] = operators.check(task, operator, ["tasks", position, operator]);
+    const assets = assetsOf(task);
     const queue = task.queue ?? (task.activity && catalogue.activities[task.activity.name]?.queue);
     return [
       {
@@ -89,6 +91,7 @@ export const compilePlan = (definition: Definition, catalogue: Catalogue, locate
         operator,
         summary: summaryOf(task),
         policy: policies.indexFor(task),
+        ...(assets.length === 0 ? {} : { assets }),
         ...(task.finally === undefined ? {} : { finally: task.finally }),
         ...(queue === undefined ? {} : { queue }),
         ...(task.pool === undefined ? {} : { pool: task.pool }),

@@ -10,7 +10,7 @@ import { ERRORS } from "./errors.ts";
 import { readGraph, type GraphTask } from "./graph.ts";
 import { collectIssues, type Issue, type Locate } from "./issues.ts";
 import { LIMITS } from "./limits.ts";
-import { OPERATOR_SCHEMAS, durationSchema, nameSchema } from "./operators.ts";
+import { assetName, OPERATOR_SCHEMAS, durationSchema, nameSchema } from "./operators.ts";
 
 export const triggerRule = z.enum([
   "all_success",
@@ -72,6 +72,11 @@ const taskShape = {
   pool: nameSchema.optional().describe("It runs only while it holds a slot of this pool; a task with for_each holds one for all its items"),
   priority: z.int().min(1).max(5).optional().describe("1 goes first when workers are scarce, 5 last; default 3"),
   queue: z.string().min(1).max(200).optional().describe("Task queue of the workers that run it"),
+  assets: z
+    .array(assetName)
+    .max(20)
+    .optional()
+    .describe("What it makes beside the table that it loads: others can wait for it and start by it"),
 };
 
 const taskSchema = z.strictObject({

@@ -29,6 +29,8 @@ const templatedDuration = durationText((text) => isTemplate(text) || parseDurati
 const NAME = /^[a-z][a-z0-9_-]{0,62}$/;
 export const nameSchema = z.string().regex(NAME, "must be 1 to 63 of a-z, 0-9, _ and -, beginning with a letter");
 
+export const assetName = z.string().min(1).max(200).describe('An asset, such as "warehouse/raw.orders": connection and table');
+
 const connection = z.string().min(1).describe("Name of a connection");
 const sqlParams = z.record(z.string(), z.json()).describe("Values bound to :name in the SQL, never spliced into it");
 
@@ -176,6 +178,16 @@ export const waitSchema = z
         connection: connection.optional().describe("Name of a connection; default: the worker's data folder"),
         path: z.string().min(1).optional().describe("Waits until this file is there"),
         glob: fileGlob.optional(),
+      })
+      .optional(),
+    asset: z
+      .strictObject({
+        name: assetName,
+        newer_than: z
+          .string()
+          .min(1)
+          .default("${{ run.triggeredAt }}")
+          .describe("Waits until a task has made it after this moment; default: since the run was triggered"),
       })
       .optional(),
     poll: z

@@ -102,6 +102,8 @@ export interface PlanTask {
   readonly planHash?: string;
   /** Runs when all tasks without this mark have ended, also after a failure or a cancellation. */
   readonly finally?: true;
+  /** Names of the assets that it makes. */
+  readonly assets?: readonly string[];
   /** Task queue of the worker pool that runs it; absent: the default one. */
   readonly queue?: string;
   /** It runs only while it holds a slot of this pool. */

@@ -64,6 +64,8 @@ export interface TaskChange {
   readonly output?: Json;
   readonly metrics?: TaskMetrics;
   readonly error?: TaskError;
+  /** Of a task that has succeeded: what it has made. */
+  readonly assets?: readonly string[];
   /** Of a waiting task. */
   readonly waiting?: {
     readonly for: HoldReason;

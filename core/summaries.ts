@@ -37,5 +37,6 @@ const waitedFor = (wait: WaitConfig): string => {
   if (wait.sql !== undefined) return `for SQL on ${wait.sql.connection}`;
   if (wait.file !== undefined)
     return `for ${wait.file.connection === undefined ? "" : `${wait.file.connection}: `}${wait.file.path ?? wait.file.glob ?? ""}`;
+  if (wait.asset !== undefined) return `for ${wait.asset.name}`;
   return `for ${wait.http?.connection ?? ""}${wait.http?.path ?? ""}`;
 };

@@ -1,5 +1,6 @@
 // The store: one small repository per noun over one database.
 
+import { createAssets, type Assets } from "./assets.ts";
 import { createConnections, type Connections } from "./connections.ts";
 import { openDatabase } from "./database.ts";
 import { createDefinitions, type Definitions } from "./definitions.ts";
@@ -19,6 +20,7 @@ export interface Store {
   readonly loads: Loads;
   readonly items: Items;
   readonly pools: Pools;
+  readonly assets: Assets;
   readonly catalogues: Catalogues;
   /** One cheap round trip; throws STORE_UNAVAILABLE. */
   readonly check: () => Promise<void>;
@@ -43,6 +45,7 @@ export const openStore = async ({ url, secretKey }: StoreOptions): Promise<Store
     loads: createLoads(db),
     items: createItems(db),
     pools: createPools(db),
+    assets: createAssets(db),
     catalogues: createCatalogues(db),
     check: () => runs.check(),
     close,

@@ -4,10 +4,10 @@ import { and, asc, desc, eq, inArray, notInArray, sql, type SQL } from "drizzle-
 import { DownbeatError } from "../core/errors.ts";
 import type { JsonObject } from "../core/json.ts";
 import type { RerunRequest } from "../core/rerun.ts";
-import type { ActionChange, ParentTask, RunChanges, RunStatus, TaskError } from "../core/run-changes.ts";
+import type { ActionChange, ParentTask, RunChanges, RunStatus, TaskChange, TaskError } from "../core/run-changes.ts";
 import type { Database } from "./database.ts";
 import { storeCall } from "./failure.ts";
-import { actions, attempts, runs, tasks } from "./schema.ts";
+import { actions, assets, assetUpdates, attempts, runs, tasks } from "./schema.ts";
 
 export type RunRecord = typeof runs.$inferSelect;
 export type TaskRecord = typeof tasks.$inferSelect;
@@ -71,6 +71,26 @@ export interface Runs {
 }
 
 const isOpen = notInArray(runs.status, ["succeeded", "failed", "cancelled"]);
+
+/** Parts of the report's statement: each update once, the asset's own row by the newest. */
+const assetsMade = (made: readonly TaskChange[]): SQL => sql`, made as (
+          select name, run.id as run_id, run.pipeline, t ->> 'taskId' as task_id, (t -> 'metrics' ->> 'rows')::bigint as rows,
+            (t ->> 'finishedAt')::timestamptz as at
+          from run, jsonb_array_elements(${JSON.stringify(made)}::jsonb) t, jsonb_array_elements_text(t -> 'assets') name
+        ), new_updates as (
+          insert into ${assetUpdates} (asset, run_id, task_id, rows, at) select name, run_id, task_id, rows, at from made
+          on conflict (asset, run_id, task_id) do nothing returning asset, run_id, task_id
+        ), newest as (
+          insert into ${assets} (name, run_id, task_id, pipeline, rows, updated_at, updates)
+          select distinct on (name) name, run_id, task_id, pipeline, rows, at, count(*) over (partition by name) from made
+          where (name, run_id, task_id) in (select asset, run_id, task_id from new_updates) order by name, at desc
+          on conflict (name) do update set
+            run_id = case when excluded.updated_at >= assets.updated_at then excluded.run_id else assets.run_id end,
+            task_id = case when excluded.updated_at >= assets.updated_at then excluded.task_id else assets.task_id end,
+            pipeline = case when excluded.updated_at >= assets.updated_at then excluded.pipeline else assets.pipeline end,
+            rows = case when excluded.updated_at >= assets.updated_at then excluded.rows else assets.rows end,
+            updated_at = greatest(excluded.updated_at, assets.updated_at), updates = assets.updates + excluded.updates
+        )`;
 
 export const createRuns = (db: Database): Runs => ({
   create: (input) =>
@@ -141,6 +161,7 @@ export const createRuns = (db: Database): Runs => ({
 
   apply: ({ runId, seq, status, startedAt, finishedAt, error, output, ...changes }) =>
     storeCall(async () => {
+      const made = changes.tasks.filter(({ assets: names }) => names !== undefined);
       const json = (value: unknown): string | null => (value === undefined ? null : JSON.stringify(value));
       // One statement, and so one round trip and one transaction, whatever the number of tasks: the rows travel as JSON documents.
       // A report that is not newer updates no run, and then inserts nothing. Everything it sets is absolute, so a repetition changes nothing.
@@ -149,7 +170,7 @@ export const createRuns = (db: Database): Runs => ({
           update ${runs} set seq = ${seq}, status = ${status}, started_at = coalesce(${startedAt ?? null}::timestamptz, started_at),
             finished_at = coalesce(${finishedAt ?? null}::timestamptz, finished_at), error = coalesce(${json(error)}::jsonb, error),
             output = coalesce(${json(output)}::jsonb, output)
-          where id = ${runId} and seq < ${seq} returning id
+          where id = ${runId} and seq < ${seq} returning id, pipeline
         ), reported_tasks as (
           insert into ${tasks} (run_id, task_id, status, attempts, output, metrics, error, waiting, started_at, finished_at)
           select run.id, t ->> 'taskId', t ->> 'status', (t ->> 'attempts')::int, t -> 'output', t -> 'metrics', t -> 'error', t -> 'waiting',
@@ -162,7 +183,7 @@ export const createRuns = (db: Database): Runs => ({
           select run.id, (a ->> 'number')::int, a ->> 'action', a ->> 'taskId', a ->> 'by', a ->> 'why', a -> 'details', (a ->> 'at')::timestamptz
           from run, jsonb_array_elements(${json(changes.actions ?? [])}::jsonb) a
           on conflict (run_id, number) do nothing
-        )
+        )${made.length === 0 ? sql`` : assetsMade(made)}
         insert into ${attempts} (run_id, task_id, attempt, status, worker, lost_attempts, error, started_at, finished_at)
         select run.id, a ->> 'taskId', (a ->> 'attempt')::int, a ->> 'status', a ->> 'worker', coalesce((a ->> 'lostAttempts')::int, 0), a -> 'error',
           (a ->> 'startedAt')::timestamptz, (a ->> 'finishedAt')::timestamptz

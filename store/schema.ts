@@ -230,6 +230,33 @@ export const loads = pgTable("loads", {
   updatedAt: moment().notNull().defaultNow(),
 });
 
+/** What tasks have made, by its newest update. */
+export const assets = pgTable("assets", {
+  name: text().primaryKey(),
+  /** Run and task that made it last. */
+  runId: text().notNull(),
+  taskId: text().notNull(),
+  pipeline: text().notNull(),
+  rows: bigint({ mode: "number" }),
+  updatedAt: moment().notNull(),
+  updates: integer().notNull().default(1),
+});
+
+export const assetUpdates = pgTable(
+  "asset_updates",
+  {
+    asset: text().notNull(),
+    runId: text().notNull(),
+    taskId: text().notNull(),
+    rows: bigint({ mode: "number" }),
+    at: moment().notNull(),
+  },
+  (table) => [
+    primaryKey({ columns: [table.asset, table.runId, table.taskId] }),
+    index("asset_updates_by_time").on(table.asset, table.at, table.runId, table.taskId),
+  ],
+);
+
 /** Pools: how many slots they have; who holds them is known to their workflows alone. */
 export const pools = pgTable("pools", {
   name: text().primaryKey(),

@@ -19,8 +19,9 @@ export const taskChange = (
 ): TaskChange => {
   const { status, attempts, startedAt, finishedAt, error } = state.tasks[index] as TaskState;
   const waiting = waitingFor(input, graph, state, index);
+  const { id, assets } = taskOf(graph, index);
   return {
-    taskId: taskOf(graph, index).id,
+    taskId: id,
     status,
     attempts,
     ...(startedAt === undefined ? {} : { startedAt: iso(startedAt) }),
@@ -28,6 +29,7 @@ export const taskChange = (
     ...(output === undefined || output === null || status !== "succeeded" ? {} : { output }),
     ...(metrics === undefined ? {} : { metrics }),
     ...(error === undefined ? {} : { error }),
+    ...(assets === undefined || status !== "succeeded" ? {} : { assets }),
     ...(waiting === undefined ? {} : { waiting }),
   };
 };

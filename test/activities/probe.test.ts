@@ -6,6 +6,7 @@ import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
+import type { AssetRecord } from "../../store/assets.ts";
 import { createConnectionOpener } from "../../activities/connections.ts";
 import { createProbe } from "../../activities/probe.ts";
 import type { VerbDeps } from "../../activities/verb.ts";
@@ -29,6 +30,8 @@ const connections: Readonly<Record<string, { readonly kind: string; readonly con
   closed: { kind: "http", config: { base_url: "http://127.0.0.1:9" } },
 };
 
+const made: AssetRecord[] = [];
+
 const look = async (wait: JsonObject): Promise<Json> => {
   const files = { baseDir: folder, reserved: [] };
   const deps: Pick<VerbDeps, "findConfig" | "findOutput" | "openConnection"> = {
@@ -45,7 +48,11 @@ const look = async (wait: JsonObject): Promise<Json> => {
   const { signal, log } = testContext(folder);
   const run = { id: "r", origin: "r", pipeline: "p", version: 1, trigger: "test", triggeredAt: "2026-01-01T00:00:00.000Z" };
   const call = { run, planHash: "h", taskId: "t", attempt: 1, params: { day: 3 }, tasks: {}, timeoutMs: 10_000 };
-  const probe = createProbe({ ...(deps as VerbDeps), files });
+  const probe = createProbe({
+    ...(deps as VerbDeps),
+    files,
+    findAsset: (name) => Promise.resolve(made.find((asset) => asset.name === name)),
+  });
   return (await probe(call, { signal, log, heartbeat: () => undefined, lostAttempts: 0 })).output;
 };
 
@@ -87,5 +94,20 @@ describe("a look", () => {
     expect(await look({ file: { path: "ready.flag" } })).toEqual({ met: true, value: 1 });
     expect(await look({ file: { glob: "*.flag" } })).toEqual({ met: true, value: 1 });
     expect(await look({ file: { glob: "*.csv" } })).toEqual({ met: false, value: 0 });
+  });
+
+  it("at an asset, which must be newer than the run, or than the moment that is given", async () => {
+    const name = "warehouse/raw.orders";
+    expect(await look({ asset: { name } })).toEqual({ met: false });
+    const update = { name, runId: "r0", taskId: "t", pipeline: "p", rows: 3, updates: 1 };
+    made.push({ ...update, updatedAt: "2025-12-31 23:59:59+00" });
+    expect(await look({ asset: { name } })).toEqual({ met: false });
+    expect(await look({ asset: { name, newer_than: "2025-12-31T00:00:00Z" } })).toEqual({
+      met: true,
+      value: { updated_at: "2025-12-31T23:59:59.000Z", run: "r0", rows: 3 },
+    });
+    made[0] = { ...update, updatedAt: "2026-01-01 00:00:01+00" };
+    expect(await look({ asset: { name } })).toMatchObject({ met: true });
+    await expect(look({ asset: { name, newer_than: "${{ 'yester' + 'day' }}" } })).rejects.toMatchObject({ code: "EXPRESSION_FAILED" });
   });
 });

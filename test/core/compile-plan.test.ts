@@ -49,6 +49,7 @@ describe("a plan", () => {
     ]);
     expect(plan.tasks).toEqual([
       {
+        assets: ["warehouse/raw.orders"],
         id: "orders",
         needs: [],
         rule: "all_success",

@@ -86,6 +86,7 @@ export const startScheduleKit = async (): Promise<ScheduleKit> => {
     failpoint: () => Promise.resolve(),
     recordLoad: unused,
     findOutput: unused,
+    findAsset: unused,
     poolOwners: { ensurePool: unused, endedWorkflows: unused },
     items: store.items,
     files: { baseDir: tmpdir(), reserved: [] },

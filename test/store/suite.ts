@@ -64,6 +64,35 @@ export const describeStore = (title: string, open: () => Promise<Store>): void =
   afterAll(() => store.close());
 
   describe(title, () => {
+    caseOf("an asset has each update once, and its newest one as its own, in whatever order reports come", async () => {
+      const [older, newer] = [await newRun("maker-one"), await newRun("maker-two")];
+      const [name, other] = [unique("warehouse/t"), unique("warehouse/t")];
+      const made = (taskId: string, finishedAt: string, rows: number, assets = [name]): TaskChange => ({
+        taskId,
+        status: "succeeded",
+        attempts: 1,
+        finishedAt,
+        metrics: { rows },
+        assets,
+      });
+      const late = report(newer.id, 1, { tasks: [made("a", "2026-01-02T00:00:00.000Z", 7)] });
+      await store.runs.apply(late);
+      await store.runs.apply(late);
+      // The same tasks again, as a report repeats them when the first try was cut off.
+      await store.runs.apply({ ...late, seq: 2 });
+      const twice = [made("b", "2026-01-01T00:00:00.000Z", 1, [name, other]), made("c", "2026-01-01T12:00:00.000Z", 2)];
+      await store.runs.apply(report(older.id, 1, { tasks: [...twice, { taskId: "d", status: "running", attempts: 1 }] }));
+      expect(await store.assets.find(name)).toMatchObject({ runId: newer.id, taskId: "a", pipeline: "maker-two", rows: 7, updates: 3 });
+      expect(await store.assets.find(other)).toMatchObject({ runId: older.id, pipeline: "maker-one", rows: 1, updates: 1 });
+      const updates = await store.assets.updatesOf(name, { limit: 10 });
+      expect(updates.map(({ taskId }) => taskId)).toEqual(["a", "c", "b"]);
+      const [first] = await store.assets.updatesOf(name, { limit: 1 });
+      const after = first === undefined ? undefined : { at: first.at, runId: first.runId, taskId: first.taskId };
+      expect(await store.assets.updatesOf(name, { limit: 10, ...(after === undefined ? {} : { after }) })).toHaveLength(2);
+      const named = await store.assets.list({ prefix: name }, { limit: 10 });
+      expect(named.map((asset) => asset.name)).toEqual([name]);
+      expect(await store.assets.list({ prefix: name }, { limit: 10, after: name })).toEqual([]);
+    });
     caseOf("a definition saved twice is one version; other content is the next one, and tells what it followed", async () => {
       const name = unique("p");
       expect(await store.definitions.save(version(name, "one"))).toEqual({ version: 1, created: true, previous: undefined });

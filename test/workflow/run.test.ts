@@ -212,6 +212,13 @@ describe("stopping and waiting", () => {
     expect(run.attempts("a")).toMatchObject([{ status: "failed", error: { code: "ATTEMPT_TIMEOUT" } }, { status: "succeeded" }]);
   });
 
+  it("the assets of tasks that have succeeded are reported, of no others", async () => {
+    const plan = planOf({ made: { assets: ["w/a", "w/b"] }, broken: { assets: ["w/c"] }, next: { needs: ["broken"], assets: ["w/d"] } });
+    const run = await engine().run(plan, { verbs: { broken: fails("SOURCE_AUTH") } });
+    const reported = Object.fromEntries(Object.entries(run.tasks()).map(([id, { assets }]) => [id, assets]));
+    expect(reported).toEqual({ made: ["w/a", "w/b"], broken: undefined, next: undefined });
+  });
+
   it("a long run is reported while it goes on, and says of itself what runs", async () => {
     const seen = { started: false, stopped: false };
     const run = await engine().start(planOf({ quick: {}, slow: {} }), { verbs: { slow: hangs(seen) } });
