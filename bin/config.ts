@@ -3,6 +3,7 @@
 import { readFileSync } from "node:fs";
 import path from "node:path";
 import { DownbeatError } from "../core/errors.ts";
+import { DEFAULT_QUEUE } from "../core/ids.ts";
 import { parseDuration } from "../core/duration.ts";
 
 export type LogLevel = "debug" | "info" | "warn" | "error" | "silent";
@@ -32,6 +33,7 @@ export interface Config {
   /** Where a worker of its own answers /metrics and /health; port 0: a free one. */
   readonly workerHost: string;
   readonly workerPort: number;
+  readonly queues: readonly string[];
   readonly maxActivities: number;
   readonly maxWorkflows: number;
   /** Undefined: the worker takes every run, whichever build began it. */
@@ -89,7 +91,12 @@ export const VARIABLES = [
     default: "127.0.0.1",
   },
   { name: "DOWNBEAT_WORKER_PORT", description: "Port of a worker's /metrics and /health/live; 0 takes a free one", default: "0" },
-  { name: "DOWNBEAT_MAX_ACTIVITIES", description: "Tasks that one worker runs at once", default: "100" },
+  {
+    name: "DOWNBEAT_QUEUES",
+    description: "Task queues that a worker serves, such as `downbeat,gpu`; runs themselves go by `downbeat`, of which some worker must be",
+    default: DEFAULT_QUEUE,
+  },
+  { name: "DOWNBEAT_MAX_ACTIVITIES", description: "Tasks that one worker runs at once of each of its queues", default: "100" },
   { name: "DOWNBEAT_MAX_WORKFLOWS", description: "Runs that one worker keeps in memory", default: "500" },
   {
     name: "DOWNBEAT_BUILD_ID",
@@ -159,6 +166,14 @@ export const parseConfig = (env: Readonly<Record<string, string | undefined>>): 
     if (milliseconds === undefined) faults.push(`${name} is "${text(name)}"; it takes a duration such as 10s`);
     return milliseconds ?? 0;
   };
+  const list = (name: VariableName): readonly string[] => [
+    ...new Set(
+      (text(name) ?? "")
+        .split(",")
+        .map((entry) => entry.trim())
+        .filter((entry) => entry !== ""),
+    ),
+  ];
   const oneOf = <Value extends string>(name: VariableName, values: readonly Value[]): Value => {
     const value = text(name);
     const found = values.find((candidate) => candidate === value);
@@ -193,14 +208,13 @@ export const parseConfig = (env: Readonly<Record<string, string | undefined>>): 
   const failpoints = text("DOWNBEAT_FAILPOINTS");
   if (failpoints !== undefined && !/^[a-z-]+:[1-9]\d*(,[a-z-]+:[1-9]\d*)*$/.test(failpoints))
     faults.push('DOWNBEAT_FAILPOINTS is a list such as "before-commit:2"');
-  const commands = (text("DOWNBEAT_COMMANDS") ?? "")
-    .split(",")
-    .map((entry) => entry.trim())
-    .filter((entry) => entry !== "");
+  const commands = list("DOWNBEAT_COMMANDS");
   for (const entry of commands) {
     if (entry.includes("/") && !entry.startsWith("/"))
       faults.push(`DOWNBEAT_COMMANDS has "${entry}"; an entry is a name on the PATH or begins with /`);
   }
+  const queues = list("DOWNBEAT_QUEUES");
+  if (queues.length === 0) faults.push("DOWNBEAT_QUEUES names no queue");
   const buildId = text("DOWNBEAT_BUILD_ID");
   if (buildId !== undefined && (!/^[A-Za-z0-9][A-Za-z0-9._+-]{0,199}$/.test(buildId) || buildId === UNVERSIONED))
     faults.push(`DOWNBEAT_BUILD_ID is "${buildId}"; it takes up to 200 of A-Z, a-z, 0-9 and . _ + -, and not "${UNVERSIONED}"`);
@@ -224,6 +238,7 @@ export const parseConfig = (env: Readonly<Record<string, string | undefined>>): 
     otlpEndpoint: url("OTEL_EXPORTER_OTLP_ENDPOINT", ["http:", "https:"]),
     workerHost,
     workerPort: whole("DOWNBEAT_WORKER_PORT", 0, 65_535),
+    queues,
     maxActivities: whole("DOWNBEAT_MAX_ACTIVITIES", 1, 10_000),
     maxWorkflows: whole("DOWNBEAT_MAX_WORKFLOWS", 10, 100_000),
     buildId,

@@ -1,9 +1,9 @@
-// A running worker: workflows and activities on Downbeat's task queue, wired to the store and the connectors.
+// A running worker: workflows and activities on its task queues, wired to the store and the connectors.
 
 import { mkdirSync } from "node:fs";
 import { hostname, tmpdir } from "node:os";
 import path from "node:path";
-import { Runtime, Worker, type NativeConnection } from "@temporalio/worker";
+import { Runtime, Worker, type NativeConnection, type WorkerOptions } from "@temporalio/worker";
 import { createConnectionOpener } from "../activities/connections.ts";
 import { createActivities } from "../activities/index.ts";
 import { checkParams } from "../api/params.ts";
@@ -108,30 +108,49 @@ export const startWorker = async (deps: WorkerDeps): Promise<RunningWorker> => {
     worker: identity,
     onAttempt: telemetry.onAttempt,
   });
-  const worker = await Worker.create({
+  const shared: Omit<WorkerOptions, "taskQueue"> = {
     connection,
     namespace: config.temporal.namespace,
-    taskQueue: DEFAULT_QUEUE,
     identity,
-    workflowBundle: await bundleWorkflows([...telemetry.workflowInterceptorModules, ...deploymentModules(config.buildId)]),
     activities: { ...loaded.implementations, ...activities },
     ...deploymentOptions(config.buildId),
     maxConcurrentActivityTaskExecutions: config.maxActivities,
-    maxConcurrentWorkflowTaskPolls: 5,
     maxConcurrentActivityTaskPolls: 5,
-    maxCachedWorkflows: config.maxWorkflows,
     maxHeartbeatThrottleInterval: "500ms",
     defaultHeartbeatThrottleInterval: "500ms",
     shutdownGraceTime: config.shutdownGraceMs,
     shutdownForceTime: config.shutdownGraceMs + 5_000,
     interceptors: telemetry.workerInterceptors,
     ...(telemetry.sinks === undefined ? {} : { sinks: telemetry.sinks }),
+  };
+  /** Runs go by the default queue; all others bring nothing but tasks. */
+  const workflowOptions = async (): Promise<Partial<WorkerOptions>> => ({
+    workflowBundle: await bundleWorkflows([...telemetry.workflowInterceptorModules, ...deploymentModules(config.buildId)]),
+    maxConcurrentWorkflowTaskPolls: 5,
+    maxCachedWorkflows: config.maxWorkflows,
   });
-  const done = worker.run();
+  const workers = await Promise.all(
+    config.queues.map(async (taskQueue) =>
+      Worker.create({ ...shared, taskQueue, ...(taskQueue === DEFAULT_QUEUE ? await workflowOptions() : {}) }),
+    ),
+  );
+  const stopAll = (): void => {
+    for (const worker of workers) if (worker.getState() === "RUNNING") worker.shutdown();
+  };
+  const running = workers.map((worker) => worker.run());
+  // One that broke takes the others with it.
+  const done = Promise.all(running).then(
+    () => undefined,
+    async (error: unknown) => {
+      stopAll();
+      await Promise.allSettled(running);
+      throw error;
+    },
+  );
   return {
     done,
     async stop() {
-      if (worker.getState() === "RUNNING") worker.shutdown();
+      stopAll();
       await done.catch(() => undefined);
     },
   };

@@ -44,6 +44,7 @@ describe("configuration", () => {
       logLevel: "info",
       workerHost: "127.0.0.1",
       workerPort: 0,
+      queues: ["downbeat"],
       maxActivities: 100,
       commands: [],
       commandShell: false,
@@ -69,6 +70,7 @@ describe("configuration", () => {
       DOWNBEAT_SHUTDOWN_GRACE: "2m",
       DOWNBEAT_COMMANDS: " python3, dbt ,,/opt/etl/* ",
       DOWNBEAT_COMMAND_SHELL: "true",
+      DOWNBEAT_QUEUES: "downbeat, gpu,gpu",
       DOWNBEAT_BUILD_ID: "2026-11-23.4f1c",
       DOWNBEAT_FAILPOINTS: "before-commit:2,after-commit:1",
     });
@@ -83,6 +85,7 @@ describe("configuration", () => {
       shutdownGraceMs: 120_000,
       commands: ["python3", "dbt", "/opt/etl/*"],
       commandShell: true,
+      queues: ["downbeat", "gpu"],
       failpoints: "before-commit:2,after-commit:1",
     });
   });
@@ -107,8 +110,9 @@ describe("configuration", () => {
       TEMPORAL_ADDRESS: "localhost",
       DOWNBEAT_COMMANDS: "dbt,bin/etl",
       DOWNBEAT_BUILD_ID: "unversioned",
+      DOWNBEAT_QUEUES: " , ",
     });
-    expect(message).toContain("13 faults");
+    expect(message).toContain("14 faults");
     expect(message).toContain('DOWNBEAT_BUILD_ID is "unversioned"');
     expect(message).toContain('DOWNBEAT_COMMANDS has "bin/etl"');
     expect(message).toContain('DOWNBEAT_PORT is "80x"; it takes a whole number from 0 to 65535');

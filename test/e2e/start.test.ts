@@ -21,7 +21,13 @@ interface Started {
 }
 
 const start = (args: readonly string[], port: number): Started => {
-  const env: NodeJS.ProcessEnv = { ...process.env, DOWNBEAT_DATA_DIR: dataDir, DOWNBEAT_PORT: String(port), DOWNBEAT_BUILD_ID: "ignored" };
+  const env: NodeJS.ProcessEnv = {
+    ...process.env,
+    DOWNBEAT_DATA_DIR: dataDir,
+    DOWNBEAT_PORT: String(port),
+    DOWNBEAT_BUILD_ID: "ignored",
+    DOWNBEAT_QUEUES: "downbeat,apart",
+  };
   delete env["TEMPORAL_ADDRESS"];
   delete env["DATABASE_URL"];
   const child = spawn(process.execPath, [script, ...args], { env, stdio: ["ignore", "pipe", "pipe"] });
@@ -77,7 +83,11 @@ describe("npm start", () => {
       apiVersion: "downbeat/v1",
       name: "slow",
       tasks: [
-        { id: "first", sql: { connection: "quickstart_warehouse", query: "create or replace table slow as select 1 as one" } },
+        {
+          id: "first",
+          queue: "apart",
+          sql: { connection: "quickstart_warehouse", query: "create or replace table slow as select 1 as one" },
+        },
         {
           id: "long",
           needs: ["first"],
