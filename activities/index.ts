@@ -8,12 +8,13 @@ import { createFile } from "./file.ts";
 import { createHttp } from "./http.ts";
 import { createCheckConnection, createDiscoverConnection } from "./inspect.ts";
 import { createMapped, type MappedDeps } from "./mapped.ts";
-import { createOpenSubRun, type OpenSubRunDeps } from "./open-sub-run.ts";
+import { createOpenSubRun, openSubRun, type OpenSubRunDeps } from "./open-sub-run.ts";
 import { createPools, type PoolOwners } from "./pools.ts";
 import { createOpenRun, type OpenRunDeps } from "./open-run.ts";
 import { createProbe, type ProbeDeps } from "./probe.ts";
 import { createPublish } from "./publish.ts";
 import { runVerb } from "./run-verb.ts";
+import { createSingleItems } from "./single-items.ts";
 import { createSql } from "./sql.ts";
 import { createTransfer } from "./transfer.ts";
 import type { Verb, VerbDeps } from "./verb.ts";
@@ -50,6 +51,7 @@ export const createActivities = (deps: ActivityDeps): DagActivities => {
     ...createPools(deps.poolOwners, deps.worker),
     openRun: createOpenRun(deps),
     openSubRun: createOpenSubRun(deps),
+    ...createSingleItems({ ...deps, openSubRun: (call) => openSubRun(deps, call) }),
     recordRun: (changes) => deps.applyRunChanges(changes),
     checkConnection: createCheckConnection(deps.openConnection, deps.log),
     discoverConnection: createDiscoverConnection(deps.openConnection, deps.log),

@@ -1,12 +1,13 @@
 // Writes down the run of another pipeline that a task starts: its version, its params, and which task it belongs to.
 
 import { DownbeatError } from "../core/errors.ts";
+import { workKey } from "../core/ids.ts";
 import type { JsonObject } from "../core/json.ts";
 import { LIMITS } from "../core/limits.ts";
 import type { Definitions } from "../store/definitions.ts";
 import { runFacts } from "../store/run-facts.ts";
 import type { Runs } from "../store/runs.ts";
-import type { DagActivities } from "../workflows/ports.ts";
+import type { DagActivities, OpenedSubRun, OpenSubRunCall } from "../workflows/ports.ts";
 import { toFailure } from "./failure.ts";
 import { renderedConfig, type VerbDeps } from "./verb.ts";
 
@@ -27,35 +28,43 @@ export const createOpenSubRun =
   (deps: OpenSubRunDeps & Pick<VerbDeps, "findConfig" | "findOutput">): DagActivities["openSubRun"] =>
   async (call) => {
     try {
-      const { name, version: wanted, params: given } = await renderedConfig<PipelineConfig>(deps, call);
-      const depth = (call.run.depth ?? 0) + 1;
-      if (depth > LIMITS.runDepth)
-        throw new DownbeatError(
-          "CONFLICT",
-          `pipeline "${name}" would be the ${depth}th run inside another; the limit is ${LIMITS.runDepth}: does it run itself?`,
-        );
-      const version = await deps.findVersion(name, wanted);
-      if (version === undefined)
-        throw new DownbeatError(
-          "NOT_FOUND",
-          `there is no pipeline "${name}"${wanted === undefined ? "" : ` with a version ${wanted}`}; deploy it first`,
-        );
-      const params = deps.checkParams(version.definition["params"] as JsonObject | undefined, version.hash, given);
-      const { run } = await deps.createRun({
-        id: `${call.run.id}.${call.taskId}.${call.tries}`,
-        pipeline: name,
-        version: version.version,
-        planHash: version.hash,
-        // The same for every attempt: what one has committed is not committed again by the next.
-        origin: `${call.run.origin}.${call.taskId}`,
-        trigger: "pipeline",
-        params,
-        parent: { runId: call.run.id, taskId: call.taskId, depth },
-      });
-      return { run: runFacts(run), plan: version.plan.plan, planHash: version.hash, params: run.params };
+      return await openSubRun(deps, call);
     } catch (error) {
       // Temporal tries again for as long as it takes.
       if (error instanceof DownbeatError && error.code === "STORE_UNAVAILABLE") throw error;
       throw toFailure(error, {});
     }
   };
+
+/** Safe to repeat. Throws NOT_FOUND, PARAMS_INVALID, CONFLICT and what expressions and the store throw. */
+export const openSubRun = async (
+  deps: OpenSubRunDeps & Pick<VerbDeps, "findConfig" | "findOutput">,
+  call: OpenSubRunCall,
+): Promise<OpenedSubRun> => {
+  const { name, version: wanted, params: given } = await renderedConfig<PipelineConfig>(deps, call);
+  const depth = (call.run.depth ?? 0) + 1;
+  if (depth > LIMITS.runDepth)
+    throw new DownbeatError(
+      "CONFLICT",
+      `pipeline "${name}" would be the ${depth}th run inside another; the limit is ${LIMITS.runDepth}: does it run itself?`,
+    );
+  const version = await deps.findVersion(name, wanted);
+  if (version === undefined)
+    throw new DownbeatError(
+      "NOT_FOUND",
+      `there is no pipeline "${name}"${wanted === undefined ? "" : ` with a version ${wanted}`}; deploy it first`,
+    );
+  const params = deps.checkParams(version.definition["params"] as JsonObject | undefined, version.hash, given);
+  const { run } = await deps.createRun({
+    id: [call.run.id, call.taskId, call.tries, ...(call.item === undefined ? [] : [call.item, call.attempt])].join("."),
+    pipeline: name,
+    version: version.version,
+    planHash: version.hash,
+    // The same for every attempt: what one has committed is not committed again by the next.
+    origin: `${call.run.origin}.${workKey(call.taskId, call.itemKey)}`,
+    trigger: "pipeline",
+    params,
+    parent: { runId: call.run.id, taskId: call.taskId, depth },
+  });
+  return { run: runFacts(run), plan: version.plan.plan, planHash: version.hash, params: run.params };
+};

@@ -69,7 +69,7 @@ export const compilePlan = (definition: Definition, catalogue: Catalogue, locate
     const operator = operatorOf(task, position, fault);
     const reads = references.task(task, position, operator);
     if (operator === undefined) return [];
-    if (task.for_each !== undefined && (operator === "wait" || operator === "approval" || operator === "pipeline"))
+    if (task.for_each !== undefined && (operator === "wait" || operator === "approval"))
       fault("INVALID_VALUE", ["tasks", position, "for_each"], `a task with ${operator} cannot be repeated over items`);
     const loops = task.for_each === undefined ? [] : forEachOf(task.for_each).loops.map(({ as }) => as);
     if (new Set(loops).size < loops.length)

@@ -16,6 +16,7 @@ import type { TaskResult } from "../core/run-changes.ts";
 import { backoffMs, mayRetry } from "../core/run-state.ts";
 import { itemsOptions } from "./policies.ts";
 import type { DagActivities, FailureFacts, ItemFailure, MappedCall } from "./ports.ts";
+import { carryOutItem, isSingle } from "./single-item.ts";
 
 export interface MappedInput {
   readonly call: MappedCall;
@@ -63,6 +64,8 @@ class MappedExecution {
   readonly #window: number;
   readonly #concurrency: number;
   readonly #maxFailures: number;
+  /** Each item is a group of its own, carried out by this workflow. */
+  readonly #isSingle: boolean;
   readonly #groups = new CancellationScope({ cancellable: true, parent: CancellationScope.current() });
   progress: Progress;
   #isPlanned: boolean;
@@ -74,7 +77,8 @@ class MappedExecution {
     this.#policy = policy;
     const { window = 1, maxFailures = 0 } = call.task.forEach ?? {};
     this.#window = window;
-    this.#concurrency = Math.max(Math.floor(window / LANES), 1);
+    this.#isSingle = isSingle(call.task);
+    this.#concurrency = this.#isSingle ? 1 : Math.max(Math.floor(window / LANES), 1);
     this.#maxFailures = maxFailures;
     this.#isPlanned = progress !== undefined;
     this.progress = progress ?? { count: 0, next: 0, done: 0, failed: 0, retries: [], size: this.#concurrency };
@@ -153,16 +157,27 @@ class MappedExecution {
 
   async #run(items: readonly (readonly [number, number])[]): Promise<void> {
     try {
-      const rounds = Math.ceil(items.length / this.#concurrency);
-      const { runItems } = proxyActivities<DagActivities>(this.#options(rounds));
-      const { failures, milliseconds } = await runItems({ ...this.#call, items, concurrency: this.#concurrency });
-      this.#settle(new Map(items), failures);
-      this.#adapt(rounds, milliseconds);
+      await (this.#isSingle ? this.#runSingle(items) : this.#runGroup(items));
     } catch (error) {
       // Groups that were told to stop have stopped.
       if (!(isCancellation(error) && this.#isFailing)) this.#broken ??= error;
     }
     this.#inFlight -= 1;
+  }
+
+  async #runSingle(items: readonly (readonly [number, number])[]): Promise<void> {
+    for (const [item, attempt] of items) {
+      const failure = await carryOutItem({ ...this.#call, item, attempt }, this.#policy);
+      this.#settle(new Map(items), failure === undefined ? [] : [failure]);
+    }
+  }
+
+  async #runGroup(items: readonly (readonly [number, number])[]): Promise<void> {
+    const rounds = Math.ceil(items.length / this.#concurrency);
+    const { runItems } = proxyActivities<DagActivities>(this.#options(rounds));
+    const { failures, milliseconds } = await runItems({ ...this.#call, items, concurrency: this.#concurrency });
+    this.#settle(new Map(items), failures);
+    this.#adapt(rounds, milliseconds);
   }
 
   #settle(attempts: ReadonlyMap<number, number>, failures: readonly ItemFailure[]): void {
@@ -204,7 +219,8 @@ class MappedExecution {
   #placement(): { readonly taskQueue?: string; readonly priority?: { readonly priorityKey: number } } {
     const { queue, priority } = this.#call.task;
     return {
-      ...(queue === undefined ? {} : { taskQueue: queue }),
+      // Workers of the user's own know nothing of items.
+      ...(queue === undefined || this.#isSingle ? {} : { taskQueue: queue }),
       ...(priority === undefined ? {} : { priority: { priorityKey: priority } }),
     };
   }

@@ -2,7 +2,7 @@
 
 import type { Json, JsonObject } from "../core/json.ts";
 import type { Plan, PlanTask, Policy } from "../core/plan.ts";
-import type { RunChanges, TaskResult } from "../core/run-changes.ts";
+import type { ItemStatus, RunChanges, TaskError, TaskResult } from "../core/run-changes.ts";
 
 /** Facts of the run that expressions may read as `run`. */
 export interface RunFacts {
@@ -38,6 +38,8 @@ export interface OpenRunCall extends ScheduledStart {
 export interface OpenSubRunCall extends TaskCall {
   /** Which of the task's tries it is, from 1. */
   readonly tries: number;
+  /** Of an item: its number. */
+  readonly item?: number;
 }
 
 export interface OpenedSubRun extends OpenedRun {
@@ -75,6 +77,29 @@ export interface MappedCall extends Omit<TaskCall, "attempt"> {
   readonly carryFrom?: string;
   /** Numbers of items that are done again all the same. */
   readonly fresh?: readonly number[];
+  /** Which of the task's tries it is, from 1. */
+  readonly tries: number;
+}
+
+/** An item that the workflow itself carries out: a run of another pipeline, an activity of the user's own on a queue of its own. */
+export interface ItemCall extends MappedCall {
+  readonly item: number;
+  readonly attempt: number;
+}
+
+/** What there is to do for it; neither: it has succeeded already. */
+export interface OpenedItem {
+  readonly run?: OpenedSubRun;
+  readonly activity?: { readonly input: Json };
+}
+
+export interface ItemEnd {
+  readonly status: ItemStatus;
+  readonly output?: Json;
+  readonly error?: TaskError;
+  /** ISO 8601 UTC. */
+  readonly startedAt: string;
+  readonly finishedAt: string;
 }
 
 export interface ItemsCall extends MappedCall {
@@ -151,6 +176,10 @@ export interface DagActivities {
   planItems(call: MappedCall): Promise<{ readonly count: number; readonly done: number }>;
   /** Carries some items out; each one's result is in the store when it answers. */
   runItems(call: ItemsCall): Promise<ItemsResult>;
+  /** Reads one item that the workflow itself carries out; opens its run where it is one. Safe to repeat. */
+  openItem(call: ItemCall): Promise<OpenedItem>;
+  /** Its end, in the store when this answers. */
+  recordItem(call: ItemCall, end: ItemEnd): Promise<void>;
   /** The gathered outputs as the task's own. */
   gatherItems(call: MappedCall): Promise<TaskResult>;
   /** Makes sure that the owner of a pool runs; throws POOL_UNKNOWN. Safe to repeat. */

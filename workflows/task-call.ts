@@ -1,19 +1,19 @@
 // One attempt of one task as a call: which activity, with what input and options.
 
-import { defineSearchAttributeKey, type SearchAttributePair } from "@temporalio/common";
 import { executeChild, proxyActivities, workflowInfo } from "@temporalio/workflow";
 import { DownbeatError } from "../core/errors.ts";
 import { NO_INTERVAL, renderTemplates, type Scope } from "../core/expression.ts";
-import { mappedWorkflowId, runWorkflowId } from "../core/ids.ts";
+import { mappedWorkflowId } from "../core/ids.ts";
 import type { Json } from "../core/json.ts";
 import { LIMITS } from "../core/limits.ts";
 import type { PlanTask, Verb } from "../core/plan.ts";
 import type { TaskResult } from "../core/run-changes.ts";
 import { type Graph, policyOf, type RunState, taskOf } from "../core/run-state.ts";
 import { mapped } from "./mapped.ts";
-import { RUN_WORKFLOW, type RunInput, type RunResult } from "./messages.ts";
+import type { RunInput } from "./messages.ts";
 import { OPEN_OPTIONS, ownActivityOptions, verbOptions } from "./policies.ts";
-import type { DagActivities, MappedCall, OpenSubRunCall, RunFacts, TaskCall } from "./ports.ts";
+import type { DagActivities, MappedCall, OpenSubRunCall, TaskCall } from "./ports.ts";
+import { carryOutSubRun } from "./sub-run.ts";
 
 export interface PreparedCall {
   /** About what the call adds to the workflow task's answer, in bytes. */
@@ -65,27 +65,11 @@ const subRunCall = (
     tries,
   };
   const send = async (): Promise<TaskResult> => {
-    const { run, plan, planHash, params } = await proxyActivities<DagActivities>(OPEN_OPTIONS).openSubRun(call);
-    const { output = null } = await executeChild<(started: RunInput) => Promise<RunResult>>(RUN_WORKFLOW, {
-      workflowId: runWorkflowId(run.pipeline, run.id),
-      args: [{ run, plan, planHash, params }],
-      workflowExecutionTimeout: Math.max(remainingMs, 1_000),
-      cancellationType: "WAIT_CANCELLATION_COMPLETED",
-      typedSearchAttributes: searchAttributesOf(run),
-      memo: { pipeline: run.pipeline, version: run.version, trigger: run.trigger, planHash },
-      staticSummary: `${run.pipeline} v${run.version}, by task ${task.id} of ${input.run.pipeline}`,
-    });
-    return { output: { run_id: run.id, outputs: output } };
+    const opened = await proxyActivities<DagActivities>(OPEN_OPTIONS).openSubRun(call);
+    return { output: await carryOutSubRun(opened, { pipeline: input.run.pipeline, taskId: task.id, remainingMs }) };
   };
   return { bytes: COMMAND_BYTES + JSON.stringify(call).length, send, resultOf: (answer) => answer as TaskResult };
 };
-
-const searchAttributesOf = ({ pipeline, version, trigger }: RunFacts): SearchAttributePair[] => [
-  { key: defineSearchAttributeKey("DownbeatPipeline", "KEYWORD"), value: pipeline },
-  { key: defineSearchAttributeKey("DownbeatVersion", "INT"), value: version },
-  { key: defineSearchAttributeKey("DownbeatTrigger", "KEYWORD"), value: trigger },
-  { key: defineSearchAttributeKey("DownbeatStatus", "KEYWORD"), value: "running" },
-];
 
 /** A rerun takes over the items that have succeeded, unless it was asked for this very task. */
 const carriedItems = ({ rerun }: RunInput, { id }: PlanTask): Pick<MappedCall, "carryFrom" | "fresh"> => {
@@ -112,6 +96,7 @@ const mappedCall = (
   const task = taskOf(graph, index);
   const policy = policyOf(graph, index);
   const call: MappedCall = {
+    tries,
     run: input.run,
     planHash: task.planHash ?? input.planHash,
     taskId: task.id,

@@ -5,6 +5,7 @@ import path from "node:path";
 import { Client, Connection, WorkflowFailedError, type WorkflowHandle } from "@temporalio/client";
 import { bundleWorkflowCode, DefaultLogger, NativeConnection, Runtime, Worker, type WorkflowBundleWithSourceMap } from "@temporalio/worker";
 import { createMapped } from "../../activities/mapped.ts";
+import { createSingleItems } from "../../activities/single-items.ts";
 import { createPools } from "../../activities/pools.ts";
 import { toFailure } from "../../activities/failure.ts";
 import { runVerb, type VerbContext } from "../../activities/run-verb.ts";
@@ -89,6 +90,17 @@ const activitiesOf = (
       worker: IDENTITY,
       ...(items === undefined ? {} : { saveOutput: items.saveOutput }),
     });
+  const openSubRun: DagActivities["openSubRun"] = ({ run, taskId, tries, item, attempt, each, params }) => {
+    const parent = runs.get(run.id);
+    const plan = parent?.options.pipelines?.[taskId];
+    if (parent === undefined || plan === undefined)
+      return Promise.reject(toFailure(new DownbeatError("NOT_FOUND", "there is no such pipeline"), {}));
+    const id = [run.id, taskId, tries, ...(item === undefined ? [] : [item, attempt])].join(".");
+    const facts = { ...run, id, pipeline: taskId, trigger: "pipeline", depth: (run.depth ?? 0) + 1 };
+    const opened = { run: facts, plan, params: { ...params, ...each } };
+    if (!runs.has(id)) runs.set(id, { options: parent.options, opened, reports: [], tries: 0 });
+    return Promise.resolve({ ...opened, planHash: "hash" });
+  };
   const inspect: DagActivities["checkConnection"] = ({ connection }) => Promise.resolve({ ok: connection !== "broken", milliseconds: 1 });
   return {
     transfer: verb("transfer"),
@@ -111,16 +123,12 @@ const activitiesOf = (
     ),
     probe: verb("probe"),
     ...createPools({ ensurePool: (pool) => owners().ensurePool(pool), endedWorkflows: (ids) => owners().endedWorkflows(ids) }, IDENTITY),
-    openSubRun: ({ run, taskId, tries, params }) => {
-      const parent = runs.get(run.id);
-      const plan = parent?.options.pipelines?.[taskId];
-      if (parent === undefined || plan === undefined)
-        return Promise.reject(toFailure(new DownbeatError("NOT_FOUND", "there is no such pipeline"), {}));
-      const id = `${run.id}.${taskId}.${tries}`;
-      const opened = { run: { ...run, id, pipeline: taskId, trigger: "pipeline", depth: (run.depth ?? 0) + 1 }, plan, params };
-      if (!runs.has(id)) runs.set(id, { options: parent.options, opened, reports: [], tries: 0 });
-      return Promise.resolve({ ...opened, planHash: "hash" });
-    },
+    ...createSingleItems({
+      items: items ?? missingStore,
+      findOutput: async (place) => (await items?.findOutput(place)) ?? null,
+      openSubRun,
+    }),
+    openSubRun,
     openRun({ workflowId }) {
       const run = runs.get(workflowId);
       return run === undefined ? Promise.reject(new Error(`${workflowId} is no run of this test`)) : Promise.resolve(run.opened);

@@ -1,5 +1,6 @@
 // Tasks with `for_each` on a real server and a real store: every item once, its own retries, windows, failures, cancellation, 20,000 of them.
 
+import { Worker } from "@temporalio/worker";
 import { afterAll, describe, expect, it } from "vitest";
 import { DownbeatError } from "../../core/errors.ts";
 import type { Json } from "../../core/json.ts";
@@ -198,5 +199,101 @@ describe("a task with for_each", () => {
     expect(items).toHaveLength(20_000);
     const { historyLength } = await engine().client.workflow.getHandle(`${run.id}/each#1`).describe();
     expect(historyLength).toBeLessThan(2_000);
+  });
+});
+
+describe("items that are carried out one by one", () => {
+  it("as runs of another pipeline: each its own run, gathered, tried again, and not again what has succeeded", async () => {
+    const seen: Json[] = [];
+    const inner = {
+      ...planOf({ work: { operator: "sql" } }),
+      outputs: { values: { got: "${{ params.n }}" }, reads: [] },
+    };
+    const plan = planOf(
+      { inner: { operator: "pipeline", policy: 1, ...over([10, 20, 30], { loops: [{ as: "n", in: [10, 20, 30] }], window: 2 }) } },
+      {
+        policies: [
+          policy(),
+          { ...policy(), retry: { attempts: 2, backoffMs: 50, maxBackoffMs: 50, neverOn: [], on: { SOURCE_AUTH: {} } } },
+        ],
+      },
+    );
+    const work: Behaviour = async ({ run, params }) => {
+      seen.push(params["n"] ?? null);
+      if (params["n"] === 20 && run.id.endsWith(".1")) throw new DownbeatError("SOURCE_AUTH", "not yet");
+      return { output: null };
+    };
+    const run = await engine().run(plan, { pipelines: { inner }, verbs: { work } });
+    expect(run.outcome).toBe("succeeded");
+    expect(seen.toSorted()).toEqual([10, 20, 20, 30]);
+    expect(run.tasks()["inner"]?.output).toEqual([
+      { run_id: `${run.id}.inner.1.0.1`, outputs: { got: 10 } },
+      { run_id: `${run.id}.inner.1.1.2`, outputs: { got: 20 } },
+      { run_id: `${run.id}.inner.1.2.1`, outputs: { got: 30 } },
+    ]);
+    const items = await itemsOf(run, "inner");
+    expect(items.map(({ status, attempts }) => [status, attempts])).toEqual([
+      ["succeeded", 1],
+      ["succeeded", 2],
+      ["succeeded", 1],
+    ]);
+    const again = await engine().run(plan, { pipelines: { inner }, verbs: { work }, rerun: { of: run.id } });
+    expect([again.outcome, seen.length]).toEqual(["succeeded", 4]);
+  });
+
+  it("as activities on a queue of the user's own; too many failures end the task and stop the rest", async () => {
+    const queue = `${engine().queue}-own`;
+    const worker = await Worker.create({
+      connection: engine().native,
+      taskQueue: queue,
+      activities: {
+        score: async (n: number) => {
+          if (n > 3) throw new Error(`${n} is too much`);
+          return { score: n * 10 };
+        },
+      },
+    });
+    const scores = (values: readonly number[], part: Partial<ForEach> = {}) =>
+      planOf({ a: { operator: "activity", queue, activity: { name: "score", input: "${{ each.item }}" }, ...over([...values], part) } });
+    await worker.runUntil(async () => {
+      const run = await engine().run(scores([1, 2, 3]));
+      expect(run.tasks()["a"]?.output).toEqual([{ score: 10 }, { score: 20 }, { score: 30 }]);
+      const failing = await engine().run(scores([1, 4, 5, 2, 3, 1, 1], { window: 1, maxFailures: 1 }));
+      expect(failing).toMatchObject({ outcome: "failed", error: { code: "ITEMS_FAILED" } });
+      expect((await itemsOf(failing, "a")).map(({ status }) => status)).toEqual([
+        "succeeded",
+        "failed",
+        "failed",
+        "pending",
+        "pending",
+        "pending",
+        "pending",
+      ]);
+    });
+  });
+
+  it("are cancelled with their run", async () => {
+    const inner = planOf({ work: {} });
+    const plan = planOf({ inner: { operator: "pipeline", ...over([1, 2, 3], { window: 3 }) } });
+    let stopped = 0;
+    const work: Behaviour = async (_call, { signal }) => {
+      await new Promise((resolve) => signal.addEventListener("abort", resolve, { once: true }));
+      stopped += 1;
+      throw signal.reason as Error;
+    };
+    let begun = 0;
+    const run = await engine().start(plan, {
+      pipelines: { inner },
+      verbs: {
+        work: (call, context) => {
+          begun += 1;
+          return work(call, context);
+        },
+      },
+    });
+    await until("all three run", () => begun === 3);
+    await run.handle.cancel();
+    expect(await run.end()).toMatchObject({ outcome: "cancelled" });
+    expect(stopped).toBe(3);
   });
 });

@@ -1,0 +1,51 @@
+// One item of a `for_each` that the workflow itself carries out: a run of another pipeline, or an activity on a queue of the user's own.
+
+import { CancelledFailure, proxyActivities } from "@temporalio/workflow";
+import type { Json } from "../core/json.ts";
+import type { PlanTask, Policy } from "../core/plan.ts";
+import { mayRetry } from "../core/run-state.ts";
+import { readFailure } from "./failure.ts";
+import { OPEN_OPTIONS, ownActivityOptions } from "./policies.ts";
+import type { DagActivities, ItemCall, ItemEnd, ItemFailure } from "./ports.ts";
+import { carryOutSubRun } from "./sub-run.ts";
+
+const { openItem, recordItem } = proxyActivities<DagActivities>(OPEN_OPTIONS);
+
+/** All others go in groups, which a worker of Downbeat carries out. */
+export const isSingle = ({ operator, queue }: PlanTask): boolean =>
+  operator === "pipeline" || (operator === "activity" && queue !== undefined);
+
+/** Undefined: it has succeeded, and the store has its result. Throws a CancelledFailure. */
+export const carryOutItem = async (call: ItemCall, policy: Policy): Promise<ItemFailure | undefined> => {
+  const startedAt = new Date().toISOString();
+  const record = (end: Pick<ItemEnd, "status" | "output" | "error">): Promise<void> =>
+    recordItem(call, { ...end, startedAt, finishedAt: new Date().toISOString() });
+  try {
+    const output = await outputOf(call, policy);
+    if (output !== undefined) await record({ status: "succeeded", output });
+    return undefined;
+  } catch (error) {
+    const end = readFailure(error, call.task.operator === "activity");
+    if (end.kind === "cancelled") throw new CancelledFailure("the item was cancelled");
+    const { code, message, retryAfterMs } = end.error;
+    // Of items every attempt counts: a lost one, too.
+    await record({ status: mayRetry(call.retry, call.attempt, code) ? "pending" : "failed", error: { code, message } });
+    return { item: call.item, code, message, ...(retryAfterMs === undefined ? {} : { retryAfterMs }) };
+  }
+};
+
+/** Undefined: it was done before. */
+const outputOf = async (call: ItemCall, policy: Policy): Promise<Json | undefined> => {
+  const { run, activity } = await openItem(call);
+  const remainingMs = policy.timeout.totalMs;
+  if (run !== undefined) return carryOutSubRun(run, { pipeline: call.run.pipeline, taskId: call.taskId, remainingMs });
+  if (activity === undefined) return undefined;
+  const { activity: { name } = { name: "" }, queue, priority, summary } = call.task;
+  const own = proxyActivities<Record<string, (input: Json) => Promise<Json | undefined>>>({
+    ...ownActivityOptions(policy, remainingMs),
+    summary,
+    ...(queue === undefined ? {} : { taskQueue: queue }),
+    ...(priority === undefined ? {} : { priority: { priorityKey: priority } }),
+  });
+  return (await own[name]?.(activity.input)) ?? null;
+};

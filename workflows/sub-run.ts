@@ -1,0 +1,38 @@
+// The run of another pipeline that a task starts: a workflow of its own, which its caller waits for and cancels.
+
+import { defineSearchAttributeKey, type SearchAttributePair } from "@temporalio/common";
+import { executeChild } from "@temporalio/workflow";
+import { runWorkflowId } from "../core/ids.ts";
+import type { JsonObject } from "../core/json.ts";
+import { RUN_WORKFLOW, type RunInput, type RunResult } from "./messages.ts";
+import type { OpenedSubRun, RunFacts } from "./ports.ts";
+
+const searchAttributesOf = ({ pipeline, version, trigger }: RunFacts): SearchAttributePair[] => [
+  { key: defineSearchAttributeKey("DownbeatPipeline", "KEYWORD"), value: pipeline },
+  { key: defineSearchAttributeKey("DownbeatVersion", "INT"), value: version },
+  { key: defineSearchAttributeKey("DownbeatTrigger", "KEYWORD"), value: trigger },
+  { key: defineSearchAttributeKey("DownbeatStatus", "KEYWORD"), value: "running" },
+];
+
+interface Caller {
+  readonly pipeline: string;
+  readonly taskId: string;
+  readonly remainingMs: number;
+}
+
+/** The output of the task that started it. Fails with what the run failed with. */
+export const carryOutSubRun = async (
+  { run, plan, planHash, params }: OpenedSubRun,
+  { pipeline, taskId, remainingMs }: Caller,
+): Promise<JsonObject> => {
+  const { output = null } = await executeChild<(started: RunInput) => Promise<RunResult>>(RUN_WORKFLOW, {
+    workflowId: runWorkflowId(run.pipeline, run.id),
+    args: [{ run, plan, planHash, params }],
+    workflowExecutionTimeout: Math.max(remainingMs, 1_000),
+    cancellationType: "WAIT_CANCELLATION_COMPLETED",
+    typedSearchAttributes: searchAttributesOf(run),
+    memo: { pipeline: run.pipeline, version: run.version, trigger: run.trigger, planHash },
+    staticSummary: `${run.pipeline} v${run.version}, by task ${taskId} of ${pipeline}`,
+  });
+  return { run_id: run.id, outputs: output };
+};
