@@ -79,7 +79,6 @@ const searchAttributes = ({ pipeline, version }: WantedSchedule): SearchAttribut
   { key: defineSearchAttributeKey("DownbeatPipeline", "KEYWORD"), value: pipeline },
   { key: defineSearchAttributeKey("DownbeatVersion", "INT"), value: version },
   { key: defineSearchAttributeKey("DownbeatTrigger", "KEYWORD"), value: "schedule" },
-  { key: defineSearchAttributeKey("DownbeatStatus", "KEYWORD"), value: "running" },
 ];
 
 const optionsOf = (wanted: WantedSchedule): Options => {

@@ -129,7 +129,6 @@ const searchAttributes = ({ run }: RunInput): SearchAttributePair[] => [
   { key: defineSearchAttributeKey("DownbeatPipeline", "KEYWORD"), value: run.pipeline },
   { key: defineSearchAttributeKey("DownbeatVersion", "INT"), value: run.version },
   { key: defineSearchAttributeKey("DownbeatTrigger", "KEYWORD"), value: run.trigger },
-  { key: defineSearchAttributeKey("DownbeatStatus", "KEYWORD"), value: "running" },
 ];
 
 export const createOrchestrator = (options: OrchestratorOptions): Orchestrator => {

@@ -13,11 +13,18 @@ export const bundleWorkflows = async (interceptorModules: readonly string[]): Pr
   return { code: stdout };
 };
 
+/**
+ * Evaluated once for all runs of a worker, not once for each: pure code without a state of its own but caches of what it computes.
+ * The CEL library alone took a fifth of what starting a run costs the worker.
+ */
+export const PRELOADED: readonly string[] = [path.resolve(import.meta.dirname, "../core/expression.ts")];
+
 const writeBundle = async (interceptorModules: readonly string[]): Promise<void> => {
   const { bundleWorkflowCode, DefaultLogger } = await import("@temporalio/worker");
   const { code } = await bundleWorkflowCode({
     workflowsPath: path.resolve(import.meta.dirname, "../workflows/index.ts"),
     workflowInterceptorModules: [...interceptorModules],
+    preloadModules: [...PRELOADED],
     logger: new DefaultLogger("WARN", ({ level, message }) => process.stderr.write(`${level} ${message}\n`)),
   });
   process.stdout.write(code);

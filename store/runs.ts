@@ -14,6 +14,16 @@ export type TaskRecord = typeof tasks.$inferSelect;
 export type AttemptRecord = typeof attempts.$inferSelect;
 export type ActionRecord = typeof actions.$inferSelect;
 
+/** Moments of tasks, attempts and actions are in ISO 8601, others as the database writes them. */
+export interface WholeRun {
+  readonly run: RunRecord;
+  readonly tasks: readonly TaskRecord[];
+  /** By task, from the first on. */
+  readonly attempts: readonly AttemptRecord[];
+  /** What people did to it, in order. */
+  readonly actions: readonly ActionRecord[];
+}
+
 export interface CreateRun {
   readonly id: string;
   readonly pipeline: string;
@@ -55,8 +65,8 @@ export interface Runs {
   find(id: string): Promise<RunRecord | undefined>;
   tasksOf(id: string): Promise<readonly TaskRecord[]>;
   attemptsOf(id: string): Promise<readonly AttemptRecord[]>;
-  /** What people did to it, in order. */
-  actionsOf(id: string): Promise<readonly ActionRecord[]>;
+  /** All that is known of it, in one statement. */
+  findWhole(id: string): Promise<WholeRun | undefined>;
   /** Newest first. */
   list(filter: RunFilter, page: { readonly limit: number; readonly after?: RunCursor }): Promise<readonly RunRecord[]>;
   /** Applies a report; one that is not newer than the last changes nothing. */
@@ -140,7 +150,30 @@ export const createRuns = (db: Database): Runs => ({
   attemptsOf: (id) =>
     storeCall(() => db.select().from(attempts).where(eq(attempts.runId, id)).orderBy(asc(attempts.taskId), asc(attempts.attempt))),
 
-  actionsOf: (id) => storeCall(() => db.select().from(actions).where(eq(actions.runId, id)).orderBy(asc(actions.number))),
+  findWhole: (id) =>
+    storeCall(async () => {
+      const all = <Row>(rows: SQL, order: SQL): SQL<Row[]> =>
+        sql<Row[]>`(select coalesce(json_agg(row_to_json(x) order by ${order}), '[]') from (${rows}) x)`;
+      const [found] = await db
+        .select({
+          run: runs,
+          tasks: all<TaskRecord>(
+            sql`select run_id "runId", task_id "taskId", status, attempts, output, metrics, error, waiting, started_at "startedAt", finished_at "finishedAt" from ${tasks} where run_id = ${id}`,
+            sql`x."taskId"`,
+          ),
+          attempts: all<AttemptRecord>(
+            sql`select run_id "runId", task_id "taskId", attempt, status, worker, lost_attempts "lostAttempts", error, started_at "startedAt", finished_at "finishedAt" from ${attempts} where run_id = ${id}`,
+            sql`x."taskId", x.attempt`,
+          ),
+          actions: all<ActionRecord>(
+            sql`select run_id "runId", number, action, task_id "taskId", "by", why, details, at from ${actions} where run_id = ${id}`,
+            sql`x.number`,
+          ),
+        })
+        .from(runs)
+        .where(eq(runs.id, id));
+      return found;
+    }),
 
   list: ({ pipeline, status, trigger, since }, { limit, after }) =>
     storeCall(() => {

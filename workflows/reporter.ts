@@ -7,6 +7,9 @@ import { RECORD_OPTIONS } from "./policies.ts";
 
 /** Changes closer together travel together; a run shorter than this reports once. */
 const PAUSE_MS = 1_000;
+/** Where the server is busy, reports would make it busier: this many times as late as it was is added to the pause. */
+const LAG_FACTOR = 10;
+const MOST_LAG_PAUSE_MS = 30_000;
 /** A store that is away is asked ever more seldom: each try costs the history about 15 events. */
 const MOST_PAUSE_MS = 5 * 60_000;
 /** How long a finished run waits for a store that is away; the reconciler repairs what is missing after that. */
@@ -16,6 +19,8 @@ const { recordRun } = proxyLocalActivities<DagActivities>(RECORD_OPTIONS);
 
 export interface ReporterOptions {
   readonly runId: string;
+  /** When this execution was asked for: it began so much later than that. Milliseconds since 1970. */
+  readonly askedAt: number;
   /** ISO 8601 UTC. */
   readonly startedAt: () => string;
   /** Of the last report sent. */
@@ -35,6 +40,7 @@ export class Reporter {
   /** By task and attempt: an attempt that begins and ends between two reports is one change. */
   #attempts = new Map<string, AttemptChange>();
   #actions: readonly ActionChange[] = [];
+  #lagPause = 0;
   #isLooping = false;
   #isClosed = false;
   #inFlight: Promise<boolean> = Promise.resolve(true);
@@ -42,6 +48,11 @@ export class Reporter {
   constructor(options: ReporterOptions) {
     this.#options = options;
     this.#seq = options.seq;
+    this.#setLag(Date.now() - options.askedAt);
+  }
+
+  #setLag(milliseconds: number): void {
+    this.#lagPause = Math.min(Math.max(milliseconds, 0) * LAG_FACTOR, MOST_LAG_PAUSE_MS);
   }
 
   get seq(): number {
@@ -81,7 +92,9 @@ export class Reporter {
   async #loop(): Promise<void> {
     let pause = PAUSE_MS;
     for (;;) {
-      await sleep(pause);
+      const due = Date.now() + pause + this.#lagPause;
+      await sleep(pause + this.#lagPause);
+      this.#setLag(Date.now() - due);
       if (this.#isClosed || this.#isEmpty()) break;
       this.#options.onReport();
       pause = (await this.#send({ status: this.#options.openStatus() })) ? PAUSE_MS : Math.min(pause * 2, MOST_PAUSE_MS);

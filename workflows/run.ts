@@ -1,6 +1,5 @@
 // The generic run workflow: a small shell around the reducer. Starts what is ready, settles what ends, reports, ends.
 
-import { defineSearchAttributeKey } from "@temporalio/common";
 import {
   ApplicationFailure,
   CancellationScope,
@@ -14,7 +13,6 @@ import {
   setCurrentDetails,
   setHandler,
   sleep,
-  upsertSearchAttributes,
   workflowInfo,
 } from "@temporalio/workflow";
 import type { ErrorCode } from "../core/errors.ts";
@@ -28,6 +26,7 @@ import * as reducer from "../core/run-state.ts";
 import { RUNS_AFTER_FAILURE } from "../core/trigger-rules.ts";
 import { conclude, describeProgress } from "./conclusion.ts";
 import { failureOf, readFailure } from "./failure.ts";
+import { HeldStatus } from "./held-status.ts";
 import { holdOrEnd, nextLook } from "./holding.ts";
 import {
   CONTROL_UPDATE,
@@ -53,8 +52,6 @@ const MOST_LOST_ATTEMPTS = 100;
 
 const iso = (milliseconds: number): string => new Date(milliseconds).toISOString();
 
-const STATUS_ATTRIBUTE = defineSearchAttributeKey("DownbeatStatus", "KEYWORD");
-
 export async function run(input: RunInput | ScheduledInput): Promise<RunResult> {
   const execution = new RunExecution("scheduled" in input ? await openScheduled(input) : input);
   setHandler(defineQuery<RunStatusAnswer>(STATUS_QUERY), () => execution.status());
@@ -79,6 +76,7 @@ class RunExecution {
   readonly #state: reducer.RunState;
   #startedAt: number;
   readonly #reporter: Reporter;
+  readonly #held = new HeldStatus();
   /**
    * Where attempts run, and what cancels them: those that a failure stops, those that go on after one, and those that nothing stops. None hears of the root's
    * cancellation directly, only through the reducer's `stop`. A scope for each attempt would triple what a task costs the sandbox.
@@ -117,11 +115,15 @@ class RunExecution {
     this.#startedAt = startedAt;
     this.#reporter = new Reporter({
       runId: input.run.id,
+      askedAt: workflowInfo().runStartTime.getTime(),
       startedAt: () => iso(this.#startedAt),
       seq,
       taskChange: (index) => taskChange(this.#input, this.#graph, this.#state, index, this.#results.get(index)),
       openStatus: () => byHand.openStatus(this.#state),
-      onReport: () => setCurrentDetails(describeProgress(this.#state, this.#graph)),
+      onReport: () => {
+        setCurrentDetails(describeProgress(this.#state, this.#graph));
+        this.#held.show(byHand.openStatus(this.#state));
+      },
     });
     this.#actions = actions;
     for (const index of unsent?.tasks ?? []) this.#reporter.task(index);
@@ -425,7 +427,7 @@ class RunExecution {
     const { outcome, error, output } = whole;
     if (this.#entry === "entered") this.#slots.leave(this.#input.run.pipeline);
     setCurrentDetails(details);
-    upsertSearchAttributes([{ key: STATUS_ATTRIBUTE, value: outcome }]);
+    this.#held.show(outcome);
     const more = { ...(error === undefined ? {} : { error }), ...(output === undefined ? {} : { output }) };
     await CancellationScope.nonCancellable(() => this.#reporter.close({ status: outcome, finishedAt: iso(Date.now()), ...more }));
     await this.#slots.settled();

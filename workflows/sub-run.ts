@@ -11,7 +11,6 @@ const searchAttributesOf = ({ pipeline, version, trigger }: RunFacts): SearchAtt
   { key: defineSearchAttributeKey("DownbeatPipeline", "KEYWORD"), value: pipeline },
   { key: defineSearchAttributeKey("DownbeatVersion", "INT"), value: version },
   { key: defineSearchAttributeKey("DownbeatTrigger", "KEYWORD"), value: trigger },
-  { key: defineSearchAttributeKey("DownbeatStatus", "KEYWORD"), value: "running" },
 ];
 
 interface Caller {

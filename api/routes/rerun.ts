@@ -62,7 +62,7 @@ export const rerunRoutes = (deps: ApiDeps): Router => {
       ...(idempotencyKey === undefined ? {} : { idempotencyKey, requestHash: contentHash({ ...body, of: before.id }) }),
     });
     if (run.status === "queued") await orchestrator.startRun(await runInput(store, run));
-    await answerRun(deps, response, run, wait);
+    await answerRun(deps, response, run, { wait });
   });
 
   return router;

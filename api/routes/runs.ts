@@ -7,7 +7,7 @@ import { DownbeatError } from "../../core/errors.ts";
 import type { JsonObject } from "../../core/json.ts";
 import type { CompiledPlan } from "../../core/plan.ts";
 import { isRunEnded } from "../../core/run-changes.ts";
-import type { RunFilter, RunRecord } from "../../store/runs.ts";
+import type { RunFilter, RunRecord, WholeRun } from "../../store/runs.ts";
 import type { ApiDeps } from "../deps.ts";
 import { contentHash } from "../hash.ts";
 import { checkParams } from "../params.ts";
@@ -56,44 +56,34 @@ export const triggerRoutes = (deps: ApiDeps): Router => {
     // A repetition may have to start what an earlier request could only write down.
     if (created) await orchestrator.startRun(await runInput(store, run, version.plan.plan));
     else if (run.status === "queued") await orchestrator.startRun(await runInput(store, run));
-    await answerRun(deps, response, run, wait, created && wait === 0 ? { reported: false, plan: version.plan } : undefined);
+    await answerRun(deps, response, run, { wait, isNew: created, ...(run.planHash === version.hash ? { plan: version.plan } : {}) });
   });
 
   return router;
 };
 
-/** The run, once it has ended or the wait is over. `known`: there is nothing more to read than that. */
-export const answerRun = async (deps: ApiDeps, response: Response, run: RunRecord, wait: number, known?: Known): Promise<void> => {
+/** The run, once it has ended or the wait is over. `plan`: where it is at hand. `isNew`: nothing can have been reported of it yet. */
+export const answerRun = async (
+  deps: ApiDeps,
+  response: Response,
+  run: RunRecord,
+  { wait, plan, isNew = false }: { readonly wait: number; readonly plan?: CompiledPlan; readonly isNew?: boolean },
+): Promise<void> => {
   const { orchestrator, store } = deps;
   const ended = isRunEnded(run.status) || (wait > 0 && (await orchestrator.waitForRun(run, wait)) === "ended");
-  const newest = known === undefined ? ((await store.runs.find(run.id)) ?? run) : run;
+  const unreported = { run, tasks: [], attempts: [], actions: [] };
+  const whole = isNew && wait === 0 ? unreported : ((await store.runs.findWhole(run.id)) ?? unreported);
   response
     .status(ended ? 200 : 202)
     .location(`/v1/runs/${run.id}`)
-    .json(await presentWhole(deps, newest, known ?? { reported: true, plan: undefined }));
+    .json(presentWhole(deps, whole, plan ?? (await store.definitions.findPlan(run.planHash))));
 };
 
-interface Known {
-  /** Whether anything can have been reported yet: a run that was just created has no tasks to read. */
-  readonly reported: boolean;
-  /** The run's plan, where it is at hand. */
-  readonly plan: CompiledPlan | undefined;
-}
-
-const presentWhole = async (deps: ApiDeps, run: RunRecord, known: Known) => {
-  const { store, orchestrator, temporalUiUrl } = deps;
-  const [plan, tasks, attempts, actions] = await Promise.all([
-    known.plan ?? store.definitions.findPlan(run.planHash),
-    known.reported ? store.runs.tasksOf(run.id) : [],
-    known.reported ? store.runs.attemptsOf(run.id) : [],
-    known.reported ? store.runs.actionsOf(run.id) : [],
-  ]);
-  return {
-    ...presentRun(run, { temporalUiUrl, namespace: orchestrator.namespace }),
-    tasks: presentTasks(run, plan?.plan.tasks ?? [], tasks, attempts),
-    actions: actions.map(presentAction),
-  };
-};
+const presentWhole = ({ orchestrator, temporalUiUrl }: ApiDeps, whole: WholeRun, plan: CompiledPlan | undefined) => ({
+  ...presentRun(whole.run, { temporalUiUrl, namespace: orchestrator.namespace }),
+  tasks: presentTasks(whole.run, plan?.plan.tasks ?? [], whole.tasks, whole.attempts),
+  actions: whole.actions.map(presentAction),
+});
 
 export const runRoutes = (deps: ApiDeps): Router => {
   const router = Router();
@@ -117,12 +107,14 @@ export const runRoutes = (deps: ApiDeps): Router => {
 
   router.get("/:id", async (request, response) => {
     const wait = waitOf(request);
-    let run = await existing(pathParam(request, "id"));
-    if (wait > 0 && !isRunEnded(run.status)) {
-      await orchestrator.waitForRun(run, wait);
-      run = await existing(run.id);
+    const id = pathParam(request, "id");
+    let whole = await store.runs.findWhole(id);
+    if (whole !== undefined && wait > 0 && !isRunEnded(whole.run.status)) {
+      await orchestrator.waitForRun(whole.run, wait);
+      whole = await store.runs.findWhole(id);
     }
-    response.json(await presentWhole(deps, run, { reported: true, plan: undefined }));
+    if (whole === undefined) throw notFound("run", id);
+    response.json(presentWhole(deps, whole, await store.definitions.findPlan(whole.run.planHash)));
   });
 
   router.get("/:id/tasks/:task/items", async (request, response) => {

@@ -99,7 +99,7 @@ describe("the API's answers", () => {
 
   it("hide what is unforeseen, and the log has it under the same instance", async () => {
     const { deps, logs } = api();
-    const broken = { ...deps.store, runs: { ...deps.store.runs, find: () => Promise.reject(new Error("inner words")) } };
+    const broken = { ...deps.store, runs: { ...deps.store.runs, findWhole: () => Promise.reject(new Error("inner words")) } };
     const server = createServer(createApp({ ...deps, store: broken })).listen(0, "127.0.0.1");
     await new Promise((resolve) => server.once("listening", resolve));
     try {

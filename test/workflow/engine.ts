@@ -9,6 +9,7 @@ import { createSingleItems } from "../../activities/single-items.ts";
 import { createPools } from "../../activities/pools.ts";
 import { toFailure } from "../../activities/failure.ts";
 import { runVerb, type VerbContext } from "../../activities/run-verb.ts";
+import { PRELOADED } from "../../bin/bundle-workflows.ts";
 import { poolOwners } from "../../bin/pool-owners.ts";
 import { registerSearchAttributes } from "../../bin/temporal.ts";
 import { DownbeatError } from "../../core/errors.ts";
@@ -35,7 +36,11 @@ Runtime.install({
 export const workflowsPath = path.resolve(import.meta.dirname, "../../workflows/index.ts");
 
 export const bundleRun = (file = workflowsPath): Promise<WorkflowBundleWithSourceMap> =>
-  bundleWorkflowCode({ workflowsPath: file, logger: { ...silentLog, trace: silent, error: console.error, log: silent } });
+  bundleWorkflowCode({
+    workflowsPath: file,
+    preloadModules: [...PRELOADED],
+    logger: { ...silentLog, trace: silent, error: console.error, log: silent },
+  });
 
 export interface Outcome {
   readonly outcome: "succeeded" | "failed" | "cancelled";

@@ -1,9 +1,18 @@
 // The run workflow on a real server: order, rules, retries, outcomes, reports.
 import { setTimeout as pause } from "node:timers/promises";
+import { defineSearchAttributeKey } from "@temporalio/common";
 import { describe, expect, it } from "vitest";
 import { DownbeatError } from "../../core/errors.ts";
 import { LIMITS } from "../../core/limits.ts";
-import { INSPECT_WORKFLOW, STATUS_QUERY, type RunStatusAnswer } from "../../workflows/messages.ts";
+import type { Control } from "../../core/run-control.ts";
+import {
+  CONTROL_UPDATE,
+  type ControlAnswer,
+  type ControlRequest,
+  INSPECT_WORKFLOW,
+  STATUS_QUERY,
+  type RunStatusAnswer,
+} from "../../workflows/messages.ts";
 import { planOf, policy } from "../core/runs.ts";
 import { freshName } from "../fixtures/services.ts";
 import type { Behaviour } from "./engine.ts";
@@ -27,6 +36,8 @@ const hangs =
     throw signal.reason as Error;
   };
 
+const STATUS = defineSearchAttributeKey("DownbeatStatus", "KEYWORD");
+
 describe("a run", () => {
   it("runs a diamond in dependency order and reports once, at its end", async () => {
     const order: string[] = [];
@@ -44,16 +55,30 @@ describe("a run", () => {
     expect(run.attempts("d")).toMatchObject([{ attempt: 1, status: "succeeded", worker: "the test" }]);
   });
 
-  it("carries its outcome in a search attribute, and activities carry task ids and summaries", async () => {
-    const run = await engine().run(planOf({ orders: { summary: "orders: shop.orders → raw.orders" } }));
-    const description = await run.handle.describe();
-    expect(description.typedSearchAttributes.getAll()).toContainEqual(
-      expect.objectContaining({ key: expect.objectContaining({ name: "DownbeatStatus" }), value: "succeeded" }),
+  it("shows in a search attribute while something holds it, in one execution after another", async () => {
+    const asked = { operator: "approval", approval: { approvers: [], deadlineMs: 600_000, onDeadline: "fail" } } as const;
+    const run = await engine().start(
+      planOf({ asked, slow: { needs: ["asked"], operator: "wait", wait: { for: "1s", deadlineMs: 60_000, onDeadline: "fail" } } }),
     );
+    const shown = async (): Promise<unknown> => (await run.handle.describe()).typedSearchAttributes.get(STATUS);
+    await until("it waits", async () => (await shown()) === "waiting");
+    const act = (control: Control) =>
+      run.handle.executeUpdate<ControlAnswer, [ControlRequest]>(CONTROL_UPDATE, { args: [{ control, by: "somebody" }] });
+    await act({ action: "pause" });
+    await until("it is paused", async () => (await shown()) === "paused");
+    await act({ action: "resume" });
+    await act({ action: "decide", task: "asked", approve: true });
+    expect(await run.end()).toMatchObject({ outcome: "succeeded" });
+    expect(await shown()).toBeUndefined();
+  });
+
+  it("has activities with task ids and summaries, and no more events than it needs", async () => {
+    const run = await engine().run(planOf({ orders: { summary: "orders: shop.orders → raw.orders" } }));
     const { events } = await run.handle.fetchHistory();
     const scheduled = events?.find(({ activityTaskScheduledEventAttributes }) => activityTaskScheduledEventAttributes);
     expect(scheduled?.activityTaskScheduledEventAttributes).toMatchObject({ activityId: "orders", activityType: { name: "sql" } });
     expect(Buffer.from(scheduled?.userMetadata?.summary?.data ?? []).toString()).toContain("orders: shop.orders → raw.orders");
+    expect(events).toHaveLength(13);
   });
 
   it("hands a task the outputs that it reads and nothing else", async () => {
