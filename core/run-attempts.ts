@@ -21,23 +21,21 @@ export const mayRetry = (policy: Policy["retry"], attempts: number, code: string
   return own !== undefined || (!policy.neverOn.includes(code) && (!isErrorCode(code) || ERRORS[code].retry));
 };
 
-const STORE_PAUSE_MS = 5_000;
+/** Our own store is away, or somebody paused what the task would run: pauses until it is looked at again. */
+const PAUSES: Readonly<Record<string, number>> = { STORE_UNAVAILABLE: 5_000, PIPELINE_PAUSED: 15_000 };
 
 /** An attempt failed: the task waits for its next attempt, or ends failed. */
 export const failAttempt = (state: RunState, graph: Graph, index: number, failure: AttemptFailure, now: number): Settled => {
   const task = at(state.tasks, index);
   const { retry, timeout } = policyOf(graph, index);
   const { retryAfterMs, ...error } = failure;
-  if (
-    error.code === "STORE_UNAVAILABLE" &&
-    mayStart(state, taskOf(graph, index)) &&
-    now - (task.base?.at ?? task.startedAt ?? now) < timeout.totalMs
-  ) {
-    // Our own store is away: nobody's attempt. The task waits, and says for what.
+  const pauseMs = PAUSES[error.code];
+  if (pauseMs !== undefined && mayStart(state, taskOf(graph, index)) && now - (task.base?.at ?? task.startedAt ?? now) < timeout.totalMs) {
+    // Nobody's attempt: the task waits, and says for what.
     task.attempts -= 1;
     task.lost = (task.lost ?? 0) + 1;
     task.error = error;
-    pause(state, index, now + STORE_PAUSE_MS, "retry");
+    pause(state, index, now + pauseMs, "retry");
     return { ended: [], cancel: [] };
   }
   const attempts = task.attempts - (task.base?.attempts ?? 0);

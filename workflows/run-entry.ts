@@ -1,14 +1,15 @@
 // A run's place among its pipeline's runs, where those are limited: waits for it, keeps it, gives it back.
 
 import { isCancellation } from "@temporalio/workflow";
+import type { Concurrency } from "../core/plan.ts";
 import type { TaskError } from "../core/run-changes.ts";
 import type { RunInput } from "./messages.ts";
 import type { RunSlots } from "./run-slots.ts";
 
-const NO_SLOT: TaskError = {
+const noPlace = ({ maxRuns, strategy }: Concurrency): TaskError => ({
   code: "CONCURRENCY_LIMIT",
-  message: "as many runs of the pipeline go on as may; its strategy is to skip further ones",
-};
+  message: `as many runs of the pipeline go on as may (max_runs ${maxRuns}), and its concurrency strategy is ${strategy}: nothing of this run has begun`,
+});
 
 export class RunEntry {
   readonly #input: Pick<RunInput, "plan" | "run">;
@@ -39,7 +40,8 @@ export class RunEntry {
 
   /** Why nothing of the run began, if its place was refused. */
   get refusal(): TaskError | undefined {
-    return this.#place === "refused" ? NO_SLOT : undefined;
+    const { concurrency } = this.#input.plan;
+    return this.#place === "refused" && concurrency !== undefined ? noPlace(concurrency) : undefined;
   }
 
   leave(): void {

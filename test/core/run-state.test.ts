@@ -266,4 +266,22 @@ describe("snapshots", () => {
     startNext(state);
     expect(() => takeSnapshot(state, graph)).toThrow(/nothing runs/);
   });
+
+  it.each(["STORE_UNAVAILABLE", "PIPELINE_PAUSED"])(
+    "%s is nobody's attempt: the task waits until timeout.total, and says for what",
+    (code) => {
+      const { state, graph } = begin(planOf({ a: {} }, { policies: [policy({ attempts: 1, totalMs: 60_000 })] }));
+      let now = 0;
+      for (let tries = 0; tries < 100 && state.tasks[0]?.status !== "failed"; tries += 1) {
+        startNext(state, now);
+        failAttempt(state, graph, 0, { code, message: "not now" }, now);
+        if (state.tasks[0]?.status === "waiting") {
+          expect(state.tasks[0]).toMatchObject({ attempts: 0, error: { code } });
+          now = state.tasks[0].retryAt ?? now;
+          reducer.wake(state, now);
+        }
+      }
+      expect([state.tasks[0]?.status, now]).toEqual(["failed", 60_000]);
+    },
+  );
 });
