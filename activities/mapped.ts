@@ -7,7 +7,7 @@ import { expandItems } from "../core/items.ts";
 import { renderTemplates } from "../core/expression.ts";
 import { storableText, type Json, type JsonObject } from "../core/json.ts";
 import type { TaskResult } from "../core/run-changes.ts";
-import { mayRetry } from "../core/run-state.ts";
+import { mayRetry } from "../core/run-attempts.ts";
 import type { Carry, ItemResult, Items, PlannedItem } from "../store/items.ts";
 import type { DagActivities, ItemFailure, ItemsCall, MappedCall, TaskCall } from "../workflows/ports.ts";
 import { toFailure } from "./failure.ts";

@@ -4,7 +4,7 @@ import { DownbeatError } from "../core/errors.ts";
 import { workKey } from "../core/ids.ts";
 import type { JsonObject } from "../core/json.ts";
 import { LIMITS } from "../core/limits.ts";
-import type { Definitions } from "../store/definitions.ts";
+import { pauseText, type Definitions } from "../store/definitions.ts";
 import { runFacts } from "../store/run-facts.ts";
 import type { Runs } from "../store/runs.ts";
 import type { DagActivities, OpenedSubRun, OpenSubRunCall } from "../workflows/ports.ts";
@@ -54,6 +54,7 @@ export const openSubRun = async (
       "NOT_FOUND",
       `there is no pipeline "${name}"${wanted === undefined ? "" : ` with a version ${wanted}`}; deploy it first`,
     );
+  if (version.paused !== null) throw new DownbeatError("PIPELINE_PAUSED", pauseText(name, version.paused));
   const params = deps.checkParams(version.definition["params"] as JsonObject | undefined, version.hash, given);
   const { run } = await deps.createRun({
     id: [call.run.id, call.taskId, call.tries, ...(call.item === undefined ? [] : [call.item, call.attempt])].join("."),

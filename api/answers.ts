@@ -88,6 +88,11 @@ const version = z.object({
   format: z.enum(["yaml", "json"]),
 });
 
+const pipelinePause = z
+  .object({ by: z.string(), why: z.string().nullable(), at: moment, runs: z.array(z.string()).describe("Runs that were paused with it") })
+  .nullable()
+  .describe("Who paused it; null: it is not paused");
+
 const load = z.object({
   key: z.string(),
   run_id: z.string(),
@@ -204,6 +209,7 @@ const schedule = z.object({
   end: moment.nullable(),
   params: jsonObject,
   paused: z.boolean(),
+  pipeline_paused: z.boolean().describe("Its whole pipeline is paused"),
   by_hand: z
     .object({ paused: z.boolean(), by: z.string(), why: z.string().nullable(), at: moment })
     .nullable()
@@ -235,11 +241,14 @@ export const ANSWERS = {
       hash: z.string(),
       description: z.string().nullable(),
       owner: z.string().nullable(),
+      paused: pipelinePause,
       updated_at: moment,
     }),
   ),
   Validation: z.object({ valid: z.literal(true), name: z.string(), hash: z.string(), tasks: z.int() }),
   Version: version,
+  Pipeline: version.extend({ paused: pipelinePause }),
+  PipelinePaused: z.object({ name: z.string(), paused: pipelinePause, resumed: z.array(z.string()).optional() }),
   Versions: pageOf(z.object({ version: z.int(), hash: z.string(), created_at: moment })),
   Deployment: z.object({
     name: z.string(),

@@ -15,6 +15,7 @@ import { pipelineRoutes } from "./routes/pipelines.ts";
 import { poolRoutes } from "./routes/pools.ts";
 import { rerunRoutes } from "./routes/rerun.ts";
 import { runRoutes, triggerRoutes } from "./routes/runs.ts";
+import { pipelinePauseRoutes } from "./routes/pipeline-pause.ts";
 import { pipelineScheduleRoutes, scheduleRoutes } from "./routes/schedules.ts";
 import { connectorRoutes, healthRoutes, metricsRoutes } from "./routes/system.ts";
 import { traceRequests } from "./trace.ts";
@@ -59,6 +60,7 @@ export const createApp = (deps: ApiDeps): Express => {
   app.use("/reference", referencePage());
   app.use(express.json({ limit: LIMITS.bodyBytes }));
   app.use("/v1/pipelines/:name/runs", triggerRoutes(deps));
+  app.use("/v1/pipelines/:name", pipelinePauseRoutes(deps));
   app.use("/v1/pipelines/:name/schedules", pipelineScheduleRoutes(deps));
   app.use("/v1/schedules", scheduleRoutes(deps));
   app.use("/v1/pipelines", pipelineRoutes(deps));

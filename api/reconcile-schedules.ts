@@ -3,6 +3,7 @@
 import { DownbeatError } from "../core/errors.ts";
 import { nextFirings } from "../core/firings.ts";
 import { scheduleId, type ScheduleRef } from "../core/ids.ts";
+import { pauseText } from "../store/definitions.ts";
 import { isPaused, type ScheduleRecord } from "../store/schedules.ts";
 import type { ApiDeps } from "./deps.ts";
 import type { WantedSchedule } from "./orchestrator-schedules.ts";
@@ -12,10 +13,12 @@ type Deps = Pick<ApiDeps, "store" | "orchestrator" | "log">;
 const PAGE = 200;
 
 const wantedOf = (record: ScheduleRecord): WantedSchedule => {
-  const { pipeline, name, version, planHash, plan, byHand } = record;
+  const { pipeline, name, version, planHash, plan, byHand, pipelinePause } = record;
   const paused = isPaused(record);
   const said = `${paused ? "paused" : "resumed"} by ${byHand?.by ?? ""}${byHand?.why === undefined ? "" : `: ${byHand.why}`}`;
-  return { pipeline, name, version, planHash, plan, paused, note: byHand === null ? "as the definition says" : said };
+  const own = byHand === null ? "as the definition says" : said;
+  const note = pipelinePause === null ? own : pauseText(pipeline, pipelinePause);
+  return { pipeline, name, version, planHash, plan, paused, note };
 };
 
 /** All schedules of the store. */

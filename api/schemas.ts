@@ -37,9 +37,12 @@ const ITEM_STATUSES = ["pending", "succeeded", "failed"] as const satisfies read
 
 export const itemListQuery = pageQuery.extend({ status: z.enum(ITEM_STATUSES).optional().describe("Only of this status") });
 
+const force = z.boolean().default(false).describe("Also while the pipeline is paused");
+
 export const triggerBody = z.strictObject({
   params: z.record(z.string(), z.json()).default({}).describe("Fit the JSON Schema of the pipeline's params; defaults are filled in"),
   version: z.int().min(1).optional().describe("A version other than the latest"),
+  force,
 });
 
 export const cancelBody = z.strictObject({
@@ -52,6 +55,10 @@ const why = z.string().min(1).max(2_000);
 const anybody = by.default("unnamed");
 
 export const pauseBody = z.strictObject({ by: anybody, why: why.optional() });
+
+export const pipelinePauseBody = pauseBody.extend({
+  runs: z.enum(["keep", "pause"]).default("keep").describe("pause: open runs are paused as well, and go on when the pipeline does"),
+});
 
 export const continueBody = z.strictObject({
   by: anybody,
@@ -124,6 +131,7 @@ export const rerunBody = z
     params: z.record(z.string(), z.json()).optional().describe("Params that differ from the repeated run's"),
     by: anybody,
     why: why.optional(),
+    force,
   })
   .refine(({ from, task }) => (from === "task") === (task !== undefined), {
     path: ["task"],

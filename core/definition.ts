@@ -114,9 +114,9 @@ export const definitionSchema = z.strictObject({
     .strictObject({
       max_runs: z.int().min(1).max(1_000).describe("Runs of this pipeline that go on at the same time, however they were started"),
       strategy: z
-        .enum(["queue", "skip", "cancel_running"])
+        .enum(["queue", "skip", "cancel_new", "cancel_running"])
         .default("queue")
-        .describe("One more waits; ends at once; or the oldest is cancelled for it"),
+        .describe("One more waits; is refused with 409; is recorded and ends at once as cancelled; or the oldest is cancelled for it"),
     })
     .optional(),
   failure_policy: z

@@ -10,6 +10,8 @@ export interface ErrorRule {
   readonly http: number;
   /** One line for the reference page. */
   readonly title: string;
+  /** It says that the other side is unwell: a connection's circuit breaker counts it for the connection on this side of the task. */
+  readonly unwell?: "source" | "destination" | "either";
 }
 
 export const ERRORS = {
@@ -26,6 +28,7 @@ export const ERRORS = {
   IDEMPOTENCY_KEY_REUSED: { retry: false, fault: "user", http: 409, title: "The idempotency key was used for a different request" },
   RUN_NOT_ACTIVE: { retry: false, fault: "user", http: 409, title: "The run has already ended" },
   ACTION_REFUSED: { retry: false, fault: "user", http: 409, title: "The run or task is not in a state for this action" },
+  PIPELINE_PAUSED: { retry: true, fault: "user", http: 409, title: "The pipeline is paused" },
   UNAUTHENTICATED: { retry: false, fault: "user", http: 401, title: "No valid API key was given" },
   CONFIG_INVALID: { retry: false, fault: "user", http: 500, title: "The process's configuration is not valid" },
   FORBIDDEN: { retry: false, fault: "user", http: 403, title: "The request comes from where it may not come from" },
@@ -37,7 +40,13 @@ export const ERRORS = {
   SECRET_UNRESOLVED: { retry: false, fault: "user", http: 422, title: "A secret reference leads nowhere" },
   // sources
   SOURCE_AUTH: { retry: false, fault: "user", http: 422, title: "The source refused the credentials" },
-  SOURCE_UNAVAILABLE: { retry: true, fault: "system", http: 503, title: "The source cannot be reached or broke the connection" },
+  SOURCE_UNAVAILABLE: {
+    retry: true,
+    fault: "system",
+    http: 503,
+    title: "The source cannot be reached or broke the connection",
+    unwell: "source",
+  },
   SOURCE_STREAM_NOT_FOUND: { retry: false, fault: "user", http: 422, title: "The source has no such stream" },
   SOURCE_OPTIONS_INVALID: { retry: false, fault: "user", http: 422, title: "The task asks the source for something that it cannot do" },
   SOURCE_TYPE_UNSUPPORTED: { retry: false, fault: "user", http: 422, title: "A column's type cannot be carried without loss" },
@@ -50,7 +59,13 @@ export const ERRORS = {
   RATE_LIMITED: { retry: true, fault: "system", http: 503, title: "The other system asks to come back later" },
   // destinations
   DESTINATION_AUTH: { retry: false, fault: "user", http: 422, title: "The destination refused the credentials" },
-  DESTINATION_UNAVAILABLE: { retry: true, fault: "system", http: 503, title: "The destination cannot be reached or broke the connection" },
+  DESTINATION_UNAVAILABLE: {
+    retry: true,
+    fault: "system",
+    http: 503,
+    title: "The destination cannot be reached or broke the connection",
+    unwell: "destination",
+  },
   DESTINATION_TABLE_INVALID: { retry: false, fault: "user", http: 422, title: "The destination table cannot be used as asked" },
   DESTINATION_SCHEMA_MISMATCH: { retry: false, fault: "data", http: 422, title: "The stream's columns do not fit the destination table" },
   DESTINATION_TYPE_UNSUPPORTED: {
@@ -60,14 +75,20 @@ export const ERRORS = {
     title: "The destination cannot hold a column's type without loss",
   },
   DESTINATION_DATA_REFUSED: { retry: false, fault: "data", http: 422, title: "The destination refused the rows" },
-  DESTINATION_FULL: { retry: true, fault: "system", http: 507, title: "The destination or the working disk is full" },
+  DESTINATION_FULL: {
+    retry: true,
+    fault: "system",
+    http: 507,
+    title: "The destination or the working disk is full",
+    unwell: "destination",
+  },
   LOAD_FENCED: { retry: false, fault: "internal", http: 409, title: "Another attempt of the same load has overtaken this one" },
   DEAD_LETTER_LIMIT: { retry: false, fault: "data", http: 422, title: "More rows were refused than the task allows" },
   // operators
   SQL_FAILED: { retry: false, fault: "user", http: 422, title: "The warehouse refused the SQL" },
   CHECK_FAILED: { retry: false, fault: "data", http: 422, title: "A data check did not hold" },
   HTTP_REFUSED: { retry: false, fault: "user", http: 422, title: "The HTTP endpoint refused the request" },
-  HTTP_UNAVAILABLE: { retry: true, fault: "system", http: 503, title: "The HTTP endpoint cannot be reached or failed" },
+  HTTP_UNAVAILABLE: { retry: true, fault: "system", http: 503, title: "The HTTP endpoint cannot be reached or failed", unwell: "either" },
   COMMAND_REFUSED: { retry: false, fault: "user", http: 422, title: "The program may not be run or cannot be started" },
   COMMAND_FAILED: { retry: true, fault: "user", http: 500, title: "The program ended with an exit code that means failure" },
   COMMAND_OUTPUT_INVALID: { retry: false, fault: "data", http: 422, title: "The program's output is not what the task says it is" },
@@ -84,7 +105,7 @@ export const ERRORS = {
   ACTIVITY_FAILED: { retry: true, fault: "user", http: 500, title: "A user's own activity failed" },
   ACTIVITY_REFUSED: { retry: false, fault: "user", http: 500, title: "A user's own activity failed and asked not to be retried" },
   // running
-  ATTEMPT_TIMEOUT: { retry: true, fault: "system", http: 504, title: "An attempt took longer than its limit" },
+  ATTEMPT_TIMEOUT: { retry: true, fault: "system", http: 504, title: "An attempt took longer than its limit", unwell: "either" },
   TASK_TIMEOUT: { retry: false, fault: "system", http: 504, title: "A task took longer than its total limit" },
   WORKER_LOST: { retry: true, fault: "system", http: 503, title: "The worker died or stopped reporting" },
   CANCELLED: { retry: false, fault: "user", http: 409, title: "It was cancelled" },

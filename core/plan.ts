@@ -124,8 +124,8 @@ export interface PlanTask {
 /** How many runs of a pipeline may go on at the same time, and what becomes of one more. */
 export interface Concurrency {
   readonly maxRuns: number;
-  /** It waits; it ends at once; or the oldest that goes on is cancelled for it. */
-  readonly strategy: "queue" | "skip" | "cancel_running";
+  /** It waits; is not begun at all where somebody can be told so; ends at once as cancelled; or the oldest that goes on is cancelled for it. */
+  readonly strategy: "queue" | "skip" | "cancel_new" | "cancel_running";
 }
 
 export interface Plan {

@@ -1,6 +1,5 @@
 // The run-state reducer: plain JSON state, changed only here. The workflow is a shell around it.
 
-import { ERRORS, isErrorCode } from "./errors.ts";
 import type { Json } from "./json.ts";
 import { LIMITS } from "./limits.ts";
 import type { Plan, PlanTask, Policy } from "./plan.ts";
@@ -81,7 +80,7 @@ export const graphOf = (plan: Plan): Graph => {
   return { plan, dependents, read: new Set([...plan.tasks.flatMap((task) => task.reads ?? []), ...(plan.outputs?.reads ?? [])]), last };
 };
 
-const at = <Value>(values: readonly Value[], index: number): Value => {
+export const at = <Value>(values: readonly Value[], index: number): Value => {
   const value = values[index];
   if (value === undefined) throw new RangeError(`there is no entry ${index} among ${values.length}`);
   return value;
@@ -159,36 +158,6 @@ export const hold = (state: RunState, index: number, reason: Exclude<HoldReason,
   pause(state, index, until, reason);
 };
 
-/** A task that is ready and has no slot yet. */
-export const awaitSlot = (state: RunState, index: number): void => {
-  const task = at(state.tasks, index);
-  delete task.queued;
-  delete task.retryAt;
-  task.status = "waiting";
-  task.hold = "pool";
-  state.waiting.push(index);
-};
-
-/** It has its slot; false: it no longer wants one. */
-export const giveSlot = (state: RunState, index: number): boolean => {
-  if (at(state.tasks, index).hold !== "pool") return false;
-  state.waiting = state.waiting.filter((other) => other !== index);
-  enqueue(state, index);
-  return true;
-};
-
-/** Its pool cannot be asked: the attempt that would have begun has failed. */
-export const refuseSlot = (state: RunState, graph: Graph, index: number, failure: AttemptFailure, now: number): Settled => {
-  const task = at(state.tasks, index);
-  if (task.hold !== "pool") return { ended: [], cancel: [] };
-  state.waiting = state.waiting.filter((other) => other !== index);
-  delete task.hold;
-  task.status = "running";
-  task.attempts += 1;
-  task.startedAt ??= now;
-  return failAttempt(state, graph, index, failure, now);
-};
-
 export const succeed = (state: RunState, graph: Graph, index: number, output: Json, now: number): Settled => {
   const size = output === null ? 0 : JSON.stringify(output).length;
   const isRead = graph.read.has(taskOf(graph, index).id);
@@ -214,73 +183,8 @@ export const skip = (state: RunState, graph: Graph, index: number, now: number):
 export const cancelTask = (state: RunState, graph: Graph, index: number, now: number): Settled =>
   settle(state, graph, index, "cancelled", now);
 
-export interface AttemptFailure extends TaskError {
-  /** The other side's own request for a pause. */
-  readonly retryAfterMs?: number;
-}
-
-/** Exponential backoff: base × 2^(attempt − 1), capped; a Retry-After is honoured even beyond the cap. */
-export const backoffMs = (policy: Policy["retry"], attempt: number, retryAfterMs = 0): number =>
-  Math.max(Math.min(policy.backoffMs * 2 ** Math.min(attempt - 1, 30), policy.maxBackoffMs), retryAfterMs);
-
-/** A code that the definition names in `retry.on` is tried again whatever the error table says. */
-export const mayRetry = (policy: Policy["retry"], attempts: number, code: string): boolean => {
-  const own = policy.on?.[code];
-  if (attempts >= (own?.attempts ?? policy.attempts)) return false;
-  return own !== undefined || (!policy.neverOn.includes(code) && (!isErrorCode(code) || ERRORS[code].retry));
-};
-
-const STORE_PAUSE_MS = 5_000;
-
-/** An attempt failed: the task waits for its next attempt, or ends failed. */
-export const failAttempt = (state: RunState, graph: Graph, index: number, failure: AttemptFailure, now: number): Settled => {
-  const task = at(state.tasks, index);
-  const { retry, timeout } = policyOf(graph, index);
-  const { retryAfterMs, ...error } = failure;
-  if (
-    error.code === "STORE_UNAVAILABLE" &&
-    mayStart(state, taskOf(graph, index)) &&
-    now - (task.base?.at ?? task.startedAt ?? now) < timeout.totalMs
-  ) {
-    // Our own store is away: nobody's attempt. The task waits, and says for what.
-    task.attempts -= 1;
-    task.lost = (task.lost ?? 0) + 1;
-    task.error = error;
-    pause(state, index, now + STORE_PAUSE_MS, "retry");
-    return { ended: [], cancel: [] };
-  }
-  const attempts = task.attempts - (task.base?.attempts ?? 0);
-  if (!mayStart(state, taskOf(graph, index)) || !mayRetry(retry, attempts, error.code)) return exhaust(state, graph, index, error, now);
-  const retryAt = now + backoffMs({ ...retry, ...retry.on?.[error.code] }, attempts, retryAfterMs);
-  if (retryAt - (task.base?.at ?? task.startedAt ?? now) >= timeout.totalMs) {
-    const message = `${error.message} (a further attempt would begin after timeout.total, ${timeout.totalMs / 1_000} s)`;
-    return exhaust(state, graph, index, { ...error, message }, now);
-  }
-  task.error = error;
-  pause(state, index, retryAt, "retry");
-  return { ended: [], cancel: [] };
-};
-
-/** No further attempt: the task fails, or parks when its policy says so and the run goes on. */
-const exhaust = (state: RunState, graph: Graph, index: number, error: TaskError, now: number): Settled => {
-  if (policyOf(graph, index).onExhausted !== "park" || !mayStart(state, taskOf(graph, index))) return fail(state, graph, index, error, now);
-  const task = at(state.tasks, index);
-  task.status = "parked";
-  task.error = error;
-  return { ended: [], cancel: [] };
-};
-
-/** The attempt died with its worker: it is not counted, the task starts again at once. */
-export const loseAttempt = (state: RunState, graph: Graph, index: number, now: number): Settled => {
-  if (!mayStart(state, taskOf(graph, index))) return cancelTask(state, graph, index, now);
-  const task = at(state.tasks, index);
-  task.attempts -= 1;
-  task.lost = (task.lost ?? 0) + 1;
-  pause(state, index, now, "retry");
-  return { ended: [], cancel: [] };
-};
-
-const pause = (state: RunState, index: number, until: number, reason: HoldReason): void => {
+/** Nothing of it runs until then. */
+export const pause = (state: RunState, index: number, until: number, reason: HoldReason): void => {
   const task = at(state.tasks, index);
   task.status = "waiting";
   task.retryAt = until;
@@ -318,7 +222,7 @@ const mayBeHandled = (state: RunState, graph: Graph, index: number): boolean =>
     return HANDLES_FAILURE.has(taskOf(graph, next).rule) && (status === "succeeded" || !isEnded(status));
   });
 
-const mayStart = (state: RunState, { rule, finally: isFinally }: PlanTask): boolean =>
+export const mayStart = (state: RunState, { rule, finally: isFinally }: PlanTask): boolean =>
   state.stopping === undefined || isFinally === true || (state.stopping === "failed" && RUNS_AFTER_FAILURE.has(rule));
 
 /** Ends tasks and tells their dependents; follows skips and failures down the graph without recursion. */

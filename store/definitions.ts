@@ -1,12 +1,12 @@
 // Pipelines and their immutable versions.
 
-import { and, asc, desc, eq, gt, lt, sql, type SQL } from "drizzle-orm";
+import { and, asc, desc, eq, getTableColumns, gt, lt, sql, type SQL } from "drizzle-orm";
 import type { JsonObject } from "../core/json.ts";
 import type { CompiledPlan } from "../core/plan.ts";
 import type { Database } from "./database.ts";
 import { storeCall } from "./failure.ts";
 import { replaceSchedules } from "./schedules.ts";
-import { overrides, pipelines, versions, type SourceFormat } from "./schema.ts";
+import { overrides, pipelines, type PipelinePause, versions, type SourceFormat } from "./schema.ts";
 
 export interface VersionRecord {
   readonly pipeline: string;
@@ -17,6 +17,8 @@ export interface VersionRecord {
   readonly format: SourceFormat;
   readonly plan: CompiledPlan;
   readonly createdAt: string;
+  /** Who paused the pipeline, whatever its version. */
+  readonly paused: PipelinePause | null;
 }
 
 export type VersionSummary = Pick<VersionRecord, "version" | "hash" | "createdAt">;
@@ -27,6 +29,7 @@ export interface PipelineSummary {
   readonly hash: string;
   readonly description: string | null;
   readonly owner: string | null;
+  readonly paused: PipelinePause | null;
   readonly updatedAt: string;
 }
 
@@ -39,12 +42,14 @@ export interface SaveResult {
 
 export interface Definitions {
   /** Makes a new version unless the latest one has the same hash. The pipeline's schedules are from then on those of the new version. */
-  save(input: Omit<VersionRecord, "version" | "createdAt">): Promise<SaveResult>;
+  save(input: Omit<VersionRecord, "version" | "createdAt" | "paused">): Promise<SaveResult>;
   find(pipeline: string, version?: number): Promise<VersionRecord | undefined>;
   /** Plans never change: the answer may be cached for ever. */
   findPlan(hash: string): Promise<CompiledPlan | undefined>;
   /** Keeps a plan that a run goes on with since somebody changed a task of it. */
   saveOverride(input: Pick<VersionRecord, "hash" | "definition" | "plan">): Promise<void>;
+  /** Undefined lets it go on. */
+  setPause(pipeline: string, pause: PipelinePause | undefined): Promise<void>;
   list(page: { readonly limit: number; readonly after?: string }): Promise<readonly PipelineSummary[]>;
   listVersions(pipeline: string, page: { readonly limit: number; readonly before?: number }): Promise<readonly VersionSummary[]>;
   /** Pipelines whose latest version uses the connection. */
@@ -52,6 +57,10 @@ export interface Definitions {
   /** Pipelines whose latest version has a task that uses the pool. */
   usersOfPool(pool: string): Promise<readonly string[]>;
 }
+
+/** In one line: who paused it, and why. */
+export const pauseText = (pipeline: string, { by, why }: PipelinePause): string =>
+  `pipeline "${pipeline}" is paused by ${by}${why === undefined ? "" : `: ${why}`}`;
 
 export const createDefinitions = (db: Database): Definitions => ({
   save: (input) =>
@@ -77,8 +86,9 @@ export const createDefinitions = (db: Database): Definitions => ({
   find: (pipeline, version) =>
     storeCall(async () => {
       const rows = await db
-        .select()
+        .select({ ...getTableColumns(versions), paused: pipelines.paused })
         .from(versions)
+        .innerJoin(pipelines, eq(pipelines.name, versions.pipeline))
         .where(
           version === undefined ? eq(versions.pipeline, pipeline) : and(eq(versions.pipeline, pipeline), eq(versions.version, version)),
         )
@@ -99,6 +109,14 @@ export const createDefinitions = (db: Database): Definitions => ({
       await db.insert(overrides).values(input).onConflictDoNothing();
     }),
 
+  setPause: (pipeline, pause) =>
+    storeCall(async () => {
+      await db
+        .update(pipelines)
+        .set({ paused: pause ?? null })
+        .where(eq(pipelines.name, pipeline));
+    }),
+
   list: ({ limit, after }) =>
     storeCall(() =>
       db
@@ -108,6 +126,7 @@ export const createDefinitions = (db: Database): Definitions => ({
           hash: versions.hash,
           description: sql<string | null>`${versions.definition} ->> 'description'`,
           owner: sql<string | null>`${versions.definition} ->> 'owner'`,
+          paused: pipelines.paused,
           updatedAt: pipelines.updatedAt,
         })
         .from(pipelines)

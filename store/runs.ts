@@ -69,6 +69,8 @@ export interface Runs {
   findWhole(id: string): Promise<WholeRun | undefined>;
   /** Newest first. */
   list(filter: RunFilter, page: { readonly limit: number; readonly after?: RunCursor }): Promise<readonly RunRecord[]>;
+  /** How many runs of the pipeline have not ended. */
+  countOpen(pipeline: string): Promise<number>;
   /** Applies a report; one that is not newer than the last changes nothing. */
   apply(changes: RunChanges): Promise<void>;
   /** Runs that have not ended and were created before the moment, oldest first: what a reconciler looks at. */
@@ -225,6 +227,8 @@ export const createRuns = (db: Database): Runs => ({
         on conflict (run_id, task_id, attempt) do update set status = excluded.status, worker = excluded.worker,
           lost_attempts = greatest(attempts.lost_attempts, excluded.lost_attempts), error = excluded.error, finished_at = excluded.finished_at`);
     }),
+
+  countOpen: (pipeline) => storeCall(() => db.$count(runs, and(isOpen, eq(runs.pipeline, pipeline)))),
 
   listOpen: (before, { limit, after }) =>
     storeCall(() =>

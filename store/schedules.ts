@@ -1,13 +1,16 @@
 // Schedules as they should be: written with a version of their pipeline, paused and resumed by hand.
 
-import { and, asc, eq, notInArray, sql } from "drizzle-orm";
+import { and, asc, eq, getTableColumns, notInArray, sql } from "drizzle-orm";
 import type { ScheduleRef } from "../core/ids.ts";
 import type { SchedulePlan } from "../core/schedule.ts";
 import type { Database } from "./database.ts";
 import { storeCall } from "./failure.ts";
-import { schedules, type PausedByHand } from "./schema.ts";
+import { pipelines, schedules, type PausedByHand, type PipelinePause } from "./schema.ts";
 
-export type ScheduleRecord = typeof schedules.$inferSelect;
+export type ScheduleRecord = typeof schedules.$inferSelect & {
+  /** Of its whole pipeline. */
+  readonly pipelinePause: PipelinePause | null;
+};
 
 export interface Schedules {
   find(ref: ScheduleRef): Promise<ScheduleRecord | undefined>;
@@ -18,7 +21,8 @@ export interface Schedules {
 }
 
 /** What its user wants last: by hand, or by the definition. */
-export const isPaused = ({ byHand, plan }: Pick<ScheduleRecord, "byHand" | "plan">): boolean => byHand?.paused ?? plan.paused;
+export const isPaused = ({ byHand, plan, pipelinePause }: Pick<ScheduleRecord, "byHand" | "plan" | "pipelinePause">): boolean =>
+  pipelinePause !== null || (byHand?.paused ?? plan.paused);
 
 type Transaction = Parameters<Parameters<Database["transaction"]>[0]>[0];
 
@@ -49,14 +53,18 @@ export const replaceSchedules = async (
 
 export const createSchedules = (db: Database): Schedules => {
   const at = ({ pipeline, name }: ScheduleRef) => and(eq(schedules.pipeline, pipeline), eq(schedules.name, name));
+  const withPause = () =>
+    db
+      .select({ ...getTableColumns(schedules), pipelinePause: pipelines.paused })
+      .from(schedules)
+      .innerJoin(pipelines, eq(pipelines.name, schedules.pipeline));
+  const find = async (ref: ScheduleRef): Promise<ScheduleRecord | undefined> => (await withPause().where(at(ref)))[0];
   return {
-    find: (ref) => storeCall(async () => (await db.select().from(schedules).where(at(ref)))[0]),
+    find: (ref) => storeCall(() => find(ref)),
 
     list: ({ pipeline, limit, after }) =>
       storeCall(() =>
-        db
-          .select()
-          .from(schedules)
+        withPause()
           .where(
             and(
               pipeline === undefined ? undefined : eq(schedules.pipeline, pipeline),
@@ -67,6 +75,10 @@ export const createSchedules = (db: Database): Schedules => {
           .limit(limit),
       ),
 
-    setByHand: (ref, byHand) => storeCall(async () => (await db.update(schedules).set({ byHand }).where(at(ref)).returning())[0]),
+    setByHand: (ref, byHand) =>
+      storeCall(async () => {
+        await db.update(schedules).set({ byHand }).where(at(ref));
+        return find(ref);
+      }),
   };
 };

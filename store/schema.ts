@@ -4,6 +4,7 @@ import { sql } from "drizzle-orm";
 import { bigint, foreignKey, index, integer, json, jsonb, pgTable, primaryKey, text, timestamp, uniqueIndex } from "drizzle-orm/pg-core";
 import type { Json, JsonObject } from "../core/json.ts";
 import type { RerunRequest } from "../core/rerun.ts";
+import type { ConnectionLimits } from "../core/circuit.ts";
 import type { CompiledPlan } from "../core/plan.ts";
 import type { SchedulePlan } from "../core/schedule.ts";
 import type {
@@ -28,11 +29,22 @@ export interface PausedByHand {
   readonly at: string;
 }
 
+/** Of a pipeline: nothing starts by itself, and nobody starts anything without saying so. */
+export interface PipelinePause {
+  readonly by: string;
+  readonly why?: string;
+  /** ISO 8601 UTC. */
+  readonly at: string;
+  /** The open runs that were paused with it, and go on with it. */
+  readonly runs: readonly string[];
+}
+
 const moment = () => timestamp({ withTimezone: true, mode: "string" });
 
 export const pipelines = pgTable("pipelines", {
   name: text().primaryKey(),
   latestVersion: integer().notNull(),
+  paused: jsonb().$type<PipelinePause>(),
   createdAt: moment().notNull().defaultNow(),
   updatedAt: moment().notNull().defaultNow(),
 });
@@ -64,6 +76,7 @@ export const connections = pgTable("connections", {
   kind: text().notNull(),
   /** Secrets are sealed boxes or references, never plain. */
   config: jsonb().$type<JsonObject>().notNull(),
+  limits: jsonb().$type<ConnectionLimits>(),
   createdAt: moment().notNull().defaultNow(),
   updatedAt: moment().notNull().defaultNow(),
 });

@@ -3,7 +3,7 @@
 import { ActivityFailure, ApplicationFailure, ChildWorkflowFailure, isCancellation, TimeoutFailure } from "@temporalio/workflow";
 import { DownbeatError, type ErrorCode, isErrorCode } from "../core/errors.ts";
 import { LIMITS } from "../core/limits.ts";
-import type { AttemptFailure } from "../core/run-state.ts";
+import type { AttemptFailure } from "../core/run-attempts.ts";
 import type { FailureFacts } from "./ports.ts";
 
 export type AttemptEnd =

@@ -13,7 +13,7 @@ import {
 import { LIMITS } from "../core/limits.ts";
 import type { Policy } from "../core/plan.ts";
 import type { TaskResult } from "../core/run-changes.ts";
-import { backoffMs, mayRetry } from "../core/run-state.ts";
+import { backoffMs, mayRetry } from "../core/run-attempts.ts";
 import { itemsOptions } from "./policies.ts";
 import type { DagActivities, FailureFacts, ItemFailure, MappedCall } from "./ports.ts";
 import { carryOutItem, isSingle } from "./single-item.ts";

@@ -65,7 +65,7 @@ class PoolOwner {
     const { holders, waiting, capacity } = this.#slots;
     const isKnown = [...holders, ...waiting].some(({ key }) => key === request.key);
     if (!isKnown && holders.length >= capacity) {
-      if (otherwise === "skip") return this.#tell(request.owner, request.key, false);
+      if (otherwise === "skip" || otherwise === "cancel_new") return this.#tell(request.owner, request.key, false);
       const [oldest] = holders;
       // It gives its slot back when it has stopped.
       if (otherwise === "cancel_running" && oldest !== undefined)

@@ -15,15 +15,17 @@ import {
   sleep,
   workflowInfo,
 } from "@temporalio/workflow";
-import type { ErrorCode } from "../core/errors.ts";
 import { evaluateCondition } from "../core/expression.ts";
 import { LIMITS } from "../core/limits.ts";
-import type { PlanTask, Policy } from "../core/plan.ts";
+import type { PlanTask } from "../core/plan.ts";
 import type { AttemptChange, TaskResult } from "../core/run-changes.ts";
 import * as byHand from "../core/run-control.ts";
+import * as retrying from "../core/run-attempts.ts";
 import { restoreSnapshot, takeSnapshot } from "../core/run-snapshot.ts";
 import * as reducer from "../core/run-state.ts";
+import * as waiting from "../core/run-waiting.ts";
 import { RUNS_AFTER_FAILURE } from "../core/trigger-rules.ts";
+import { ByHand } from "./by-hand.ts";
 import { conclude, describeProgress } from "./conclusion.ts";
 import { failureOf, readFailure } from "./failure.ts";
 import { HeldStatus } from "./held-status.ts";
@@ -42,6 +44,7 @@ import {
 } from "./messages.ts";
 import { withOutputs } from "./outputs.ts";
 import { Reporter } from "./reporter.ts";
+import { RunEntry } from "./run-entry.ts";
 import { RunSlots } from "./run-slots.ts";
 import { openScheduled } from "./scheduled-start.ts";
 import { taskChange } from "./task-report.ts";
@@ -56,8 +59,8 @@ export async function run(input: RunInput | ScheduledInput): Promise<RunResult> 
   const execution = new RunExecution("scheduled" in input ? await openScheduled(input) : input);
   setHandler(defineQuery<RunStatusAnswer>(STATUS_QUERY), () => execution.status());
   setHandler(defineSignal<[SlotSignal]>(SLOT_SIGNAL), (slot) => execution.receiveSlot(slot));
-  setHandler(defineUpdate<ControlAnswer, [ControlRequest]>(CONTROL_UPDATE), (request) => execution.control(request), {
-    validator: (request) => execution.refuse(request),
+  setHandler(defineUpdate<ControlAnswer, [ControlRequest]>(CONTROL_UPDATE), (request) => execution.byHand.act(request), {
+    validator: (request) => execution.byHand.refuse(request),
   });
   await execution.enter();
   await execution.drive();
@@ -90,17 +93,16 @@ class RunExecution {
     };
   })();
   readonly #slots = new RunSlots((index) => {
-    if (reducer.giveSlot(this.#state, index)) this.#pump();
+    if (waiting.giveSlot(this.#state, index)) this.#pump();
   });
-  /** It holds one of its pipeline's slots; or there was none for it. */
-  #entry: "none" | "entered" | "refused" = "none";
+  readonly #entry: RunEntry;
+  readonly byHand: ByHand;
   #inFlight = 0;
   /** What is reported but not kept in the state. */
   readonly #results = new Map<number, Pick<TaskResult, "output" | "metrics">>();
   /** The history is long: nothing new starts, what runs is drained, then the run continues as new. */
   #isDraining = false;
   #isPumping = false;
-  #actions: number;
   #wakesAt = Infinity;
   /** Bytes of commands in this workflow task, and the history's length when it began. */
   #commands = { bytes: 0, since: 0 };
@@ -125,27 +127,31 @@ class RunExecution {
         this.#held.show(byHand.openStatus(this.#state));
       },
     });
-    this.#actions = actions;
     for (const index of unsent?.tasks ?? []) this.#reporter.task(index);
     for (const action of unsent?.actions ?? []) this.#reporter.action(action);
-    if (input.continued?.startedAt !== undefined && input.plan.concurrency !== undefined) this.#entry = "entered";
+    this.#entry = new RunEntry(input, this.#slots);
+    this.byHand = new ByHand({
+      state: this.#state,
+      reporter: this.#reporter,
+      results: this.#results,
+      actions,
+      input: () => this.#input,
+      graph: () => this.#graph,
+      change: (changed) => {
+        this.#input = changed;
+        this.#graph = reducer.graphOf(changed.plan);
+      },
+      settle: (settled) => this.#settle(settled),
+    });
     // Who was asked for a slot answers again when it is asked again.
     for (const [index, { hold }] of this.#state.tasks.entries()) if (hold === "pool") this.#askSlot(index);
   }
 
-  /** Waits for one of its pipeline's slots where those are limited; without one, or cancelled meanwhile, nothing of it begins. */
+  /** Waits for one of its pipeline's slots where those are limited; without one nothing of it begins. */
   async enter(): Promise<void> {
-    const { plan, run: facts } = this.#input;
-    if (plan.concurrency === undefined || this.#entry === "entered") return;
-    try {
-      this.#entry = (await this.#slots.enter(facts.pipeline, plan.concurrency)) ? "entered" : "refused";
-      this.#startedAt = Date.now();
-      if (this.#entry === "refused") this.cancel();
-    } catch (error) {
-      if (!isCancellation(error)) throw error;
-      // Wherever its wish is by now.
-      this.#entry = "entered";
-    }
+    const entered = await this.#entry.enter();
+    if (entered === "entered" || entered === "refused") this.#startedAt = Date.now();
+    if (entered === "refused") this.cancel();
   }
 
   receiveSlot(slot: SlotSignal): void {
@@ -159,7 +165,7 @@ class RunExecution {
       const failure = end.kind === "cancelled" ? { code: "CANCELLED", message: "it was cancelled" } : end.error;
       this.#slots.giveBack(task);
       this.#reporter.task(index);
-      this.#settle(reducer.refuseSlot(this.#state, this.#graph, index, failure, Date.now()));
+      this.#settle(waiting.refuseSlot(this.#state, this.#graph, index, failure, Date.now()));
     });
   }
 
@@ -227,7 +233,7 @@ class RunExecution {
         return;
       }
       if (!this.#slots.has(task)) {
-        reducer.awaitSlot(this.#state, index);
+        waiting.awaitSlot(this.#state, index);
         this.#reporter.task(index);
         this.#askSlot(index);
         return;
@@ -241,7 +247,7 @@ class RunExecution {
     } catch (error) {
       // Expressions that cannot be evaluated count as an attempt.
       if (this.#state.tasks[index]?.status !== "running") reducer.start(this.#state, index, now);
-      this.#settle(reducer.failAttempt(this.#state, this.#graph, index, failureOf(error), now));
+      this.#settle(retrying.failAttempt(this.#state, this.#graph, index, failureOf(error), now));
     }
   }
 
@@ -265,7 +271,7 @@ class RunExecution {
         return true;
       case "failed":
         this.#reporter.task(index);
-        this.#settle(reducer.failAttempt(this.#state, this.#graph, index, { code: "WAIT_DEADLINE", message: held.message }, now));
+        this.#settle(retrying.failAttempt(this.#state, this.#graph, index, { code: "WAIT_DEADLINE", message: held.message }, now));
         return true;
     }
   }
@@ -340,13 +346,13 @@ class RunExecution {
     if (end.kind === "lost" && (this.#state.tasks[index]?.lost ?? 0) < MOST_LOST_ATTEMPTS) {
       this.#reporter.attempt({ ...ended, status: "lost", error: end.error });
       this.#reporter.task(index);
-      return reducer.loseAttempt(this.#state, this.#graph, index, now);
+      return retrying.loseAttempt(this.#state, this.#graph, index, now);
     }
     const { retryAfterMs, ...taskError } = end.error;
     this.#reporter.attempt({ ...ended, status: "failed", error: taskError, ...workerOf(end.worker, end.lostAttempts) });
     this.#reporter.task(index);
     const failure = retryAfterMs === undefined ? taskError : { ...taskError, retryAfterMs };
-    return reducer.failAttempt(this.#state, this.#graph, index, failure, now);
+    return retrying.failAttempt(this.#state, this.#graph, index, failure, now);
   }
 
   #settle({ ended, cancel }: reducer.Settled): void {
@@ -356,51 +362,6 @@ class RunExecution {
     }
     for (const scope of new Set(cancel.map((index) => this.#scopeOf(index)))) scope.cancel();
     this.#pump();
-  }
-
-  /** Throws what the caller is told; nothing has happened then, and nothing is in the history. */
-  refuse({ control, by, why, task }: ControlRequest): void {
-    const actor = { by, ...(why === undefined ? {} : { why }) };
-    if (this.isOver() || this.#state.stopping !== undefined) throw refused("RUN_NOT_ACTIVE", "the run has ended or is about to");
-    const reason = byHand.refusal(this.#state, this.#graph, control, actor, Date.now());
-    if (reason !== undefined) throw refused("ACTION_REFUSED", reason);
-    const own = task === undefined ? undefined : this.#graph.plan.tasks.find(({ id }) => id === task.id);
-    if (task !== undefined && JSON.stringify(own?.needs) !== JSON.stringify(task.needs))
-      throw refused("ACTION_REFUSED", `task "${task.id}" must keep its needs while the run goes on`);
-  }
-
-  /** What somebody does by hand; safe to repeat where the state says that it is done already. */
-  control({ control, by, why, task, policy, params, details }: ControlRequest): ControlAnswer {
-    const now = Date.now();
-    if (task !== undefined) this.#replace(task, policy);
-    if (params !== undefined) this.#input = { ...this.#input, params };
-    const actor = { by, ...(why === undefined ? {} : { why }) };
-    const settled = byHand.control(this.#state, this.#graph, control, actor, now);
-    this.#actions += 1;
-    this.#reporter.action({
-      number: this.#actions,
-      action: byHand.nameOf(control),
-      ...("task" in control ? { taskId: control.task } : {}),
-      ...actor,
-      ...(details === undefined ? {} : { details }),
-      at: iso(now),
-    });
-    if ("task" in control) {
-      const index = this.#graph.plan.tasks.findIndex(({ id }) => id === control.task);
-      if (this.#state.tasks[index]?.status === "succeeded") this.#results.set(index, { output: byHand.outputOf(control, actor) });
-      this.#reporter.task(index);
-    }
-    this.#settle(settled);
-    return { status: byHand.openStatus(this.#state) };
-  }
-
-  /** The plan from now on: what comes after, and what continues as new, has the changed task. */
-  #replace(task: PlanTask, policy: Policy | undefined): void {
-    const { plan } = this.#graph;
-    const policies = policy === undefined ? plan.policies : [...plan.policies, policy];
-    const changed = policy === undefined ? task : { ...task, policy: policies.length - 1 };
-    this.#input = { ...this.#input, plan: { ...plan, policies, tasks: plan.tasks.map((one) => (one.id === task.id ? changed : one)) } };
-    this.#graph = reducer.graphOf(this.#input.plan);
   }
 
   status(): RunStatusAnswer {
@@ -413,19 +374,26 @@ class RunExecution {
     await CancellationScope.nonCancellable(() => this.#reporter.close({ status: byHand.openStatus(this.#state) }));
     const snapshot = takeSnapshot(this.#state, this.#graph);
     const { seq, unsent } = this.#reporter;
-    const continued = { snapshot, seq, startedAt: this.#startedAt, actions: this.#actions, ...(unsent === undefined ? {} : { unsent }) };
+    const continued = {
+      snapshot,
+      seq,
+      startedAt: this.#startedAt,
+      actions: this.byHand.actions,
+      ...(unsent === undefined ? {} : { unsent }),
+    };
     return { ...this.#input, continued };
   }
 
   /** Reports the outcome and ends the workflow the way Temporal's UI shows it: completed, failed or cancelled. */
   async finish(): Promise<RunResult> {
     const { details, ...ended } = conclude(this.#state, this.#graph);
+    const { refusal } = this.#entry;
     const whole =
-      this.#entry === "refused"
-        ? { outcome: ended.outcome, error: NO_SLOT, output: undefined }
-        : withOutputs(this.#input, this.#graph, this.#state, ended);
+      refusal === undefined
+        ? withOutputs(this.#input, this.#graph, this.#state, ended)
+        : { outcome: ended.outcome, error: refusal, output: undefined };
     const { outcome, error, output } = whole;
-    if (this.#entry === "entered") this.#slots.leave(this.#input.run.pipeline);
+    this.#entry.leave();
     setCurrentDetails(details);
     this.#held.show(outcome);
     const more = { ...(error === undefined ? {} : { error }), ...(output === undefined ? {} : { output }) };
@@ -436,13 +404,6 @@ class RunExecution {
     return { outcome, ...(output === undefined ? {} : { output }) };
   }
 }
-
-const NO_SLOT = {
-  code: "CONCURRENCY_LIMIT",
-  message: "as many runs of the pipeline go on as may; its strategy is to skip further ones",
-} as const;
-
-const refused = (code: ErrorCode, message: string): ApplicationFailure => ApplicationFailure.nonRetryable(message, code);
 
 const workerOf = (worker: string | undefined, lostAttempts = 0): Pick<AttemptChange, "worker" | "lostAttempts"> => ({
   ...(worker === undefined ? {} : { worker }),

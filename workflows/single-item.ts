@@ -3,7 +3,7 @@
 import { CancelledFailure, proxyActivities } from "@temporalio/workflow";
 import type { Json } from "../core/json.ts";
 import type { PlanTask, Policy } from "../core/plan.ts";
-import { mayRetry } from "../core/run-state.ts";
+import { mayRetry } from "../core/run-attempts.ts";
 import { readFailure } from "./failure.ts";
 import { OPEN_OPTIONS, ownActivityOptions } from "./policies.ts";
 import type { DagActivities, ItemCall, ItemEnd, ItemFailure } from "./ports.ts";

@@ -20,6 +20,7 @@ import { IssuesError } from "../problem.ts";
 import { DownbeatError } from "../../core/errors.ts";
 import { decodeCursor, notFound, page, parseInput, pathParam } from "../request.ts";
 import { pageQuery } from "../schemas.ts";
+import { presentPause } from "./pipeline-pause.ts";
 
 const YAML_TYPES = ["application/yaml", "application/x-yaml", "text/yaml", "text/x-yaml", "text/plain"];
 
@@ -98,7 +99,10 @@ export const pipelineRoutes = (deps: ApiDeps): Router => {
     const after = decodeCursor(z.string(), cursor);
     const found = await definitions.list({ limit: limit + 1, ...(after === undefined ? {} : { after }) });
     const { items, next } = page(found, limit, (last) => last.name);
-    response.json({ items: items.map(({ updatedAt, ...item }) => ({ ...item, updated_at: moment(updatedAt) })), next });
+    response.json({
+      items: items.map(({ updatedAt, paused, ...item }) => ({ ...item, paused: presentPause(paused), updated_at: moment(updatedAt) })),
+      next,
+    });
   });
 
   router.put("/:name", async (request, response) => {
@@ -134,7 +138,7 @@ export const pipelineRoutes = (deps: ApiDeps): Router => {
     const name = pathParam(request, "name");
     const found = await definitions.find(name);
     if (found === undefined) throw notFound("pipeline", name);
-    response.json(presentVersion(found));
+    response.json({ ...presentVersion(found), paused: presentPause(found.paused) });
   });
 
   /** Where each of the pipeline's loads stands, as its last run reported. */

@@ -11,6 +11,7 @@ import type { ApiDeps } from "../deps.ts";
 import { contentHash } from "../hash.ts";
 import { checkParams } from "../params.ts";
 import { idempotencyKeyOf, jsonBody, notFound, parseInput, pathParam } from "../request.ts";
+import { refuseStart } from "../start-guard.ts";
 import { runIdFor } from "../run-id.ts";
 import { rerunOf, runInput } from "../run-input.ts";
 import { rerunBody } from "../schemas.ts";
@@ -22,7 +23,7 @@ export const rerunRoutes = (deps: ApiDeps): Router => {
 
   router.post("/rerun", async (request, response) => {
     const wait = waitOf(request);
-    const body = parseInput(rerunBody, jsonBody(request));
+    const { force, ...body } = parseInput(rerunBody, jsonBody(request));
     const { from, task, items, version: chosen, params: changes, by, why } = body;
     const before = await existingRun(deps, pathParam(request, "id"));
     if (!isRunEnded(before.status))
@@ -45,6 +46,7 @@ export const rerunRoutes = (deps: ApiDeps): Router => {
     const { carried } = await rerunOf(store, rerun, version.plan);
     const idempotencyKey = idempotencyKeyOf(request);
     const id = runIdFor(before.pipeline, idempotencyKey);
+    await refuseStart(store, version, id, force);
     const { run } = await store.runs.create({
       id,
       pipeline: before.pipeline,

@@ -14,6 +14,7 @@ import { checkParams } from "../params.ts";
 import { moment, presentAction, presentItem, presentRun, presentTasks } from "../present.ts";
 import { runIdFor } from "../run-id.ts";
 import { runInput } from "../run-input.ts";
+import { refuseStart } from "../start-guard.ts";
 import { decodeCursor, idempotencyKeyOf, jsonBody, notFound, page, parseInput, pathParam } from "../request.ts";
 import { cancelBody, itemListQuery, runListQuery, triggerBody } from "../schemas.ts";
 
@@ -41,6 +42,7 @@ export const triggerRoutes = (deps: ApiDeps): Router => {
     if (version === undefined) throw notFound("pipeline", body.version === undefined ? pipeline : `${pipeline} version ${body.version}`);
     const params = checkParams(version.definition["params"] as JsonObject | undefined, version.hash, body.params as JsonObject);
     const id = runIdFor(pipeline, idempotencyKey);
+    await refuseStart(store, version, id, body.force);
     const { run, created } = await store.runs.create({
       id,
       pipeline,

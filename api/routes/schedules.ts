@@ -17,7 +17,7 @@ import { decodeCursor, jsonBody, notFound, page, parseInput, pathParam } from ".
 import { firingsQuery, pageQuery, pauseBody, schedulePreviewBody } from "../schemas.ts";
 
 const presentSchedule = (record: ScheduleRecord, now: number) => {
-  const { pipeline, name, version, plan, byHand, updatedAt } = record;
+  const { pipeline, name, version, plan, byHand, pipelinePause, updatedAt } = record;
   const [next] = isPaused(record) ? [] : nextFirings(plan.times, now, 1);
   return {
     pipeline,
@@ -32,6 +32,7 @@ const presentSchedule = (record: ScheduleRecord, now: number) => {
     end: plan.times.endAt ?? null,
     params: plan.params,
     paused: isPaused(record),
+    pipeline_paused: pipelinePause !== null,
     by_hand: byHand === null ? null : { paused: byHand.paused, by: byHand.by, why: byHand.why ?? null, at: byHand.at },
     next: next === undefined ? null : isoIn(plan.times.timezone, next),
     updated_at: moment(updatedAt),

@@ -17,6 +17,8 @@ export const ERROR_ADVICE: Readonly<Record<ErrorCode, string>> = {
   IDEMPOTENCY_KEY_REUSED: "A key stands for one request. Use another key for other params or another version.",
   RUN_NOT_ACTIVE: "The run has ended; there is nothing to cancel.",
   ACTION_REFUSED: "The detail says in which state run and task are, and what the action needs. Nothing has happened.",
+  PIPELINE_PAUSED:
+    "The detail says who paused it and why. Resume it with `POST /v1/pipelines/NAME/resume`, or start this one run with `force: true`. A task that runs a paused pipeline waits for it within its `timeout.total`.",
   UNAUTHENTICATED: "Send the key of `DOWNBEAT_API_KEY` as a bearer token or in `X-API-Key`.",
   FORBIDDEN: "A page of another site sent the request through somebody's browser. Programs and the API's own pages are not affected.",
   CONFIG_INVALID: "The message lists every fault of the environment or of `downbeat.config.ts`. See [configuration](configuration.md).",

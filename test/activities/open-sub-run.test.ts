@@ -69,4 +69,15 @@ describe("a sub-run", () => {
   ])("%j is refused", async (config, more, type) => {
     await expect(open(config as JsonObject, more)).rejects.toMatchObject({ type, nonRetryable: true });
   });
+
+  it("of a paused pipeline is none: the task is told who paused it", async () => {
+    await store.definitions.setPause("inner", { by: "ann", why: "moving", at: "2026-01-01T00:00:00.000Z", runs: [] });
+    await expect(open({ name: "inner", params: {} }, { tries: 7 })).rejects.toMatchObject({
+      type: "PIPELINE_PAUSED",
+      message: 'pipeline "inner" is paused by ann: moving',
+    });
+    expect(await store.runs.find("r1.t.7")).toBeUndefined();
+    await store.definitions.setPause("inner", undefined);
+    expect(await open({ name: "inner", params: {} }, { tries: 7 })).toMatchObject({ run: { id: "r1.t.7" } });
+  });
 });

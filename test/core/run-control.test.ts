@@ -3,6 +3,7 @@
 import { describe, expect, it } from "vitest";
 import { type Control, control, openStatus, refusal } from "../../core/run-control.ts";
 import { restoreSnapshot, takeSnapshot } from "../../core/run-snapshot.ts";
+import { failAttempt } from "../../core/run-attempts.ts";
 import * as reducer from "../../core/run-state.ts";
 import { planOf, policy } from "./runs.ts";
 
@@ -26,7 +27,7 @@ describe("a parked task", () => {
   const parked = () => {
     const one = set(planOf({ a: {}, b: { needs: ["a"] }, c: {} }, { failurePolicy: "fail-fast", policies: [PARKS] }));
     startAll(one.state);
-    reducer.failAttempt(one.state, one.graph, 0, REFUSED, 1);
+    failAttempt(one.state, one.graph, 0, REFUSED, 1);
     return one;
   };
 
@@ -46,12 +47,12 @@ describe("a parked task", () => {
     control(state, graph, { action: "continue", task: "a" }, ANNA, 5_000);
     startAll(state, 5_000);
     expect(state.tasks[0]).toMatchObject({ status: "running", attempts: 2 });
-    reducer.failAttempt(state, graph, 0, AWAY, 5_001);
+    failAttempt(state, graph, 0, AWAY, 5_001);
     // A first attempt's pause again.
     expect(state.tasks[0]).toMatchObject({ status: "waiting", retryAt: 6_001 });
     reducer.wake(state, 6_001);
     startAll(state, 6_001);
-    reducer.failAttempt(state, graph, 0, AWAY, 6_002);
+    failAttempt(state, graph, 0, AWAY, 6_002);
     expect(state.tasks[0]).toMatchObject({ status: "parked", attempts: 3 });
   });
 
@@ -70,8 +71,8 @@ describe("a parked task", () => {
     const plan = { ...graph.plan, tasks: graph.plan.tasks.map((task, index) => ({ ...task, policy: index })) };
     const other = reducer.graphOf(plan);
     startAll(state);
-    reducer.failAttempt(state, other, 1, REFUSED, 1);
-    reducer.failAttempt(state, other, 0, REFUSED, 2);
+    failAttempt(state, other, 1, REFUSED, 1);
+    failAttempt(state, other, 0, REFUSED, 2);
     expect(statuses(state)).toEqual(["failed", "failed"]);
   });
 });
@@ -146,10 +147,10 @@ describe("finally tasks", () => {
     const { state, graph } = set(plan(failurePolicy));
     expect(state.ready).toEqual([0]);
     startAll(state);
-    reducer.failAttempt(state, graph, 0, REFUSED, 1);
+    failAttempt(state, graph, 0, REFUSED, 1);
     expect([statuses(state).slice(0, 2), state.ready]).toEqual([["failed", "upstream_failed"], [2]]);
     startAll(state);
-    reducer.failAttempt(state, graph, 2, REFUSED, 2);
+    failAttempt(state, graph, 2, REFUSED, 2);
     expect(state.ready).toEqual([3]);
     startAll(state);
     reducer.succeed(state, graph, 3, null, 3);
@@ -185,7 +186,7 @@ describe("retries by code", () => {
   const after = (error: { code: string; message: string }): reducer.TaskState => {
     const { state, graph } = set(planOf({ a: {} }, { policies: [own] }));
     startAll(state);
-    reducer.failAttempt(state, graph, 0, error, 0);
+    failAttempt(state, graph, 0, error, 0);
     return state.tasks[0] as reducer.TaskState;
   };
 
@@ -202,7 +203,7 @@ describe("waiting for a condition", () => {
     const { state, graph } = set(planOf({ a: {} }, { policies: [policy({ attempts: 2 })] }));
     for (let look = 1; look <= 3; look += 1) {
       startAll(state, look * 10_000);
-      reducer.failAttempt(state, graph, 0, AWAY, look * 10_000 + 1);
+      failAttempt(state, graph, 0, AWAY, look * 10_000 + 1);
       reducer.wake(state, look * 10_000 + 2_000);
       startAll(state, look * 10_000 + 2_000);
       reducer.hold(state, 0, "condition", look * 10_000 + 10_000);

@@ -3,6 +3,7 @@ import { describe, expect, it } from "vitest";
 import { LIMITS } from "../../core/limits.ts";
 import type { Plan } from "../../core/plan.ts";
 import { restoreSnapshot, takeSnapshot } from "../../core/run-snapshot.ts";
+import { backoffMs, failAttempt, loseAttempt } from "../../core/run-attempts.ts";
 import * as reducer from "../../core/run-state.ts";
 import { execute, planOf, policy, type Fate } from "./runs.ts";
 
@@ -68,13 +69,13 @@ describe("attempts", () => {
   it("a retryable failure waits by the backoff, doubled each time", () => {
     const { state, graph } = begin(plan);
     startNext(state, 0);
-    reducer.failAttempt(state, graph, 0, away, 0);
+    failAttempt(state, graph, 0, away, 0);
     expect(state.tasks[0]).toMatchObject({ status: "waiting", retryAt: 1_000, attempts: 1 });
     expect(reducer.wake(state, 999)).toBe(1_000);
     expect(state.ready).toEqual([]);
     expect(reducer.wake(state, 1_000)).toBeUndefined();
     startNext(state, 1_000);
-    reducer.failAttempt(state, graph, 0, away, 1_000);
+    failAttempt(state, graph, 0, away, 1_000);
     expect(state.tasks[0]?.retryAt).toBe(3_000);
   });
 
@@ -89,21 +90,21 @@ describe("attempts", () => {
   ])("%s is final at once", (_title, code) => {
     const { state, graph } = begin(plan);
     startNext(state);
-    reducer.failAttempt(state, graph, 0, { code, message: "no" }, 0);
+    failAttempt(state, graph, 0, { code, message: "no" }, 0);
     expect(state.tasks[0]).toMatchObject({ status: "failed", attempts: 1, error: { code } });
   });
 
   it("a Retry-After is honoured, beyond the cap as well", () => {
     const { retry } = policy({ attempts: 3 });
-    expect(reducer.backoffMs(retry, 1, 90_000)).toBe(90_000);
-    expect(reducer.backoffMs(retry, 1, 10)).toBe(1_000);
-    expect(reducer.backoffMs(retry, 30)).toBe(60_000);
+    expect(backoffMs(retry, 1, 90_000)).toBe(90_000);
+    expect(backoffMs(retry, 1, 10)).toBe(1_000);
+    expect(backoffMs(retry, 30)).toBe(60_000);
   });
 
   it("no attempt begins after the total timeout", () => {
     const { state, graph } = begin(plan);
     startNext(state, 0);
-    reducer.failAttempt(state, graph, 0, { ...away, retryAfterMs: 100_000 }, 1);
+    failAttempt(state, graph, 0, { ...away, retryAfterMs: 100_000 }, 1);
     expect(state.tasks[0]).toMatchObject({ status: "failed", error: { code: "SOURCE_UNAVAILABLE" } });
     expect(state.tasks[0]?.error?.message).toContain("timeout.total, 100 s");
   });
@@ -111,7 +112,7 @@ describe("attempts", () => {
   it("a lost attempt is not counted and starts again at once", () => {
     const { state, graph } = begin(plan);
     startNext(state, 0);
-    reducer.loseAttempt(state, graph, 0, 7);
+    loseAttempt(state, graph, 0, 7);
     expect(state.tasks[0]).toMatchObject({ status: "waiting", attempts: 0, lost: 1, retryAt: 7 });
     expect(reducer.wake(state, 7)).toBeUndefined();
     startNext(state, 7);
@@ -160,7 +161,7 @@ describe("fail-fast", () => {
     const { state, graph } = begin(plan);
     startNext(state);
     startNext(state);
-    const { ended, cancel } = reducer.failAttempt(state, graph, 0, away, 0);
+    const { ended, cancel } = failAttempt(state, graph, 0, away, 0);
     expect({ ended, cancel }).toEqual({ ended: [0], cancel: [1] });
     reducer.cancelTask(state, graph, 1, 1);
     expect(state.tasks.map(({ status }) => status)).toEqual(["failed", "cancelled", "upstream_failed", "pending"]);
@@ -174,8 +175,8 @@ describe("fail-fast", () => {
     const { state, graph } = begin(plan);
     startNext(state);
     startNext(state);
-    reducer.failAttempt(state, graph, 1, away, 0);
-    expect(reducer.failAttempt(state, graph, 0, away, 0).ended).toEqual([0, 1]);
+    failAttempt(state, graph, 1, away, 0);
+    expect(failAttempt(state, graph, 0, away, 0).ended).toEqual([0, 1]);
     expect(reducer.isOver(state)).toBe(true);
   });
 
@@ -183,7 +184,7 @@ describe("fail-fast", () => {
     const plan = planOf({ a: {}, b: {}, slow: {}, handler: { needs: ["a", "b"], rule: "all_failed" } }, failFast);
     const { state, graph } = begin(plan);
     for (let left = 3; left > 0; left -= 1) startNext(state);
-    expect(reducer.failAttempt(state, graph, 0, away, 0).cancel).toEqual([]);
+    expect(failAttempt(state, graph, 0, away, 0).cancel).toEqual([]);
     const { ended, cancel } = reducer.succeed(state, graph, 1, null, 1);
     expect({ ended, cancel }).toEqual({ ended: [1, 3], cancel: [2] });
   });
@@ -193,7 +194,7 @@ describe("fail-fast", () => {
     const { state, graph } = begin(plan);
     startNext(state);
     expect(reducer.stop(state, graph, "cancelled", 0)).toEqual({ ended: [1], cancel: [0] });
-    reducer.failAttempt(state, graph, 0, away, 0);
+    failAttempt(state, graph, 0, away, 0);
     expect(reducer.isOver(state)).toBe(true);
     expect(reducer.outcome(state, graph)).toBe("cancelled");
   });
@@ -250,8 +251,8 @@ describe("snapshots", () => {
     const { state, graph } = begin(plan);
     startNext(state);
     startNext(state);
-    reducer.failAttempt(state, graph, 0, { code: "SOURCE_AUTH", message: "no" }, 0);
-    reducer.failAttempt(state, graph, 1, away, 5);
+    failAttempt(state, graph, 0, { code: "SOURCE_AUTH", message: "no" }, 0);
+    failAttempt(state, graph, 1, away, 5);
     const restored = restoreSnapshot(JSON.parse(JSON.stringify(takeSnapshot(state, graph))), graph);
     expect(restored.tasks).toMatchObject([
       { status: "failed", error: { code: "SOURCE_AUTH", message: "no" } },
@@ -265,4 +266,22 @@ describe("snapshots", () => {
     startNext(state);
     expect(() => takeSnapshot(state, graph)).toThrow(/nothing runs/);
   });
+
+  it.each(["STORE_UNAVAILABLE", "PIPELINE_PAUSED"])(
+    "%s is nobody's attempt: the task waits until timeout.total, and says for what",
+    (code) => {
+      const { state, graph } = begin(planOf({ a: {} }, { policies: [policy({ attempts: 1, totalMs: 60_000 })] }));
+      let now = 0;
+      for (let tries = 0; tries < 100 && state.tasks[0]?.status !== "failed"; tries += 1) {
+        startNext(state, now);
+        failAttempt(state, graph, 0, { code, message: "not now" }, now);
+        if (state.tasks[0]?.status === "waiting") {
+          expect(state.tasks[0]).toMatchObject({ attempts: 0, error: { code } });
+          now = state.tasks[0].retryAt ?? now;
+          reducer.wake(state, now);
+        }
+      }
+      expect([state.tasks[0]?.status, now]).toEqual(["failed", 60_000]);
+    },
+  );
 });

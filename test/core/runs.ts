@@ -3,6 +3,7 @@
 import fc from "fast-check";
 import type { FailurePolicy, Plan, PlanTask, Policy, TriggerRule } from "../../core/plan.ts";
 import { restoreSnapshot, takeSnapshot } from "../../core/run-snapshot.ts";
+import { failAttempt, loseAttempt } from "../../core/run-attempts.ts";
 import * as reducer from "../../core/run-state.ts";
 
 export const policy = (part: { attempts?: number; totalMs?: number; neverOn?: readonly string[] } = {}): Policy => ({
@@ -147,8 +148,8 @@ export const execute = ({ plan, fates, skips }: Scenario, options: ExecuteOption
     const fates_ = fates[index] ?? ["succeeds"];
     const next = fates_[Math.min((starts[index] ?? 1) - 1, fates_.length - 1)];
     if (next === "succeeds") settle(reducer.succeed(state, graph, index, { index }, now));
-    else if (next === "fails") settle(reducer.failAttempt(state, graph, index, { code: "SOURCE_UNAVAILABLE", message: "away" }, now));
-    else settle(reducer.loseAttempt(state, graph, index, now));
+    else if (next === "fails") settle(failAttempt(state, graph, index, { code: "SOURCE_UNAVAILABLE", message: "away" }, now));
+    else settle(loseAttempt(state, graph, index, now));
   };
   while (!reducer.isOver(state)) {
     now += 1;

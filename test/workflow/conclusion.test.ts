@@ -1,6 +1,8 @@
 // What Temporal's UI shows of a run: what runs, what waits for what, what is parked, what ended it.
 
 import { expect, it } from "vitest";
+import { failAttempt } from "../../core/run-attempts.ts";
+import { awaitSlot } from "../../core/run-waiting.ts";
 import * as reducer from "../../core/run-state.ts";
 import { conclude, describeProgress } from "../../workflows/conclusion.ts";
 import { planOf, policy } from "../core/runs.ts";
@@ -27,13 +29,13 @@ it("a run says what runs, what waits for what, and what is parked", () => {
   const indexOf = (id: string): number => plan.tasks.findIndex((task) => task.id === id);
   for (let index = reducer.takeReady(state); index !== undefined; index = reducer.takeReady(state)) {
     if (plan.tasks[index]?.pool === undefined) reducer.start(state, index, 0);
-    else reducer.awaitSlot(state, index);
+    else awaitSlot(state, index);
   }
-  reducer.failAttempt(state, graph, indexOf("again"), { code: "SOURCE_UNAVAILABLE", message: "away" }, 1_000);
+  failAttempt(state, graph, indexOf("again"), { code: "SOURCE_UNAVAILABLE", message: "away" }, 1_000);
   reducer.hold(state, indexOf("asked"), "approval", 5_000);
   reducer.hold(state, indexOf("later"), "time", 5_000);
   reducer.hold(state, indexOf("looked"), "condition", 6_000);
-  reducer.failAttempt(state, graph, indexOf("broken"), { code: "SOURCE_AUTH", message: "no" }, 1_000);
+  failAttempt(state, graph, indexOf("broken"), { code: "SOURCE_AUTH", message: "no" }, 1_000);
   reducer.succeed(state, graph, indexOf("done"), null, 1_000);
   state.paused = true;
   expect(describeProgress(state, graph).split("  \n")).toEqual([
@@ -50,7 +52,7 @@ it("a run that failed names what failed first", () => {
   const graph = reducer.graphOf(planOf({ a: {}, b: {} }));
   const state = reducer.initRun(graph);
   for (let index = reducer.takeReady(state); index !== undefined; index = reducer.takeReady(state)) reducer.start(state, index, 0);
-  for (const index of [1, 0]) reducer.failAttempt(state, graph, index, { code: "SOURCE_AUTH", message: `no ${index}` }, 1);
+  for (const index of [1, 0]) failAttempt(state, graph, index, { code: "SOURCE_AUTH", message: `no ${index}` }, 1);
   expect(conclude(state, graph)).toEqual({
     outcome: "failed",
     details: "**failed**: a, b failed",

@@ -144,6 +144,23 @@ describe("the concurrency of a pipeline", () => {
     expect(begun).toHaveLength(1);
   });
 
+  it("cancel_new: one more is recorded as cancelled, with what stood in its way", async () => {
+    const pipeline = freshName("refused");
+    const { work, begun, release } = blocked();
+    const first = await engine().start(limited("cancel_new", 1), { verbs: { a: work }, pipeline });
+    await until("the first goes on", () => begun.length === 1);
+    const second = await engine().run(limited("cancel_new", 1), { verbs: { a: work }, pipeline });
+    expect(second.outcome).toBe("cancelled");
+    expect(second.reports.at(-1)?.error).toMatchObject({
+      code: "CONCURRENCY_LIMIT",
+      message: expect.stringContaining("max_runs 1), and its concurrency strategy is cancel_new") as string,
+    });
+    expect(second.tasks()["a"]?.status).toBe("cancelled");
+    release();
+    expect(await first.end()).toMatchObject({ outcome: "succeeded" });
+    expect(begun).toHaveLength(1);
+  });
+
   it("cancel_running: the oldest is cancelled, cleans up, and the new one goes on", async () => {
     const pipeline = freshName("replaced");
     const { work, begun } = blocked();

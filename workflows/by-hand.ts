@@ -1,0 +1,84 @@
+// What people do to a run by hand: the control update, refused while nothing has happened or carried out and recorded.
+
+import { ApplicationFailure } from "@temporalio/workflow";
+import type { ErrorCode } from "../core/errors.ts";
+import type { PlanTask, Policy } from "../core/plan.ts";
+import type { TaskResult } from "../core/run-changes.ts";
+import * as control from "../core/run-control.ts";
+import { type Graph, isOver, type RunState, type Settled } from "../core/run-state.ts";
+import type { ControlAnswer, ControlRequest, RunInput } from "./messages.ts";
+import type { Reporter } from "./reporter.ts";
+
+/** What it needs of the run: its state, and ways to change what is fixed otherwise. */
+export interface ActedOn {
+  readonly state: RunState;
+  readonly reporter: Reporter;
+  readonly results: Map<number, Pick<TaskResult, "output" | "metrics">>;
+  /** Actions so far. */
+  readonly actions: number;
+  readonly input: () => RunInput;
+  readonly graph: () => Graph;
+  /** The input from now on: what comes after, and what continues as new, has it. */
+  readonly change: (input: RunInput) => void;
+  readonly settle: (settled: Settled) => void;
+}
+
+export class ByHand {
+  readonly #run: ActedOn;
+  actions: number;
+
+  constructor(run: ActedOn) {
+    this.#run = run;
+    this.actions = run.actions;
+  }
+
+  /** Throws what the caller is told; nothing has happened then, and nothing is in the history. */
+  refuse({ control: asked, by, why, task }: ControlRequest): void {
+    const { state } = this.#run;
+    const graph = this.#run.graph();
+    const actor = { by, ...(why === undefined ? {} : { why }) };
+    if (isOver(state) || state.stopping !== undefined) throw refused("RUN_NOT_ACTIVE", "the run has ended or is about to");
+    const reason = control.refusal(state, graph, asked, actor, Date.now());
+    if (reason !== undefined) throw refused("ACTION_REFUSED", reason);
+    const own = task === undefined ? undefined : graph.plan.tasks.find(({ id }) => id === task.id);
+    if (task !== undefined && JSON.stringify(own?.needs) !== JSON.stringify(task.needs))
+      throw refused("ACTION_REFUSED", `task "${task.id}" must keep its needs while the run goes on`);
+  }
+
+  /** Safe to repeat where the state says that it is done already. */
+  act({ control: asked, by, why, task, policy, params, details }: ControlRequest): ControlAnswer {
+    const { state, reporter, results, input, change } = this.#run;
+    const now = Date.now();
+    if (task !== undefined) this.#replace(task, policy);
+    if (params !== undefined) change({ ...input(), params });
+    const graph = this.#run.graph();
+    const actor = { by, ...(why === undefined ? {} : { why }) };
+    const settled = control.control(state, graph, asked, actor, now);
+    this.actions += 1;
+    reporter.action({
+      number: this.actions,
+      action: control.nameOf(asked),
+      ...("task" in asked ? { taskId: asked.task } : {}),
+      ...actor,
+      ...(details === undefined ? {} : { details }),
+      at: new Date(now).toISOString(),
+    });
+    if ("task" in asked) {
+      const index = graph.plan.tasks.findIndex(({ id }) => id === asked.task);
+      if (state.tasks[index]?.status === "succeeded") results.set(index, { output: control.outputOf(asked, actor) });
+      reporter.task(index);
+    }
+    this.#run.settle(settled);
+    return { status: control.openStatus(state) };
+  }
+
+  #replace(task: PlanTask, policy: Policy | undefined): void {
+    const input = this.#run.input();
+    const { plan } = input;
+    const policies = policy === undefined ? plan.policies : [...plan.policies, policy];
+    const changed = policy === undefined ? task : { ...task, policy: policies.length - 1 };
+    this.#run.change({ ...input, plan: { ...plan, policies, tasks: plan.tasks.map((one) => (one.id === task.id ? changed : one)) } });
+  }
+}
+
+const refused = (code: ErrorCode, message: string): ApplicationFailure => ApplicationFailure.nonRetryable(message, code);
