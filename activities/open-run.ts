@@ -1,5 +1,6 @@
 // Writes down a run that a schedule has started, with its data interval, and answers what its workflow needs.
 
+import { guardPlan } from "../core/guarded-plan.ts";
 import { DownbeatError } from "../core/errors.ts";
 import { previousFiring } from "../core/firings.ts";
 import { parseFiring } from "../core/ids.ts";
@@ -14,10 +15,12 @@ import { toFailure } from "./failure.ts";
 export interface OpenRunDeps {
   readonly findPlan: Definitions["findPlan"];
   readonly createRun: Runs["create"];
+  /** Names of the connections that have limits. */
+  readonly guardedConnections: () => Promise<ReadonlySet<string>>;
 }
 
 export const createOpenRun =
-  ({ findPlan, createRun }: OpenRunDeps): DagActivities["openRun"] =>
+  ({ findPlan, createRun, guardedConnections }: OpenRunDeps): DagActivities["openRun"] =>
   async ({ pipeline, schedule: name, version, planHash, params, workflowId }) => {
     try {
       const firing = parseFiring(workflowId, { pipeline, name });
@@ -43,7 +46,7 @@ export const createOpenRun =
       });
       // Temporal forgets workflows after its retention and would then run a moment of the past again.
       if (isRunEnded(run.status)) throw new DownbeatError("CONFLICT", `run ${id} has ended already`);
-      return { run: runFacts(run), plan: compiled.plan, params: run.params };
+      return { run: runFacts(run), plan: guardPlan(compiled, await guardedConnections()), params: run.params };
     } catch (error) {
       throw toFailure(error, {});
     }

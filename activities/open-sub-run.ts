@@ -1,5 +1,6 @@
 // Writes down the run of another pipeline that a task starts: its version, its params, and which task it belongs to.
 
+import { guardPlan } from "../core/guarded-plan.ts";
 import { DownbeatError } from "../core/errors.ts";
 import { workKey } from "../core/ids.ts";
 import type { JsonObject } from "../core/json.ts";
@@ -14,6 +15,7 @@ import { renderedConfig, type VerbDeps } from "./verb.ts";
 export interface OpenSubRunDeps {
   readonly findVersion: Definitions["find"];
   readonly createRun: Runs["create"];
+  readonly guardedConnections: () => Promise<ReadonlySet<string>>;
   /** Fills in defaults; throws PARAMS_INVALID. */
   readonly checkParams: (schema: JsonObject | undefined, hash: string, given: JsonObject) => JsonObject;
 }
@@ -67,5 +69,5 @@ export const openSubRun = async (
     params,
     parent: { runId: call.run.id, taskId: call.taskId, depth },
   });
-  return { run: runFacts(run), plan: version.plan.plan, planHash: version.hash, params: run.params };
+  return { run: runFacts(run), plan: guardPlan(version.plan, await deps.guardedConnections()), planHash: version.hash, params: run.params };
 };

@@ -61,6 +61,8 @@ const connection = z.object({
   name: z.string(),
   kind: z.string(),
   config: jsonObject.describe('A stored secret shows as {"secret": true}'),
+  max_concurrent: z.int().nullable().describe("Tasks that may use it at the same time; null: no limit"),
+  circuit_breaker: z.object({ failures: z.int(), within: z.string(), open_for: z.string() }).nullable(),
   created_at: moment,
   updated_at: moment,
 });
@@ -157,7 +159,9 @@ const task = z.object({
   error: error.nullable(),
   waiting: z
     .object({
-      for: z.enum(["retry", "time", "condition", "approval", "pool"]),
+      for: z.enum(["retry", "time", "condition", "approval", "pool", "connection", "circuit"]),
+      connection: z.string().optional().describe("Whose slot it waits for, or whose circuit is open"),
+      since: moment.optional().describe("When the circuit opened"),
       pool: z.string().optional(),
       until: moment.optional().describe("When it is looked at again"),
       message: z.string().optional(),
@@ -232,6 +236,26 @@ export const ANSWERS = {
   }),
   Connectors: pageOf(connector, { hash: z.string() }),
   ConnectionView: connection,
+  ConnectionState: connection.extend({
+    holders: z.array(holder).describe("Tasks that hold one of its slots; empty while it has no limits"),
+    waiting: z.array(holder).describe("In the order in which they came; priority goes first"),
+    circuit: z
+      .object({
+        state: z.enum(["closed", "open", "half_open"]),
+        failures: z.int().describe("Of a closed one: those that count"),
+        since: moment.nullable(),
+        until: moment.nullable().describe("Of an open one: when it lets one through"),
+        allowed: z.int().nullable().describe("Of a half-open one: how many may be under way"),
+        last_reset: z.object({ by: z.string(), why: z.string().nullable(), at: moment }).nullable(),
+      })
+      .nullable()
+      .describe("null: it has no circuit breaker, or nobody has used it yet"),
+  }),
+  CircuitReset: z.object({
+    name: z.string(),
+    reset: z.object({ by: z.string(), why: z.string().nullable(), at: moment }),
+    links: z.object({ self: z.string() }),
+  }),
   Connections: pageOf(connection),
   Inspection: inspection,
   Pipelines: pageOf(

@@ -130,9 +130,9 @@ const OPERATIONS: Readonly<Record<string, Operation>> = {
   },
   "GET /v1/connections/{name}": {
     tag: "connections",
-    summary: "Show a connection",
+    summary: "Show a connection, who holds its slots, and its circuit breaker",
     parameters: [path("name")],
-    answers: { 200: ["The connection", "ConnectionView"], 404: "None" },
+    answers: { 200: ["The connection", "ConnectionState"], 404: "None" },
   },
   "PUT /v1/connections/{name}": {
     tag: "connections",
@@ -153,6 +153,13 @@ const OPERATIONS: Readonly<Record<string, Operation>> = {
     summary: "Delete a connection",
     parameters: [path("name")],
     answers: { 204: "Gone", 409: "A pipeline uses it" },
+  },
+  "POST /v1/connections/{name}/reset": {
+    tag: "connections",
+    summary: "Close a connection's circuit by hand",
+    parameters: [path("name")],
+    body: body("Pause", false),
+    answers: { 200: ["Closed", "CircuitReset"], 404: "None", 409: "It has no circuit breaker" },
   },
   "POST /v1/connections/{name}/check": {
     tag: "connections",

@@ -35,6 +35,7 @@ import {
   type RunInput,
 } from "../workflows/messages.ts";
 import type { InspectResult } from "../workflows/ports.ts";
+import { createLimitDoor, type LimitDoor } from "./orchestrator-limits.ts";
 import { createScheduleDoor, type ScheduleDoor } from "./orchestrator-schedules.ts";
 
 export interface RunReference {
@@ -64,6 +65,7 @@ export interface Orchestrator {
   /** Workflow tasks and activities that wait for a worker on Downbeat's own queue, as Temporal estimates. */
   queueDepth(): Promise<{ readonly workflow: number; readonly activity: number }>;
   readonly schedules: ScheduleDoor;
+  readonly limits: LimitDoor;
   readonly namespace: string;
 }
 
@@ -141,6 +143,7 @@ export const createOrchestrator = (options: OrchestratorOptions): Orchestrator =
   return {
     namespace,
     schedules: createScheduleDoor(client, call),
+    limits: createLimitDoor(client, call),
 
     async startRun(input) {
       const { run, plan } = input;

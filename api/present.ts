@@ -2,6 +2,7 @@
 
 import { runWorkflowId } from "../core/ids.ts";
 import { isRunEnded } from "../core/run-changes.ts";
+import { presentLimits } from "./present-limits.ts";
 import { isSealed, type ConnectionRecord } from "../store/connections.ts";
 import type { ItemRecord } from "../store/items.ts";
 import type { ActionRecord, AttemptRecord, RunRecord, TaskRecord } from "../store/runs.ts";
@@ -13,10 +14,11 @@ const secondsBetween = (start: string | null, end: string | null): number | null
   start === null || end === null ? null : (new Date(end).getTime() - new Date(start).getTime()) / 1_000;
 
 /** Sealed values are never shown; references are, since they are no secrets. */
-export const presentConnection = ({ name, kind, config, createdAt, updatedAt }: ConnectionRecord) => ({
+export const presentConnection = ({ name, kind, config, limits, createdAt, updatedAt }: ConnectionRecord) => ({
   name,
   kind,
   config: Object.fromEntries(Object.entries(config).map(([key, value]) => [key, isSealed(value) ? { secret: true } : value])),
+  ...presentLimits(limits),
   created_at: moment(createdAt),
   updated_at: moment(updatedAt),
 });

@@ -1,6 +1,7 @@
 // What a run's workflow is started with: the same whenever it is made, out of its row and what that leads to.
 
 import { DownbeatError } from "../core/errors.ts";
+import { guardPlan } from "../core/guarded-plan.ts";
 import type { CompiledPlan, Plan } from "../core/plan.ts";
 import { planRerun, type Rerun, type RerunRequest } from "../core/rerun.ts";
 import type { Store } from "../store/open-store.ts";
@@ -8,27 +9,31 @@ import { runFacts } from "../store/run-facts.ts";
 import type { RunRecord } from "../store/runs.ts";
 import type { RunInput } from "../workflows/messages.ts";
 
-type Stored = Pick<Store, "definitions" | "runs">;
+type Stored = Pick<Store, "connections" | "definitions" | "runs">;
 
-export const runInput = async (store: Stored, run: RunRecord, known?: Plan): Promise<RunInput> => {
-  const input = (plan: Plan): RunInput => ({
+export const runInput = async (store: Stored, run: RunRecord, known?: CompiledPlan): Promise<RunInput> => {
+  const input = async (compiled: CompiledPlan): Promise<RunInput> => ({
     run: runFacts(run),
     planHash: run.planHash,
-    plan,
+    plan: await guarded(store, compiled),
     params: run.params,
   });
-  if (run.rerun === null) return input(known ?? (await planOf(store, run)).plan);
+  if (run.rerun === null) return input(known ?? (await planOf(store, run)));
   const plan = await planOf(store, run);
   const { snapshot } = await rerunOf(store, run.rerun, plan);
   const { of, from, items } = run.rerun;
   const fresh = run.rerun.from === "task" ? { fresh: { task: run.rerun.task, ...(items === undefined ? {} : { items }) } } : {};
   return {
-    ...input(plan.plan),
+    ...(await input(plan)),
     // Its first action, the rerun itself, is in the store.
     continued: { snapshot, seq: 0, actions: 1 },
     ...(from === "start" ? {} : { rerun: { of, ...fresh } }),
   };
 };
+
+/** With the connections that have limits now; a plan that uses none costs no look. */
+export const guarded = async ({ connections }: Pick<Store, "connections">, compiled: CompiledPlan): Promise<Plan> =>
+  compiled.uses === undefined ? compiled.plan : guardPlan(compiled, await connections.guarded());
 
 const planOf = async ({ definitions }: Stored, { id, planHash }: RunRecord): Promise<CompiledPlan> => {
   const plan = await definitions.findPlan(planHash);

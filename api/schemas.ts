@@ -1,6 +1,8 @@
 // What requests may carry: read by the routes, described by the OpenAPI document.
 
 import { z } from "zod";
+import { parseDuration } from "../core/duration.ts";
+import { durationSchema } from "../core/operators.ts";
 import type { ItemStatus, RunStatus } from "../core/run-changes.ts";
 
 export const RUN_STATUSES = [
@@ -104,10 +106,28 @@ const kind = z.string().min(1).describe("A connector of GET /v1/connectors");
 const config = z.record(z.string(), z.json());
 const SECRETS = 'A secret is a text, or {"env": NAME} or {"file": PATH} of the worker; {"secret": true} keeps the one that is stored';
 
+const breakerTime = (least: string, most: string, words: string) =>
+  durationSchema(least, most)
+    .transform((text) => parseDuration(text) ?? 0)
+    .describe(words);
+const maxConcurrent = z.int().min(0).max(10_000).describe("Tasks that may use it at the same time; 0 lets none begin");
+const circuitBreaker = z
+  .strictObject({
+    failures: z.int().min(1).max(1_000).describe("So many attempts that failed since the other side is unwell open it"),
+    within: breakerTime("1s", "1d", "The time in which they fall, such as 1m"),
+    open_for: breakerTime("1s", "1d", "Nothing is let through for so long, such as 30s; then one task, two, four, …"),
+  })
+  .describe("Tasks wait without a worker while the other side is unwell");
+const limits = { max_concurrent: maxConcurrent.optional(), circuit_breaker: circuitBreaker.optional() };
+
 export const connectionPath = z.strictObject({ name: connectionName });
-export const connectionBody = z.strictObject({ kind, config: config.describe(SECRETS) });
-export const newConnectionBody = z.strictObject({ name: connectionName, kind, config: config.describe(SECRETS) });
-export const connectionPatch = z.strictObject({ config: config.describe(`Keys to change; null removes one. ${SECRETS}`) });
+export const connectionBody = z.strictObject({ kind, config: config.describe(SECRETS), ...limits });
+export const newConnectionBody = z.strictObject({ name: connectionName, kind, config: config.describe(SECRETS), ...limits });
+export const connectionPatch = z.strictObject({
+  config: config.default({}).describe(`Keys to change; null removes one. ${SECRETS}`),
+  max_concurrent: maxConcurrent.nullable().optional().describe("null: no limit"),
+  circuit_breaker: circuitBreaker.nullable().optional().describe("null: none"),
+});
 
 export const poolPath = z.strictObject({ name: connectionName });
 export const poolBody = z.strictObject({

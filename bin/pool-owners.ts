@@ -2,32 +2,49 @@
 
 import { Client, WorkflowNotFoundError, type ConnectionLike } from "@temporalio/client";
 import { DownbeatError } from "../core/errors.ts";
-import { DEFAULT_QUEUE, poolWorkflowId } from "../core/ids.ts";
+import { connectionOf, DEFAULT_QUEUE, poolWorkflowId } from "../core/ids.ts";
 import type { Store } from "../store/open-store.ts";
-import { POOL_SIGNALS, POOL_WORKFLOW } from "../workflows/messages.ts";
+import { connectionSlots } from "../core/circuit.ts";
+import { type ConfigureSignal, POOL_SIGNALS, POOL_WORKFLOW } from "../workflows/messages.ts";
 import type { PoolOwners } from "../activities/pools.ts";
+
+/** What it needs of the store. */
+export interface PoolStore {
+  readonly pools: Pick<Store["pools"], "find">;
+  readonly connections: Pick<Store["connections"], "find">;
+}
 
 export const poolOwners = (
   connection: ConnectionLike,
   namespace: string,
-  pools: Pick<Store["pools"], "find">,
+  { pools, connections }: PoolStore,
   taskQueue: string = DEFAULT_QUEUE,
 ): PoolOwners => {
   const client = new Client({ connection, namespace });
+  const signalOwner = async (signal: string, pool: string, given: ConfigureSignal | number): Promise<void> => {
+    await client.workflow.signalWithStart(POOL_WORKFLOW, {
+      workflowId: poolWorkflowId(pool),
+      taskQueue,
+      args: [{ pool }],
+      signal,
+      signalArgs: [given],
+      staticSummary: `slots of ${pool}`,
+    });
+  };
   return {
     async ensurePool({ pool, capacity }) {
+      const name = connectionOf(pool);
+      if (name !== undefined) {
+        const found = await connections.find(name);
+        if (found === undefined) throw new DownbeatError("CONNECTION_NOT_FOUND", `connection "${name}" does not exist any more`);
+        await signalOwner(POOL_SIGNALS.configure, pool, connectionSlots(found.limits));
+        return;
+      }
       const slots = capacity ?? (await pools.find(pool))?.slots;
       if (slots === undefined) {
         throw new DownbeatError("POOL_UNKNOWN", `pool "${pool}" does not exist; create it with PUT /v1/pools/${pool}`);
       }
-      await client.workflow.signalWithStart(POOL_WORKFLOW, {
-        workflowId: poolWorkflowId(pool),
-        taskQueue,
-        args: [{ pool }],
-        signal: POOL_SIGNALS.resize,
-        signalArgs: [slots],
-        staticSummary: `slots of ${pool}`,
-      });
+      await signalOwner(POOL_SIGNALS.resize, pool, slots);
     },
     async endedWorkflows(ids) {
       const ended: string[] = [];

@@ -16,6 +16,9 @@ export interface ConnectionLimits {
   readonly breaker?: CircuitPolicy;
 }
 
+/** The capacity of a connection that has a circuit breaker alone: a number, since JSON has no infinity. */
+export const UNLIMITED = Number.MAX_SAFE_INTEGER;
+
 /** Plain JSON; moments in milliseconds since 1970. */
 export type Circuit =
   | { readonly state: "closed"; readonly failures: readonly number[] }
@@ -61,6 +64,12 @@ export const hear = (circuit: Circuit, policy: CircuitPolicy, verdict: Verdict, 
 };
 
 const opened = ({ openForMs }: CircuitPolicy, now: number): Circuit => ({ state: "open", since: now, until: now + openForMs });
+
+/** What the owner of a connection's slots is told of its limits; none lets everything through. */
+export const connectionSlots = (limits: ConnectionLimits | null): { readonly capacity: number; readonly breaker?: CircuitPolicy } => ({
+  capacity: limits?.maxConcurrent ?? UNLIMITED,
+  ...(limits?.breaker === undefined ? {} : { breaker: limits.breaker }),
+});
 
 /** What a task's end says of the connection on this side: errors of the user's and of the data come from a system that answers. */
 export const verdictOf = (code: string | undefined, side: Side | undefined): Verdict => {

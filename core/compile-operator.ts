@@ -1,5 +1,6 @@
 // What an operator's configuration asks of connections and activities, checked against the catalogue.
 
+import type { Side } from "./circuit.ts";
 import type { Catalogue, ConnectorFacts, OptionsSchema } from "./compile-plan.ts";
 import type { TaskDefinition } from "./definition.ts";
 import { MOMENT_HINT, parseDuration, parseMoment } from "./duration.ts";
@@ -14,7 +15,7 @@ import {
   type TransferConfig,
   type WaitConfig,
 } from "./operators.ts";
-import type { Operator } from "./plan.ts";
+import type { CompiledPlan, ConnectionUse, Operator } from "./plan.ts";
 import { isTemplate } from "./templates.ts";
 
 type Path = readonly PathPart[];
@@ -27,6 +28,9 @@ export class OperatorCheck {
   readonly #catalogue: Catalogue;
   readonly #fault: Fault;
   readonly #connections = new Set<string>();
+  /** By task id. */
+  readonly #uses = new Map<string, Map<string, Side | undefined>>();
+  #task = "";
 
   constructor(catalogue: Catalogue, fault: Fault) {
     this.#catalogue = catalogue;
@@ -38,8 +42,18 @@ export class OperatorCheck {
     return [...this.#connections];
   }
 
+  /** Which task uses which of them. */
+  get uses(): NonNullable<CompiledPlan["uses"]> {
+    const entries = [...this.#uses].map(([task, used]): readonly [string, readonly ConnectionUse[]] => [
+      task,
+      [...used].map(([name, side]) => ({ name, ...(side === undefined ? {} : { side }) })).toSorted((a, b) => (a.name < b.name ? -1 : 1)),
+    ]);
+    return Object.fromEntries(entries);
+  }
+
   /** Checks one task's configuration and gives it as the verb will read it. A user's own activity has none: its input travels in the plan. */
   check(task: TaskDefinition, operator: Operator, path: Path): JsonObject {
+    this.#task = task.id;
     if (task.transfer !== undefined) this.#transfer(task.transfer, path);
     if (task.sql !== undefined) this.#connector(task.sql.connection, ["sql"], path);
     if (task.http !== undefined) this.#connector(task.http.connection, ["http"], path);
@@ -48,7 +62,10 @@ export class OperatorCheck {
     if (task.command !== undefined) this.#command(task.command, path);
     if (task.file !== undefined) this.#file(task.file, path);
     if (task.activity !== undefined) this.#activity(task.activity.name, path);
-    if (task.wait !== undefined) this.#wait(task.wait, path);
+    if (task.wait !== undefined) {
+      this.#wait(task.wait, path);
+      this.#uses.delete(task.id);
+    }
     return operator === "activity" ? {} : (task[operator] as unknown as JsonObject);
   }
 
@@ -157,6 +174,7 @@ export class OperatorCheck {
       return undefined;
     }
     this.#connections.add(name);
+    this.#use(name, path.at(-1));
     const kind = connections[name] ?? "";
     const connector = Object.hasOwn(connectors, kind) ? connectors[kind] : undefined;
     if (connector === undefined) {
@@ -171,6 +189,13 @@ export class OperatorCheck {
       return undefined;
     }
     return connector;
+  }
+
+  #use(name: string, key: PathPart | undefined): void {
+    const used = this.#uses.get(this.#task) ?? new Map<string, Side | undefined>();
+    const side = key === "from" ? "source" : key === "to" ? "destination" : undefined;
+    used.set(name, used.has(name) && used.get(name) !== side ? undefined : side);
+    this.#uses.set(this.#task, used);
   }
 
   #mode(mode: string, target: ConnectorFacts | undefined, connection: string, path: Path): void {

@@ -117,7 +117,8 @@ export const compilePlan = (definition: Definition, catalogue: Catalogue, locate
   }
   const schedules = compileSchedules(definition.schedules ?? [], fault);
   if (issues.length > 0) return { ok: false, issues };
-  const compiled = { plan, configs, connections: operators.connections };
+  const { connections, uses } = operators;
+  const compiled = { plan, configs, connections, ...(Object.keys(uses).length === 0 ? {} : { uses }) };
   return { ok: true, compiled: schedules.length === 0 ? compiled : { ...compiled, schedules } };
 };
 

@@ -18,6 +18,16 @@ export const poolWorkflowId = (pool: string): string => `downbeat/pool/${pool}`;
 
 /** The pool that keeps the runs of a pipeline apart; no pool of the user's can have such a name. */
 export const pipelinePool = (pipeline: string): string => `pipeline/${pipeline}`;
+
+const CONNECTION_POOL = "connection/";
+
+/** The pool whose slots are a connection's. */
+export const connectionPool = (connection: string): string => `${CONNECTION_POOL}${connection}`;
+
+/** The connection whose pool it is; undefined: it is another one. */
+export const connectionOf = (pool: string): string | undefined =>
+  pool.startsWith(CONNECTION_POOL) ? pool.slice(CONNECTION_POOL.length) : undefined;
+
 const SCHEDULE_PREFIX = "downbeat/schedule/";
 
 export interface ScheduleRef {

@@ -1,5 +1,6 @@
 // The plan: what a run needs of its definition. The graph travels in the workflow's input; operator configurations travel by hash.
 
+import type { Side } from "./circuit.ts";
 import type { Json, JsonObject } from "./json.ts";
 import type { SchedulePlan } from "./schedule.ts";
 
@@ -108,6 +109,8 @@ export interface PlanTask {
   readonly queue?: string;
   /** It runs only while it holds a slot of this pool. */
   readonly pool?: string;
+  /** Of the connections that it uses those that have limits, by name: it runs only while it holds a slot of each. Set when a run is started. */
+  readonly connections?: readonly ConnectionUse[];
   /** From 1, the most urgent, to 5; absent: 3. */
   readonly priority?: number;
   /** Ids of tasks whose outputs or statuses the configuration's expressions read. */
@@ -119,6 +122,12 @@ export interface PlanTask {
   readonly wait?: WaitPlan;
   /** Only for operator `approval`. */
   readonly approval?: ApprovalPlan;
+}
+
+export interface ConnectionUse {
+  readonly name: string;
+  /** Absent: both sides, or the only one. */
+  readonly side?: Side;
 }
 
 /** How many runs of a pipeline may go on at the same time, and what becomes of one more. */
@@ -145,6 +154,8 @@ export interface CompiledPlan {
   readonly configs: Readonly<Record<string, JsonObject>>;
   /** Names of the connections that the tasks use. */
   readonly connections: readonly string[];
+  /** By task id, in the order of the names: waits are not among them, since they only look. */
+  readonly uses?: Readonly<Record<string, readonly ConnectionUse[]>>;
   /** When runs of it start by themselves; absent: never. */
   readonly schedules?: readonly SchedulePlan[];
 }

@@ -68,8 +68,11 @@ export interface TaskChange {
   readonly assets?: readonly string[];
   /** Of a waiting task. */
   readonly waiting?: {
-    readonly for: HoldReason;
+    /** `circuit`: of a connection, it is open. */
+    readonly for: HoldReason | "connection" | "circuit";
+    readonly since?: string;
     readonly until?: string;
+    readonly connection?: string;
     readonly pool?: string;
     /** Of an approval: what is asked, and who may decide now; empty: anyone. */
     readonly message?: string;

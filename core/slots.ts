@@ -16,6 +16,8 @@ export interface SlotHolder extends SlotRequest {
 
 export interface Slots {
   readonly capacity: number;
+  /** For the time being not more than so many, whatever the capacity; absent: no such bound. */
+  readonly gate?: number;
   readonly holders: readonly SlotHolder[];
   /** In the order in which they came. */
   readonly waiting: readonly SlotHolder[];
@@ -30,14 +32,15 @@ export interface SlotChange {
 export const emptySlots = (capacity: number): Slots => ({ capacity, holders: [], waiting: [] });
 
 /** By priority, then by age. A capacity that shrank takes nothing away: it waits until enough is given back. */
-const fill = ({ capacity, holders, waiting }: Slots, now: number): SlotChange => {
-  const free = Math.max(capacity - holders.length, 0);
-  if (free === 0 || waiting.length === 0) return { slots: { capacity, holders, waiting }, granted: [] };
+const fill = (slots: Slots, now: number): SlotChange => {
+  const { capacity, gate = capacity, holders, waiting } = slots;
+  const free = Math.max(Math.min(capacity, gate) - holders.length, 0);
+  if (free === 0 || waiting.length === 0) return { slots, granted: [] };
   const order = waiting.map((request, place) => ({ request, place }));
   order.sort((left, right) => left.request.priority - right.request.priority || left.place - right.place);
   const chosen = new Set(order.slice(0, free).map(({ request }) => request));
   const granted = [...chosen].map((request) => ({ ...request, since: now }));
-  return { slots: { capacity, holders: [...holders, ...granted], waiting: waiting.filter((request) => !chosen.has(request)) }, granted };
+  return { slots: { ...slots, holders: [...holders, ...granted], waiting: waiting.filter((request) => !chosen.has(request)) }, granted };
 };
 
 export const requestSlot = (slots: Slots, request: SlotRequest, now: number): SlotChange => {
@@ -55,6 +58,10 @@ export const dropOwners = (slots: Slots, owners: ReadonlySet<string>, now: numbe
   without(slots, ({ owner }) => owners.has(owner), now);
 
 export const resizeSlots = (slots: Slots, capacity: number, now: number): SlotChange => fill({ ...slots, capacity }, now);
+
+/** Undefined takes the bound away. */
+export const gateSlots = ({ gate: _, ...slots }: Slots, gate: number | undefined, now: number): SlotChange =>
+  fill(gate === undefined ? slots : { ...slots, gate }, now);
 
 const without = (slots: Slots, leaves: (one: SlotHolder) => boolean, now: number): SlotChange => {
   const stays = (one: SlotHolder): boolean => !leaves(one);

@@ -1,6 +1,7 @@
 // Configured connections. Secrets go in sealed and come out only to workers.
 
-import { asc, eq, gt, sql } from "drizzle-orm";
+import { asc, eq, gt, isNotNull, sql } from "drizzle-orm";
+import type { ConnectionLimits } from "../core/circuit.ts";
 import type { Json, JsonObject } from "../core/json.ts";
 import type { Database } from "./database.ts";
 import { storeCall } from "./failure.ts";
@@ -12,6 +13,7 @@ export interface ConnectionRecord {
   readonly kind: string;
   /** Plain secrets stand as `{ sealed: … }`, references as `{ env: … }` or `{ file: … }`. */
   readonly config: JsonObject;
+  readonly limits: ConnectionLimits | null;
   readonly createdAt: string;
   readonly updatedAt: string;
 }
@@ -22,6 +24,8 @@ export interface SaveConnection {
   readonly config: JsonObject;
   /** Top-level keys of the configuration that are secrets. */
   readonly secretKeys: readonly string[];
+  /** Absent: none. */
+  readonly limits?: ConnectionLimits;
   /** Leave one that exists already as it is; the answer then says `created: false`. */
   readonly onlyNew?: boolean;
 }
@@ -33,6 +37,8 @@ export interface Connections {
   /** With sealed secrets opened: for workers alone. */
   findOpened(name: string): Promise<{ readonly name: string; readonly kind: string; readonly config: JsonObject } | undefined>;
   list(page: { readonly limit: number; readonly after?: string }): Promise<readonly ConnectionRecord[]>;
+  /** Names of those that have limits. */
+  guarded(): Promise<ReadonlySet<string>>;
   /** Name → kind of all: what compile needs. */
   kinds(): Promise<Readonly<Record<string, string>>>;
   remove(name: string): Promise<boolean>;
@@ -49,7 +55,7 @@ export const createConnections = (db: Database, box: SecretBox): Connections => 
     storeCall(async () => (await db.select().from(connections).where(eq(connections.name, name)))[0]);
 
   return {
-    save: ({ name, kind, config, secretKeys, onlyNew = false }) =>
+    save: ({ name, kind, config, secretKeys, limits = null, onlyNew = false }) =>
       storeCall(async () => {
         const entries = Object.entries(config).map(([key, value]): [string, Json] => [
           key,
@@ -58,10 +64,10 @@ export const createConnections = (db: Database, box: SecretBox): Connections => 
         const sealed: JsonObject = Object.fromEntries(entries);
         const [row] = await db
           .insert(connections)
-          .values({ name, kind, config: sealed })
+          .values({ name, kind, config: sealed, limits })
           .onConflictDoUpdate({
             target: connections.name,
-            set: { kind, config: sealed, updatedAt: sql`now()` },
+            set: { kind, config: sealed, limits, updatedAt: sql`now()` },
             setWhere: sql`not ${onlyNew}::boolean`,
           })
           // xmax is 0 on a row that was inserted rather than updated.
@@ -90,6 +96,12 @@ export const createConnections = (db: Database, box: SecretBox): Connections => 
           .orderBy(asc(connections.name))
           .limit(limit),
       ),
+
+    guarded: () =>
+      storeCall(async () => {
+        const rows = await db.select({ name: connections.name }).from(connections).where(isNotNull(connections.limits));
+        return new Set(rows.map(({ name }) => name));
+      }),
 
     kinds: () =>
       storeCall(async () => {

@@ -1,6 +1,7 @@
 // What a run says of itself in words: its details while it runs, its outcome and error at the end.
 
 import type { TaskError } from "../core/run-changes.ts";
+import type { AwaitedSlot, RunSlots } from "./run-slots.ts";
 import { type Graph, outcome, policyOf, type RunOutcome, type RunState, taskOf, type TaskState } from "../core/run-state.ts";
 
 const MOST_NAMES = 20;
@@ -8,7 +9,7 @@ const MOST_NAMES = 20;
 const names = (ids: readonly string[]): string =>
   ids.length <= MOST_NAMES ? ids.join(", ") : `${ids.slice(0, MOST_NAMES).join(", ")} and ${ids.length - MOST_NAMES} more`;
 
-const waitsFor = (task: TaskState, graph: Graph, index: number): string => {
+const waitsFor = (task: TaskState, graph: Graph, index: number, slots: Pick<RunSlots, "awaited">): string => {
   const { attempts, error, hold = "retry", retryAt = 0, looks = 0 } = task;
   const at = new Date(retryAt).toISOString();
   switch (hold) {
@@ -23,19 +24,26 @@ const waitsFor = (task: TaskState, graph: Graph, index: number): string => {
     case "approval":
       return "for somebody's decision";
     case "pool":
-      return `for a slot of pool ${taskOf(graph, index).pool ?? ""}`;
+      return waitsForSlot(slots.awaited(taskOf(graph, index)));
   }
 };
 
+const waitsForSlot = (slot: AwaitedSlot | undefined): string => {
+  if (slot === undefined) return "for a slot";
+  if (slot.connection === undefined) return `for a slot of pool ${slot.pool}`;
+  if (slot.circuit === undefined) return `for a slot of connection ${slot.connection}`;
+  return `for connection ${slot.connection}, whose circuit is open until ${new Date(slot.circuit.until).toISOString()}`;
+};
+
 /** Markdown for Temporal's UI: what runs, and what waits for what. */
-export const describeProgress = (state: RunState, graph: Graph): string => {
+export const describeProgress = (state: RunState, graph: Graph, slots: Pick<RunSlots, "awaited">): string => {
   const running: string[] = [];
   const waiting: string[] = [];
   const parked: string[] = [];
   for (const [index, task] of state.tasks.entries()) {
     const { id } = taskOf(graph, index);
     if (task.status === "running") running.push(id);
-    if (task.status === "waiting") waiting.push(`${id} (${waitsFor(task, graph, index)})`);
+    if (task.status === "waiting") waiting.push(`${id} (${waitsFor(task, graph, index, slots)})`);
     if (task.status === "parked") parked.push(`${id} (${task.error?.code ?? ""})`);
   }
   const lines = [`${state.tasks.length - state.open} of ${state.tasks.length} tasks ended`];

@@ -1,5 +1,6 @@
 // What goes into and comes out of the run workflow, and the messages it takes: a wire contract shared with the API.
 
+import type { Circuit, CircuitPolicy, Verdict } from "../core/circuit.ts";
 import type { Json, JsonObject } from "../core/json.ts";
 import type { Concurrency, Plan, PlanTask, Policy } from "../core/plan.ts";
 import type { ActionChange, RunStatus, TaskStatus } from "../core/run-changes.ts";
@@ -54,7 +55,7 @@ export const STATUS_QUERY = "status";
 export const POOL_WORKFLOW = "pool";
 
 /** What a pool's owner takes. */
-export const POOL_SIGNALS = { acquire: "acquire", release: "release", resize: "resize" } as const;
+export const POOL_SIGNALS = { acquire: "acquire", release: "release", resize: "resize", configure: "configure", reset: "reset" } as const;
 export const POOL_QUERY = "slots";
 
 export interface AcquireSignal {
@@ -65,18 +66,42 @@ export interface AcquireSignal {
   readonly capacity?: number;
 }
 
+/** Of a connection's slot, with how its use ended. */
+export interface ReleaseSignal {
+  readonly key: string;
+  readonly verdict: Verdict;
+}
+
+/** Of a connection: its limits from now on. */
+export interface ConfigureSignal {
+  readonly capacity: number;
+  readonly breaker?: CircuitPolicy;
+}
+
+/** Somebody closed a circuit by hand. */
+export interface CircuitReset extends Actor {
+  /** ISO 8601 UTC. */
+  readonly at: string;
+}
+
 /** What a run takes from a pool's owner. */
 export const SLOT_SIGNAL = "slot";
 
 export interface SlotSignal {
   readonly pool: string;
   readonly key: string;
+  /** False without `circuit`: there is none for it. */
   readonly granted: boolean;
+  /** It waits since the connection's circuit breaker is open. Milliseconds since 1970. */
+  readonly circuit?: { readonly since: number; readonly until: number };
 }
 
 export interface PoolState {
   readonly pool: string;
   readonly slots: Slots;
+  /** Of a connection with a circuit breaker. */
+  readonly breaker?: { readonly policy: CircuitPolicy; readonly circuit: Circuit };
+  readonly reset?: CircuitReset;
 }
 
 /** The update by which people act on a run. Refused with ACTION_REFUSED or RUN_NOT_ACTIVE while nothing has happened yet. */

@@ -11,9 +11,30 @@ import {
   setHandler,
   workflowInfo,
 } from "@temporalio/workflow";
+import { type Circuit, circuitAt, CLOSED, gateOf, hear, UNLIMITED } from "../core/circuit.ts";
 import { LIMITS } from "../core/limits.ts";
-import { dropOwners, emptySlots, releaseSlot, requestSlot, resizeSlots, type SlotChange, type Slots } from "../core/slots.ts";
-import { type AcquireSignal, POOL_QUERY, POOL_SIGNALS, type PoolState, SLOT_SIGNAL, type SlotSignal } from "./messages.ts";
+import {
+  dropOwners,
+  emptySlots,
+  gateSlots,
+  releaseSlot,
+  requestSlot,
+  resizeSlots,
+  type SlotChange,
+  type SlotRequest,
+  type Slots,
+} from "../core/slots.ts";
+import {
+  type AcquireSignal,
+  type CircuitReset,
+  type ConfigureSignal,
+  type ReleaseSignal,
+  POOL_QUERY,
+  POOL_SIGNALS,
+  type PoolState,
+  SLOT_SIGNAL,
+  type SlotSignal,
+} from "./messages.ts";
 import { INSPECT_OPTIONS } from "./policies.ts";
 import type { DagActivities } from "./ports.ts";
 
@@ -26,16 +47,20 @@ const LOOK_WHILE_WAITED_FOR_MS = 10_000;
 export interface PoolStart {
   readonly pool: string;
   readonly slots?: Slots;
+  readonly breaker?: NonNullable<PoolState["breaker"]>;
+  readonly reset?: CircuitReset;
 }
 
 export async function pool(start: PoolStart): Promise<void> {
   const owner = new PoolOwner(start);
   setHandler(defineSignal<[AcquireSignal]>(POOL_SIGNALS.acquire), (asked) => owner.acquire(asked));
-  setHandler(defineSignal<[string]>(POOL_SIGNALS.release), (key) => owner.release(key));
+  setHandler(defineSignal<[string | ReleaseSignal]>(POOL_SIGNALS.release), (given) => owner.release(given));
+  setHandler(defineSignal<[ConfigureSignal]>(POOL_SIGNALS.configure), (limits) => owner.configure(limits));
+  setHandler(defineSignal<[CircuitReset]>(POOL_SIGNALS.reset), (reset) => owner.reset(reset));
   setHandler(defineSignal<[number]>(POOL_SIGNALS.resize), (capacity) => owner.resize(capacity));
   setHandler(defineQuery<PoolState>(POOL_QUERY), () => owner.state);
   await owner.drive();
-  return continueAsNew<typeof pool>({ pool: start.pool, slots: owner.state.slots });
+  return continueAsNew<typeof pool>(owner.state);
 }
 
 interface Mail {
@@ -46,18 +71,33 @@ interface Mail {
 /** Signals that are under way; Temporal takes 2,000 and advises fewer. */
 const MOST_AT_ONCE = 50;
 
+const describeSlots = ({ holders, capacity, waiting }: Slots, circuit: Circuit | undefined): string => {
+  const of = capacity === UNLIMITED ? "" : ` of ${capacity}`;
+  const words = `${holders.length}${of} slots held, ${waiting.length} waiting`;
+  return circuit === undefined ? words : `${words}; circuit ${circuit.state}`;
+};
+
 class PoolOwner {
   readonly #pool: string;
   #slots: Slots;
+  #breaker: PoolState["breaker"];
+  #reset: CircuitReset | undefined;
   #outbox: Mail[] = [];
 
-  constructor({ pool: name, slots = emptySlots(0) }: PoolStart) {
+  constructor({ pool: name, slots = emptySlots(0), breaker, reset }: PoolStart) {
     this.#pool = name;
     this.#slots = slots;
+    this.#breaker = breaker;
+    this.#reset = reset;
   }
 
   get state(): PoolState {
-    return { pool: this.#pool, slots: this.#slots };
+    return {
+      pool: this.#pool,
+      slots: this.#slots,
+      ...(this.#breaker === undefined ? {} : { breaker: this.#breaker }),
+      ...(this.#reset === undefined ? {} : { reset: this.#reset }),
+    };
   }
 
   acquire({ request, otherwise, capacity: known }: AcquireSignal): void {
@@ -73,11 +113,52 @@ class PoolOwner {
           .cancel()
           .catch(() => this.#apply(dropOwners(this.#slots, new Set([oldest.owner]), Date.now())));
     }
+    this.#tick();
     this.#apply(requestSlot(this.#slots, request, Date.now()));
+    if (this.#slots.waiting.some(({ key }) => key === request.key)) this.#tellOfCircuit([request]);
   }
 
-  release(key: string): void {
+  release(given: string | ReleaseSignal): void {
+    const { key, verdict } = typeof given === "string" ? { key: given, verdict: "unknown" as const } : given;
+    const holder = this.#slots.holders.find((one) => one.key === key);
+    // Before the slot is free: what opens the circuit lets nobody else through.
+    if (holder !== undefined && this.#breaker !== undefined) {
+      const { policy, circuit } = this.#breaker;
+      this.#turn(hear(circuit, policy, verdict, holder.since, Date.now()));
+    }
     this.#apply(releaseSlot(this.#slots, key, Date.now()));
+  }
+
+  configure({ capacity, breaker }: ConfigureSignal): void {
+    this.#breaker = breaker === undefined ? undefined : { policy: breaker, circuit: this.#breaker?.circuit ?? CLOSED };
+    this.#apply(gateSlots({ ...this.#slots, capacity }, this.#breaker && gateOf(this.#breaker.circuit), Date.now()));
+  }
+
+  reset(reset: CircuitReset): void {
+    this.#reset = reset;
+    this.#turn(CLOSED);
+  }
+
+  /** What time alone changes. */
+  #tick(): void {
+    if (this.#breaker !== undefined) this.#turn(circuitAt(this.#breaker.circuit, Date.now()));
+  }
+
+  #turn(circuit: Circuit): void {
+    if (this.#breaker === undefined || this.#breaker.circuit === circuit) return;
+    const wasOpen = this.#breaker.circuit.state === "open";
+    this.#breaker = { ...this.#breaker, circuit };
+    this.#apply(gateSlots(this.#slots, gateOf(circuit), Date.now()));
+    if (!wasOpen) this.#tellOfCircuit(this.#slots.waiting);
+  }
+
+  /** Those who wait since it is open say so. */
+  #tellOfCircuit(waiting: readonly Pick<SlotRequest, "key" | "owner">[]): void {
+    const circuit = this.#breaker?.circuit;
+    if (circuit?.state !== "open") return;
+    const { since, until } = circuit;
+    for (const { owner, key } of waiting)
+      this.#outbox.push({ owner, signal: { pool: this.#pool, key, granted: false, circuit: { since, until } } });
   }
 
   resize(capacity: number): void {
@@ -87,7 +168,7 @@ class PoolOwner {
   #apply({ slots, granted }: SlotChange): void {
     this.#slots = slots;
     for (const { owner, key } of granted) this.#tell(owner, key, true);
-    setCurrentDetails(`${slots.holders.length} of ${slots.capacity} slots held, ${slots.waiting.length} waiting`);
+    setCurrentDetails(describeSlots(slots, this.#breaker?.circuit));
   }
 
   #tell(owner: string, key: string, granted: boolean): void {
@@ -104,8 +185,19 @@ class PoolOwner {
       const isWaitedFor = waiting.length > 0;
       const isNew = (): boolean => this.#outbox.length > 0 || (!isWaitedFor && this.#slots.waiting.length > 0);
       if (holders.length === 0 && !isWaitedFor) await condition(isNew);
-      else if (!(await condition(isNew, isWaitedFor ? LOOK_WHILE_WAITED_FOR_MS : LOOK_EVERY_MS))) await this.#dropDead();
+      else {
+        const lookMs = isWaitedFor ? LOOK_WHILE_WAITED_FOR_MS : LOOK_EVERY_MS;
+        const opensMs = isWaitedFor ? this.#opensAgainIn() : Infinity;
+        if (await condition(isNew, Math.min(lookMs, opensMs))) continue;
+        if (opensMs <= lookMs) this.#tick();
+        else await this.#dropDead();
+      }
     }
+  }
+
+  #opensAgainIn(): number {
+    const circuit = this.#breaker?.circuit;
+    return circuit?.state === "open" ? Math.max(circuit.until - Date.now(), 1) : Infinity;
   }
 
   async #send(): Promise<void> {

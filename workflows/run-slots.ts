@@ -1,26 +1,55 @@
-// The slots of one run: its own among its pipeline's runs, and those of its tasks.
+// The slots of one run: its own among its pipeline's runs, and those of its tasks: of connections with limits, then of a pool.
 
 import { condition, workflowInfo } from "@temporalio/workflow";
-import { pipelinePool } from "../core/ids.ts";
+import { verdictOf } from "../core/circuit.ts";
+import { connectionOf, connectionPool, pipelinePool } from "../core/ids.ts";
 import type { Plan, PlanTask } from "../core/plan.ts";
 import type { SlotSignal } from "./messages.ts";
 import { SlotClient } from "./slot-client.ts";
 
-interface TaskSlot {
+interface TaskSlots {
   readonly index: number;
-  readonly pool: string;
-  granted: boolean;
+  readonly task: PlanTask;
+  /** Asked one after the other: all runs keep to one order, so that no two wait for each other. */
+  readonly pools: readonly string[];
+  /** How many of them it holds, from the first. */
+  held: number;
+  circuit?: NonNullable<SlotSignal["circuit"]>;
 }
+
+/** What the run is told of a task that asked. */
+export interface SlotEvents {
+  /** It holds all that it needs. */
+  readonly granted: (index: number) => void;
+  /** It waits for something else now. */
+  readonly changed: (index: number) => void;
+  /** The pool cannot be asked. */
+  readonly failed: (index: number, error: unknown) => void;
+}
+
+/** What a task waits for. */
+export interface AwaitedSlot {
+  readonly pool: string;
+  /** The pool is this connection's. */
+  readonly connection?: string;
+  readonly circuit?: NonNullable<SlotSignal["circuit"]>;
+}
+
+/** Connections are in the order of their names already. */
+const poolsOf = ({ pool, connections = [] }: PlanTask): readonly string[] => [
+  ...connections.map(({ name }) => connectionPool(name)),
+  ...(pool === undefined ? [] : [pool]),
+];
 
 export class RunSlots {
   readonly #client = new SlotClient();
-  readonly #onGranted: (index: number) => void;
+  readonly #events: SlotEvents;
   /** By key. */
-  readonly #tasks = new Map<string, TaskSlot>();
+  readonly #tasks = new Map<string, TaskSlots>();
   #entry: boolean | undefined;
 
-  constructor(onGranted: (index: number) => void) {
-    this.#onGranted = onGranted;
+  constructor(events: SlotEvents) {
+    this.#events = events;
   }
 
   /** The run's own slot. Answers false when no further run may go on; rejects when the run is cancelled while it waits. */
@@ -44,35 +73,68 @@ export class RunSlots {
   }
 
   has(task: PlanTask): boolean {
-    return task.pool === undefined || this.#tasks.get(this.#keyOf(task))?.granted === true;
+    if (task.pool === undefined && task.connections === undefined) return true;
+    const slots = this.#tasks.get(this.#keyOf(task));
+    return slots !== undefined && slots.held === slots.pools.length;
   }
 
-  /** Rejects when the pool cannot be asked. */
-  ask(index: number, task: PlanTask): Promise<void> {
-    const { pool = "", priority } = task;
+  ask(index: number, task: PlanTask): void {
+    const slots = { index, task, pools: poolsOf(task), held: 0 };
+    this.#tasks.set(this.#keyOf(task), slots);
+    this.#askNext(slots);
+  }
+
+  #askNext({ index, task, pools, held }: TaskSlots): void {
+    const wish = { pool: pools[held] ?? "", key: this.#keyOf(task), ...(task.priority === undefined ? {} : { priority: task.priority }) };
+    this.#client.acquire(wish).catch((error: unknown) => this.#events.failed(index, error));
+  }
+
+  /** Of a task that has asked and does not hold everything. */
+  awaited(task: PlanTask): AwaitedSlot | undefined {
+    const slots = this.#tasks.get(this.#keyOf(task));
+    const pool = slots?.pools[slots.held];
+    if (slots === undefined || pool === undefined) return undefined;
+    const connection = connectionOf(pool);
+    return {
+      pool,
+      ...(connection === undefined ? {} : { connection }),
+      ...(slots.circuit === undefined ? {} : { circuit: slots.circuit }),
+    };
+  }
+
+  /** Whether it holds them or still waits; what it holds of connections with how its attempt ended, if it made one. */
+  giveBack(task: PlanTask, end?: { readonly code: string | undefined }): void {
+    if (task.pool === undefined && task.connections === undefined) return;
     const key = this.#keyOf(task);
-    this.#tasks.set(key, { index, pool, granted: false });
-    return this.#client.acquire({ pool, key, ...(priority === undefined ? {} : { priority }) });
+    const slots = this.#tasks.get(key);
+    if (slots === undefined) return;
+    this.#tasks.delete(key);
+    // As it asked, not as somebody may have changed the task since.
+    for (const pool of slots.pools.slice(0, slots.held + 1)) {
+      const use = slots.task.connections?.find(({ name }) => name === connectionOf(pool));
+      const verdict = end === undefined || use === undefined ? undefined : verdictOf(end.code, use.side);
+      this.#client.release({ pool }, verdict === undefined ? key : { key, verdict });
+    }
   }
 
-  /** Whether it holds the slot or still waits for it. */
-  giveBack(task: PlanTask): void {
-    if (task.pool === undefined) return;
-    const key = this.#keyOf(task);
-    if (this.#tasks.delete(key)) this.#client.release({ pool: task.pool }, key);
-  }
-
-  receive({ pool, key, granted }: SlotSignal): void {
+  receive({ pool, key, granted, circuit }: SlotSignal): void {
     if (key === this.#runKey) {
       this.#entry ??= granted;
       return;
     }
-    const slot = this.#tasks.get(key);
-    if (slot === undefined) this.#client.release({ pool }, key);
-    else if (!slot.granted) {
-      slot.granted = true;
-      this.#onGranted(slot.index);
+    const slots = this.#tasks.get(key);
+    const place = slots?.pools.indexOf(pool) ?? -1;
+    if (slots === undefined || place < 0 || place > slots.held) {
+      if (granted) this.#client.release({ pool }, key);
+      return;
     }
+    if (place < slots.held) return;
+    delete slots.circuit;
+    if (granted) slots.held += 1;
+    else if (circuit !== undefined) slots.circuit = circuit;
+    if (slots.held === slots.pools.length) return this.#events.granted(slots.index);
+    if (granted) this.#askNext(slots);
+    this.#events.changed(slots.index);
   }
 
   settled(): Promise<void> {

@@ -92,8 +92,12 @@ class RunExecution {
       final: shield,
     };
   })();
-  readonly #slots = new RunSlots((index) => {
-    if (waiting.giveSlot(this.#state, index)) this.#pump();
+  readonly #slots = new RunSlots({
+    granted: (index) => {
+      if (waiting.giveSlot(this.#state, index)) this.#pump();
+    },
+    changed: (index) => this.#reporter.task(index),
+    failed: (index, error) => this.#withoutSlot(index, error),
   });
   readonly #entry: RunEntry;
   readonly byHand: ByHand;
@@ -120,10 +124,10 @@ class RunExecution {
       askedAt: workflowInfo().runStartTime.getTime(),
       startedAt: () => iso(this.#startedAt),
       seq,
-      taskChange: (index) => taskChange(this.#input, this.#graph, this.#state, index, this.#results.get(index)),
+      taskChange: (index) => taskChange(this.#input, this.#graph, this.#state, index, this.#slots, this.#results.get(index)),
       openStatus: () => byHand.openStatus(this.#state),
       onReport: () => {
-        setCurrentDetails(describeProgress(this.#state, this.#graph));
+        setCurrentDetails(describeProgress(this.#state, this.#graph, this.#slots));
         this.#held.show(byHand.openStatus(this.#state));
       },
     });
@@ -144,7 +148,8 @@ class RunExecution {
       settle: (settled) => this.#settle(settled),
     });
     // Who was asked for a slot answers again when it is asked again.
-    for (const [index, { hold }] of this.#state.tasks.entries()) if (hold === "pool") this.#askSlot(index);
+    for (const [index, { hold }] of this.#state.tasks.entries())
+      if (hold === "pool") this.#slots.ask(index, reducer.taskOf(this.#graph, index));
   }
 
   /** Waits for one of its pipeline's slots where those are limited; without one nothing of it begins. */
@@ -158,15 +163,12 @@ class RunExecution {
     this.#slots.receive(slot);
   }
 
-  #askSlot(index: number): void {
-    const task = reducer.taskOf(this.#graph, index);
-    this.#slots.ask(index, task).catch((error: unknown) => {
-      const end = readFailure(error, false);
-      const failure = end.kind === "cancelled" ? { code: "CANCELLED", message: "it was cancelled" } : end.error;
-      this.#slots.giveBack(task);
-      this.#reporter.task(index);
-      this.#settle(waiting.refuseSlot(this.#state, this.#graph, index, failure, Date.now()));
-    });
+  #withoutSlot(index: number, error: unknown): void {
+    const end = readFailure(error, false);
+    const failure = end.kind === "cancelled" ? { code: "CANCELLED", message: "it was cancelled" } : end.error;
+    this.#slots.giveBack(reducer.taskOf(this.#graph, index));
+    this.#reporter.task(index);
+    this.#settle(waiting.refuseSlot(this.#state, this.#graph, index, failure, Date.now()));
   }
 
   isOver(): boolean {
@@ -235,7 +237,7 @@ class RunExecution {
       if (!this.#slots.has(task)) {
         waiting.awaitSlot(this.#state, index);
         this.#reporter.task(index);
-        this.#askSlot(index);
+        this.#slots.ask(index, task);
         return;
       }
       reducer.start(this.#state, index, now);
@@ -286,10 +288,10 @@ class RunExecution {
     };
     this.#reporter.attempt({ ...attempt, status: "running" });
     this.#inFlight += 1;
-    const ended = (settle: () => reducer.Settled): void => {
+    const ended = (settle: () => reducer.Settled, code?: string): void => {
       this.#inFlight -= 1;
       // Also between two attempts: who waits holds nothing.
-      this.#slots.giveBack(reducer.taskOf(this.#graph, index));
+      this.#slots.giveBack(reducer.taskOf(this.#graph, index), { code });
       try {
         this.#settle(settle());
       } catch (error) {
@@ -299,11 +301,16 @@ class RunExecution {
     const work = (): Promise<void> =>
       send().then(
         (answer) => ended(() => this.#settleSuccess(index, resultOf(answer), attempt)),
-        (error: unknown) => ended(() => this.#settleFailure(index, error, attempt)),
+        (error: unknown) => ended(() => this.#settleFailure(index, error, attempt), this.#codeOf(index, error)),
       );
     // Most tasks are started by the end of another, in the right scope already.
     const scope = this.#scopeOf(index);
     void (CancellationScope.current() === scope ? work() : scope.run(work));
+  }
+
+  #codeOf(index: number, error: unknown): string {
+    const end = readFailure(error, reducer.taskOf(this.#graph, index).operator === "activity");
+    return end.kind === "cancelled" ? "CANCELLED" : end.error.code;
   }
 
   #scopeOf(index: number): CancellationScope {

@@ -3,7 +3,7 @@
 import { CancellationScope, getExternalWorkflowHandle, proxyActivities, workflowInfo } from "@temporalio/workflow";
 import { poolWorkflowId } from "../core/ids.ts";
 import type { Concurrency } from "../core/plan.ts";
-import { type AcquireSignal, POOL_SIGNALS } from "./messages.ts";
+import { type AcquireSignal, POOL_SIGNALS, type ReleaseSignal } from "./messages.ts";
 import { INSPECT_OPTIONS } from "./policies.ts";
 import type { DagActivities, PoolInput } from "./ports.ts";
 
@@ -30,7 +30,7 @@ export class SlotClient {
     return this.#inOrder(() => this.#signal(pool, POOL_SIGNALS.acquire, request));
   }
 
-  release(pool: PoolInput, key: string): void {
+  release(pool: PoolInput, key: string | ReleaseSignal): void {
     // An owner that is gone has nothing to give back to.
     void this.#inOrder(() => this.#signal(pool, POOL_SIGNALS.release, key)).catch(() => undefined);
   }

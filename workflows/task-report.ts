@@ -4,6 +4,7 @@ import { renderTemplates } from "../core/expression.ts";
 import type { TaskChange, TaskResult } from "../core/run-changes.ts";
 import { approversOf } from "../core/run-control.ts";
 import { type Graph, type RunState, taskOf, type TaskState } from "../core/run-state.ts";
+import type { RunSlots } from "./run-slots.ts";
 import type { RunInput } from "./messages.ts";
 import { scopeOf } from "./task-call.ts";
 
@@ -15,10 +16,11 @@ export const taskChange = (
   graph: Graph,
   state: RunState,
   index: number,
+  slots: Pick<RunSlots, "awaited">,
   { output, metrics }: Partial<Pick<TaskResult, "output" | "metrics">> = {},
 ): TaskChange => {
   const { status, attempts, startedAt, finishedAt, error } = state.tasks[index] as TaskState;
-  const waiting = waitingFor(input, graph, state, index);
+  const waiting = waitingFor(input, graph, state, index, slots);
   const { id, assets } = taskOf(graph, index);
   return {
     taskId: id,
@@ -34,13 +36,26 @@ export const taskChange = (
   };
 };
 
-const waitingFor = (input: RunInput, graph: Graph, state: RunState, index: number): TaskChange["waiting"] => {
+const waitingFor = (
+  input: RunInput,
+  graph: Graph,
+  state: RunState,
+  index: number,
+  slots: Pick<RunSlots, "awaited">,
+): TaskChange["waiting"] => {
   const own = state.tasks[index] as TaskState;
   if (own.status !== "waiting") return undefined;
   const { hold = "retry", retryAt } = own;
   const waiting = { for: hold, ...(retryAt === undefined ? {} : { until: iso(retryAt) }) };
-  const { approval, pool } = taskOf(graph, index);
-  if (hold === "pool" && pool !== undefined) return { for: hold, pool };
+  const task = taskOf(graph, index);
+  const { approval } = task;
+  const slot = hold === "pool" ? slots.awaited(task) : undefined;
+  if (slot !== undefined) {
+    const { pool, connection, circuit } = slot;
+    if (connection === undefined) return { for: "pool", pool };
+    if (circuit === undefined) return { for: "connection", connection };
+    return { for: "circuit", connection, since: iso(circuit.since), until: iso(circuit.until) };
+  }
   if (approval === undefined) return waiting;
   const message = messageOf(input, graph, state, index);
   return { ...waiting, ...(message === undefined ? {} : { message }), approvers: approversOf(approval, own, Date.now()) };

@@ -4,15 +4,17 @@ import { Router, type Response } from "express";
 import { z } from "zod";
 import { secretKeys, SECRET_PLACEHOLDER } from "../../connectors/lib/config.ts";
 import type { ConnectorSpec } from "../../connectors/connector.ts";
+import type { ConnectionLimits } from "../../core/circuit.ts";
 import { DownbeatError } from "../../core/errors.ts";
 import { didYouMean, formatPath, type Issue, type PathPart } from "../../core/issues.ts";
 import type { Json, JsonObject } from "../../core/json.ts";
 import { isSealed, type ConnectionRecord } from "../../store/connections.ts";
 import type { ApiDeps } from "../deps.ts";
+import { presentUse } from "../present-limits.ts";
 import { presentConnection } from "../present.ts";
 import { IssuesError } from "../problem.ts";
 import { decodeCursor, jsonBody, notFound, page, parseInput, pathParam } from "../request.ts";
-import { connectionBody, connectionPatch, connectionPath, newConnectionBody, pageQuery } from "../schemas.ts";
+import { connectionBody, connectionPatch, connectionPath, newConnectionBody, pageQuery, pauseBody } from "../schemas.ts";
 
 const reference = z.union([z.strictObject({ env: z.string().min(1) }), z.strictObject({ file: z.string().min(1) })]);
 
@@ -65,7 +67,14 @@ export const connectionRoutes = (deps: ApiDeps): Router => {
     response.json({ items: items.map(presentConnection), next });
   });
 
-  const save = async (name: string, kind: string, sent: JsonObject, stored: ConnectionRecord | undefined, onlyNew: boolean) => {
+  const save = async (
+    name: string,
+    kind: string,
+    sent: JsonObject,
+    limits: ConnectionLimits | null,
+    stored: ConnectionRecord | undefined,
+    onlyNew: boolean,
+  ) => {
     const spec = specOf(deps, kind);
     const kept = new Set(Object.keys(sent).filter((key) => isKeptSecret(sent[key])));
     const missing = [...kept].filter((key) => stored?.kind !== kind || stored.config[key] === undefined);
@@ -84,7 +93,15 @@ export const connectionRoutes = (deps: ApiDeps): Router => {
       Object.entries(sent).map(([key, value]) => [key, kept.has(key) ? (stored?.config[key] as Json) : value]),
     );
     checkConfig(spec, config, kept);
-    return connections.save({ name, kind, config, secretKeys: secretKeys(spec.config), onlyNew });
+    const keys = secretKeys(spec.config);
+    const saved = await connections.save({ name, kind, config, secretKeys: keys, ...(limits === null ? {} : { limits }), onlyNew });
+    if (saved.created || !onlyNew) await tellOwner(name, limits, stored?.limits ?? null);
+    return saved;
+  };
+
+  /** At once, and not where there never was a limit. */
+  const tellOwner = async (name: string, limits: ConnectionLimits | null, before: ConnectionLimits | null): Promise<void> => {
+    if (limits !== null || before !== null) await deps.orchestrator.limits.configure(name, limits);
   };
 
   const answer = async (response: Response, status: number, name: string): Promise<void> => {
@@ -95,36 +112,47 @@ export const connectionRoutes = (deps: ApiDeps): Router => {
   };
 
   router.post("/", async (request, response) => {
-    const { name, kind, config } = parseInput(newConnectionBody, jsonBody(request));
-    const { created } = await save(name, kind, config as JsonObject, undefined, true);
+    const { name, kind, config, ...limits } = parseInput(newConnectionBody, jsonBody(request));
+    const { created } = await save(name, kind, config as JsonObject, limitsOf(limits), undefined, true);
     if (!created) throw new DownbeatError("CONFLICT", `connection "${name}" exists already; change it with PUT or PATCH`);
     await answer(response, 201, name);
   });
 
   router.put("/:name", async (request, response) => {
     const { name } = parseInput(connectionPath, request.params);
-    const { kind, config } = parseInput(connectionBody, jsonBody(request));
-    const stored = Object.values(config).some(isKeptSecret) ? await connections.find(name) : undefined;
-    const { created } = await save(name, kind, config as JsonObject, stored, false);
+    const { kind, config, ...limits } = parseInput(connectionBody, jsonBody(request));
+    const { created } = await save(name, kind, config as JsonObject, limitsOf(limits), await connections.find(name), false);
     await answer(response, created ? 201 : 200, name);
   });
 
   router.patch("/:name", async (request, response) => {
     const stored = await existing(pathParam(request, "name"));
-    const { config: changes } = parseInput(connectionPatch, jsonBody(request));
+    const { config: changes, ...limits } = parseInput(connectionPatch, jsonBody(request));
     const unchanged = Object.entries(stored.config).map(([key, value]) => [key, isSealed(value) ? { secret: true } : value]);
     const merged = Object.entries({ ...Object.fromEntries(unchanged), ...changes }).filter(([, value]) => value !== null);
-    await save(stored.name, stored.kind, Object.fromEntries(merged) as JsonObject, stored, false);
+    await save(stored.name, stored.kind, Object.fromEntries(merged) as JsonObject, limitsOf(limits, stored.limits), stored, false);
     await answer(response, 200, stored.name);
   });
 
   router.get("/:name", async (request, response) => {
-    response.json(presentConnection(await existing(pathParam(request, "name"))));
+    const found = await existing(pathParam(request, "name"));
+    const state = found.limits === null ? undefined : await deps.orchestrator.limits.stateOf(found.name);
+    response.json({ ...presentConnection(found), ...presentUse(state, Date.now()) });
+  });
+
+  router.post("/:name/reset", async (request, response) => {
+    const { by, why } = parseInput(pauseBody, jsonBody(request));
+    const { name, limits } = await existing(pathParam(request, "name"));
+    if (limits?.breaker === undefined) throw new DownbeatError("ACTION_REFUSED", `connection "${name}" has no circuit breaker`);
+    const reset = { by, ...(why === undefined ? {} : { why }), at: new Date().toISOString() };
+    await deps.orchestrator.limits.reset(name, reset);
+    deps.log.info({ connection: name, by, why }, "a circuit was closed by hand");
+    response.json({ name, reset: { by, why: why ?? null, at: reset.at }, links: { self: `/v1/connections/${name}` } });
   });
 
   router.delete("/:name", async (request, response) => {
     const name = pathParam(request, "name");
-    await existing(name);
+    const { limits } = await existing(name);
     const users = await definitions.usersOf(name);
     if (users.length > 0) {
       throw new DownbeatError("CONFLICT", `connection "${name}" is used by: ${users.join(", ")}; deploy them without it first`, {
@@ -132,6 +160,7 @@ export const connectionRoutes = (deps: ApiDeps): Router => {
       });
     }
     await connections.remove(name);
+    await tellOwner(name, null, limits);
     response.status(204).end();
   });
 
@@ -144,6 +173,23 @@ export const connectionRoutes = (deps: ApiDeps): Router => {
   }
 
   return router;
+};
+
+/** `before`: what is left as it is when nothing is said of it. */
+const limitsOf = (
+  { max_concurrent: asked, circuit_breaker: breaker }: Omit<z.output<typeof connectionPatch>, "config">,
+  before: ConnectionLimits | null = null,
+): ConnectionLimits | null => {
+  const maxConcurrent = asked === undefined ? before?.maxConcurrent : asked;
+  const wanted =
+    breaker === undefined
+      ? before?.breaker
+      : breaker && { failures: breaker.failures, withinMs: breaker.within, openForMs: breaker.open_for };
+  const limits = {
+    ...(maxConcurrent === undefined || maxConcurrent === null ? {} : { maxConcurrent }),
+    ...(wanted === undefined || wanted === null ? {} : { breaker: wanted }),
+  };
+  return Object.keys(limits).length === 0 ? null : limits;
 };
 
 const isKeptSecret = (value: unknown): boolean =>

@@ -14,6 +14,7 @@ import { checkParams } from "../params.ts";
 import { IssuesError } from "../problem.ts";
 import { idempotencyKeyOf, jsonBody, notFound, parseInput, pathParam } from "../request.ts";
 import { continueBody, decisionBody, markBody, pauseBody } from "../schemas.ts";
+import { guarded } from "../run-input.ts";
 import { existingRun } from "./runs.ts";
 
 export const controlRoutes = (deps: ApiDeps): Router => {
@@ -92,8 +93,9 @@ const changedTask = async (
   if (!result.ok) throw new IssuesError("DEFINITION_INVALID", result.issues);
   const hash = contentHash(parsed.definition);
   await store.definitions.saveOverride({ hash, definition: parsed.definition as unknown as JsonObject, plan: result.compiled });
-  const task = result.compiled.plan.tasks.find(({ id }) => id === taskId);
-  const policy = task === undefined ? undefined : result.compiled.plan.policies[task.policy];
+  const plan = await guarded(store, result.compiled);
+  const task = plan.tasks.find(({ id }) => id === taskId);
+  const policy = task === undefined ? undefined : plan.policies[task.policy];
   if (task === undefined || policy === undefined) throw new DownbeatError("INTERNAL", `the changed plan has no task "${taskId}"`);
   return { task: { ...task, planHash: hash }, policy };
 };

@@ -3,9 +3,9 @@
 import { Router } from "express";
 import { z } from "zod";
 import { DownbeatError } from "../../core/errors.ts";
-import type { SlotHolder } from "../../core/slots.ts";
 import type { PoolRecord } from "../../store/pools.ts";
 import type { ApiDeps } from "../deps.ts";
+import { presentHolder } from "../present-limits.ts";
 import { moment } from "../present.ts";
 import { decodeCursor, jsonBody, notFound, page, parseInput, pathParam } from "../request.ts";
 import { pageQuery, poolBody, poolPath } from "../schemas.ts";
@@ -16,13 +16,6 @@ const presentPool = ({ name, slots, description, createdAt, updatedAt }: PoolRec
   description,
   created_at: moment(createdAt),
   updated_at: moment(updatedAt),
-});
-
-const presentHolder = ({ key, owner, priority, since }: SlotHolder) => ({
-  task: key.slice(key.lastIndexOf("#") + 1),
-  workflow: owner,
-  priority,
-  since: new Date(since).toISOString(),
 });
 
 export const poolRoutes = (deps: ApiDeps): Router => {

@@ -56,7 +56,7 @@ export const triggerRoutes = (deps: ApiDeps): Router => {
         : { idempotencyKey, requestHash: contentHash({ params: body.params, version: body.version ?? null }) }),
     });
     // A repetition may have to start what an earlier request could only write down.
-    if (created) await orchestrator.startRun(await runInput(store, run, version.plan.plan));
+    if (created) await orchestrator.startRun(await runInput(store, run, version.plan));
     else if (run.status === "queued") await orchestrator.startRun(await runInput(store, run));
     await answerRun(deps, response, run, { wait, isNew: created, ...(run.planHash === version.hash ? { plan: version.plan } : {}) });
   });

@@ -27,7 +27,11 @@ beforeAll(async () => {
 afterAll(() => store.close());
 
 const open = (more: Partial<OpenRunCall>) =>
-  createOpenRun({ findPlan: (hash) => store.definitions.findPlan(hash), createRun: (run) => store.runs.create(run) })({
+  createOpenRun({
+    findPlan: (hash) => store.definitions.findPlan(hash),
+    createRun: (run) => store.runs.create(run),
+    guardedConnections: () => store.connections.guarded(),
+  })({
     pipeline: "shop",
     schedule: "daily",
     version: 1,
@@ -93,6 +97,7 @@ describe("opening a scheduled run", () => {
 
   it("says when the store is away", async () => {
     const away = createOpenRun({
+      guardedConnections: () => Promise.resolve(new Set()),
       findPlan: () => Promise.reject(new DownbeatError("STORE_UNAVAILABLE", "away")),
       createRun: () => Promise.reject(new Error("unused")),
     });

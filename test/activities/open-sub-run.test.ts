@@ -44,6 +44,7 @@ const open = (config: JsonObject, more: Partial<OpenSubRunCall> = {}) =>
     findOutput: () => Promise.resolve(null),
     findVersion: (pipeline, version) => store.definitions.find(pipeline, version),
     createRun: (run) => store.runs.create(run),
+    guardedConnections: () => store.connections.guarded(),
     checkParams,
   })(call(more));
 

@@ -7,6 +7,7 @@ import { z } from "zod";
 import { createApp } from "../../api/app.ts";
 import type { ApiDeps } from "../../api/deps.ts";
 import type { Orchestrator, RunReference } from "../../api/orchestrator.ts";
+import type { LimitDoor } from "../../api/orchestrator-limits.ts";
 import type { ScheduleDoor, WantedSchedule } from "../../api/orchestrator-schedules.ts";
 import { createCatalogue } from "../../connectors/catalogue.ts";
 import type { ConnectorSpec } from "../../connectors/connector.ts";
@@ -17,7 +18,8 @@ import type { RunStatus } from "../../core/run-changes.ts";
 import { emptySlots, resizeSlots, type Slots } from "../../core/slots.ts";
 import { openStore, type Store } from "../../store/open-store.ts";
 import { expectDocumented } from "./documented.ts";
-import type { ControlAnswer, ControlRequest, InspectInput, RunInput } from "../../workflows/messages.ts";
+import type { ConnectionLimits } from "../../core/circuit.ts";
+import type { CircuitReset, ControlAnswer, ControlRequest, PoolState, InspectInput, RunInput } from "../../workflows/messages.ts";
 import type { InspectResult } from "../../workflows/ports.ts";
 
 /** Opens nothing: the API never does. */
@@ -72,6 +74,23 @@ export class RecordingOrchestrator implements Orchestrator {
         this.#check();
         return [...this.scheduled.values()].map(({ pipeline, name, paused }) => ({ pipeline, name, paused, hasNext: !paused }));
       }),
+  };
+
+  /** What connections' owners were told, in order, and what they tell. */
+  readonly limited: { readonly connection: string; readonly limits: ConnectionLimits | null }[] = [];
+  readonly resets: { readonly connection: string; readonly reset: CircuitReset }[] = [];
+  readonly owners = new Map<string, PoolState>();
+  readonly limits: LimitDoor = {
+    configure: (connection, limits) =>
+      Promise.resolve().then(() => {
+        this.#check();
+        this.limited.push({ connection, limits });
+      }),
+    stateOf: (connection) => Promise.resolve(this.owners.get(connection)),
+    reset: (connection, reset) => {
+      this.resets.push({ connection, reset });
+      return Promise.resolve(true);
+    },
   };
 
   #check(): void {

@@ -96,6 +96,7 @@ export const startScheduleKit = async (): Promise<ScheduleKit> => {
     ownActivities: {},
     applyRunChanges: (changes) => store.runs.apply(changes),
     findPlan: (hash) => store.definitions.findPlan(hash),
+    guardedConnections: () => store.connections.guarded(),
     createRun: (run) =>
       kit.storeIsAway ? Promise.reject(new DownbeatError("STORE_UNAVAILABLE", "the test took it away")) : store.runs.create(run),
     log: silentLog,

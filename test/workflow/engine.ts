@@ -166,13 +166,14 @@ export interface Engine {
 export interface EngineOptions {
   readonly own?: OwnActivities;
   readonly pools?: Pick<Store["pools"], "find">;
+  readonly connections?: Pick<Store["connections"], "find">;
   /** A real store's, for tasks with `for_each` and large outputs. */
   readonly items?: Items;
   /** False: workflows and reports alone, tasks are left to others. */
   readonly runsTasks?: boolean;
 }
 
-const missingPools: Pick<Store["pools"], "find"> = { find: () => Promise.resolve(undefined) };
+const missingPools = { find: () => Promise.resolve(undefined) };
 
 const missingStore = new Proxy({} as Items, {
   get: () => () => Promise.reject(new Error("this test has given the engine no store")),
@@ -183,7 +184,9 @@ const fresh = (prefix: string): string => `${prefix}_${randomBytes(6).toString("
 export const startEngine = async (address: string, options: EngineOptions = {}): Promise<Engine> => {
   const runs = new Map<string, Registered>();
   const queue = fresh("queue");
-  const activities = activitiesOf(runs, options, () => poolOwners(native, "default", options.pools ?? missingPools, queue));
+  const activities = activitiesOf(runs, options, () =>
+    poolOwners(native, "default", { pools: options.pools ?? missingPools, connections: options.connections ?? missingPools }, queue),
+  );
   const connection = await Connection.connect({ address });
   await registerSearchAttributes(connection, "default");
   const client = new Client({ connection, identity: IDENTITY });
