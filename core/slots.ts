@@ -60,8 +60,10 @@ export const dropOwners = (slots: Slots, owners: ReadonlySet<string>, now: numbe
 export const resizeSlots = (slots: Slots, capacity: number, now: number): SlotChange => fill({ ...slots, capacity }, now);
 
 /** Undefined takes the bound away. */
-export const gateSlots = ({ gate: _, ...slots }: Slots, gate: number | undefined, now: number): SlotChange =>
-  fill(gate === undefined ? slots : { ...slots, gate }, now);
+export const gateSlots = (slots: Slots, gate: number | undefined, now: number): SlotChange => {
+  const { gate: _before, ...ungated } = slots;
+  return fill(gate === undefined ? ungated : { ...ungated, gate }, now);
+};
 
 const without = (slots: Slots, leaves: (one: SlotHolder) => boolean, now: number): SlotChange => {
   const stays = (one: SlotHolder): boolean => !leaves(one);

@@ -175,6 +175,8 @@ class PoolOwner {
     this.#outbox.push({ owner, signal: { pool: this.#pool, key, granted } });
   }
 
+  #lookedAt = Date.now();
+
   /** Ends when the history is long and everybody has been told. */
   async drive(): Promise<void> {
     for (;;) {
@@ -184,12 +186,18 @@ class PoolOwner {
       const { holders, waiting } = this.#slots;
       const isWaitedFor = waiting.length > 0;
       const isNew = (): boolean => this.#outbox.length > 0 || (!isWaitedFor && this.#slots.waiting.length > 0);
-      if (holders.length === 0 && !isWaitedFor) await condition(isNew);
-      else {
+      if (holders.length === 0 && !isWaitedFor) {
+        await condition(isNew);
+        this.#lookedAt = Date.now();
+      } else {
         const lookMs = isWaitedFor ? LOOK_WHILE_WAITED_FOR_MS : LOOK_EVERY_MS;
         const opensMs = isWaitedFor ? this.#opensAgainIn() : Infinity;
-        if (await condition(isNew, Math.min(lookMs, opensMs))) continue;
-        if (opensMs <= lookMs) this.#tick();
+        // Counted from the last look: traffic must not keep the dead in their places.
+        const leftMs = Math.max(this.#lookedAt + lookMs - Date.now(), 1);
+        if (await condition(isNew, Math.min(leftMs, opensMs))) {
+          if (this.#lookedAt + lookMs > Date.now()) continue;
+          await Promise.all([this.#send(), this.#dropDead()]);
+        } else if (opensMs <= leftMs) this.#tick();
         else await this.#dropDead();
       }
     }
@@ -214,6 +222,7 @@ class PoolOwner {
   }
 
   async #dropDead(): Promise<void> {
+    this.#lookedAt = Date.now();
     const owners = [...new Set([...this.#slots.holders, ...this.#slots.waiting].map(({ owner }) => owner))];
     try {
       const ended = await endedWorkflows(owners);

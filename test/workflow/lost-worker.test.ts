@@ -4,11 +4,17 @@ import { once } from "node:events";
 import path from "node:path";
 import { Worker } from "@temporalio/worker";
 import { afterEach, describe, expect, it } from "vitest";
+import { connectionPool, poolWorkflowId } from "../../core/ids.ts";
+import { POOL_QUERY, type PoolState } from "../../workflows/messages.ts";
 import { planOf } from "../core/runs.ts";
-import { temporalServer } from "../fixtures/services.ts";
-import { useEngine } from "./kit.ts";
+import { freshName, temporalServer } from "../fixtures/services.ts";
+import { until, useEngine } from "./kit.ts";
 
-const engine = useEngine({ runsTasks: false });
+const limits = { maxConcurrent: 1, breaker: { failures: 1, withinMs: 60_000, openForMs: 60_000 } };
+const engine = useEngine({
+  runsTasks: false,
+  connections: { find: (name) => Promise.resolve({ name, kind: "k", config: {}, limits, createdAt: "", updatedAt: "" }) },
+});
 const children: ChildProcess[] = [];
 const workers: (() => Promise<void>)[] = [];
 
@@ -53,6 +59,25 @@ describe("a killed worker", () => {
     expect(await run.end()).toEqual({ outcome: "succeeded" });
     expect(run.tasks()["a"]).toMatchObject({ status: "succeeded", attempts: 1 });
     expect(run.attempts("a")).toMatchObject([{ attempt: 1, status: "succeeded", lostAttempts: 2 }]);
+  });
+
+  it("keeps the slot of a connection for its run, and says nothing of the connection", async () => {
+    const name = freshName("connection");
+    const plan = planOf({ a: { connections: [{ name }] } }, { policies });
+    const run = await engine().start(plan);
+    await takeAndDie();
+    const next = await engine().start(plan);
+    const state = () =>
+      engine()
+        .client.workflow.getHandle(poolWorkflowId(connectionPool(name)))
+        .query<PoolState>(POOL_QUERY);
+    await until("the next waits", async () => (await state()).slots.waiting.length === 1);
+    expect((await state()).slots.holders.map(({ owner }) => owner)).toEqual([run.id]);
+    await startGoodWorker();
+    for (const one of [run, next]) expect(await one.end()).toEqual({ outcome: "succeeded" });
+    expect(run.attempts("a")).toMatchObject([{ lostAttempts: 1 }]);
+    await until("all slots are free", async () => (await state()).slots.holders.length === 0);
+    expect((await state()).breaker?.circuit).toEqual({ state: "closed", failures: [] });
   });
 
   it("does not fail a user's own activity that heartbeats either", async () => {

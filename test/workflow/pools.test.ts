@@ -110,6 +110,22 @@ describe("a pool", () => {
     expect((await engine().run(planOf({ a: { pool } }))).outcome).toBe("succeeded");
   });
 
+  it("frees the slots of the dead also while others come and go", async () => {
+    const pool = poolOf(2);
+    const { work, begun } = blocked();
+    const killed = await engine().start(planOf({ a: { pool } }), { verbs: { a: work } });
+    await until("it holds a slot", () => begun.length === 1);
+    await killed.handle.terminate("on purpose");
+    const short: Behaviour = () => new Promise((resolve) => setTimeout(() => resolve({ output: null }), 300));
+    let isFree = false;
+    const traffic = Array.from({ length: 3 }, async () => {
+      while (!isFree) await engine().run(planOf({ a: { pool } }), { verbs: { a: short } });
+    });
+    await until("the dead one is gone", async () => (await stateOf(pool)).holders.every(({ owner }) => owner !== killed.id));
+    isFree = true;
+    await Promise.all(traffic);
+  });
+
   it("that does not exist fails the task with what to do", async () => {
     const run = await engine().run(planOf({ a: { pool: "nowhere" } }));
     expect(run).toMatchObject({ outcome: "failed", error: { code: "POOL_UNKNOWN" } });

@@ -1,0 +1,230 @@
+// Limits and circuit breakers of connections on a real server: held over runs, together with pools, through failures, kills and changes.
+
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { type CircuitPolicy, type ConnectionLimits, connectionSlots } from "../../core/circuit.ts";
+import { DownbeatError } from "../../core/errors.ts";
+import { connectionPool, poolWorkflowId } from "../../core/ids.ts";
+import type { Plan } from "../../core/plan.ts";
+import { type CircuitReset, type ConfigureSignal, POOL_QUERY, POOL_SIGNALS, type PoolState } from "../../workflows/messages.ts";
+import { planOf, policy } from "../core/runs.ts";
+import { freshName } from "../fixtures/services.ts";
+import type { Behaviour } from "./engine.ts";
+import { until, useEngine } from "./kit.ts";
+
+const limits = new Map<string, ConnectionLimits>();
+const engine = useEngine({
+  pools: { find: (name) => Promise.resolve({ name, slots: 2, description: null, createdAt: "", updatedAt: "" }) },
+  connections: {
+    find: (name) => {
+      const found = limits.get(name);
+      return Promise.resolve(found && { name, kind: "k", config: {}, limits: found, createdAt: "", updatedAt: "" });
+    },
+  },
+});
+
+const connectionWith = (given: ConnectionLimits): string => {
+  const name = freshName("connection");
+  limits.set(name, given);
+  return name;
+};
+
+const ownerOf = (connection: string) => engine().client.workflow.getHandle(poolWorkflowId(connectionPool(connection)));
+const stateOf = (connection: string): Promise<PoolState> => ownerOf(connection).query<PoolState>(POOL_QUERY);
+const isFree = (connection: string) =>
+  until("all slots are free", async () => {
+    const { holders, waiting } = (await stateOf(connection)).slots;
+    return holders.length + waiting.length === 0;
+  });
+const usedBy = (names: readonly string[]) => ({ connections: names.toSorted().map((name) => ({ name })) });
+
+/** Counts who is at work with what. */
+const meter = () => {
+  const now = new Map<string, number>();
+  const most = new Map<string, number>();
+  const using =
+    (names: readonly string[], milliseconds = 60): Behaviour =>
+    async (_call, { signal }) => {
+      for (const name of names) {
+        now.set(name, (now.get(name) ?? 0) + 1);
+        most.set(name, Math.max(most.get(name) ?? 0, now.get(name) ?? 0));
+      }
+      try {
+        await new Promise<void>((resolve, reject) => {
+          setTimeout(resolve, milliseconds);
+          signal.addEventListener("abort", () => reject(signal.reason as Error), { once: true });
+        });
+      } finally {
+        for (const name of names) now.set(name, (now.get(name) ?? 0) - 1);
+      }
+      return { output: null };
+    };
+  return { most, using };
+};
+
+const hanging = () => {
+  let release = (): void => undefined;
+  const done = new Promise<void>((resolve) => (release = resolve));
+  const begun: string[] = [];
+  const work: Behaviour = async ({ run }, { signal }) => {
+    begun.push(run.id);
+    await Promise.race([
+      done,
+      new Promise((_resolve, reject) => signal.addEventListener("abort", () => reject(signal.reason as Error), { once: true })),
+    ]);
+    return { output: null };
+  };
+  return { work, begun, release: () => release() };
+};
+
+describe("the limit of a connection", () => {
+  it("holds over all runs, also where tasks use several connections and a pool, and nobody waits for ever", async () => {
+    const [a, b] = [connectionWith({ maxConcurrent: 2 }), connectionWith({ maxConcurrent: 1 })];
+    const pool = freshName("pool");
+    const { most, using } = meter();
+    const kinds = [[a], [b], [a, b], [b, a]];
+    const tasks = Array.from({ length: 8 }, (_, index) => kinds[index % kinds.length] ?? []);
+    const plan = planOf(
+      Object.fromEntries(tasks.map((names, index) => [`t${index}`, { ...usedBy(names), ...(index % 3 === 0 ? { pool } : {}) }])),
+    );
+    const verbs = Object.fromEntries(tasks.map((names, index) => [`t${index}`, using([...names, ...(index % 3 === 0 ? [pool] : [])])]));
+    const runs = await Promise.all(Array.from({ length: 3 }, () => engine().run(plan, { verbs })));
+    expect(runs.map(({ outcome }) => outcome)).toEqual(["succeeded", "succeeded", "succeeded"]);
+    expect(most.get(a)).toBe(2);
+    expect(most.get(b)).toBe(1);
+    expect(most.get(pool)).toBeLessThanOrEqual(2);
+    await isFree(a);
+    await isFree(b);
+  });
+
+  it("is never exceeded and loses no slot whatever becomes of runs: cancelled, killed, failed, repeated", async () => {
+    const [a, b] = [connectionWith({ maxConcurrent: 2 }), connectionWith({ maxConcurrent: 1 })];
+    const fates = ["ends", "ends", "fails", "is cancelled", "is killed", "is repeated"] as const;
+    const { most, using } = meter();
+    const plan = planOf({ one: usedBy([a]), both: { ...usedBy([a, b]), priority: 1 }, last: { ...usedBy([b]), needs: ["one"] } });
+    const [scenario = []] = fc.sample(
+      fc.array(fc.record({ fate: fc.constantFrom(...fates), after: fc.nat(250) }), { minLength: 12, maxLength: 12 }),
+      { numRuns: 1, seed: 4 },
+    );
+    await Promise.all(
+      scenario.map(async ({ fate, after }) => {
+        const failing: Behaviour = () => Promise.reject(new DownbeatError("SQL_FAILED", "no"));
+        const verbs = { one: fate === "fails" ? failing : using([a]), both: using([a, b]), last: using([b]) };
+        const run = await engine().start(plan, { verbs });
+        await new Promise((resolve) => setTimeout(resolve, after));
+        if (fate === "is cancelled") await run.handle.cancel();
+        // Of one that was killed workers learn late: its attempts are over before its slots are given away.
+        if (fate === "is killed") await run.handle.terminate("on purpose").catch(() => undefined);
+        else await run.end();
+        if (fate === "is repeated") await engine().run(plan, { verbs });
+      }),
+    );
+    expect([most.get(a), most.get(b)]).toEqual([2, 1]);
+    // Every slot can be held again, those of the dead as well, and no more than there are.
+    const { work, begun, release } = hanging();
+    const holding = await Promise.all(
+      [a, a, a, b, b].map((name) => engine().start(planOf({ held: usedBy([name]) }), { verbs: { held: work } })),
+    );
+    await until("all slots are held", () => begun.length === 3);
+    expect((await stateOf(a)).slots.waiting.length + (await stateOf(b)).slots.waiting.length).toBe(2);
+    release();
+    for (const run of holding) expect(await run.end()).toMatchObject({ outcome: "succeeded" });
+    await isFree(a);
+    await isFree(b);
+  });
+
+  it("is what a task says that it waits for, the urgent first, and a new limit holds at once", async () => {
+    const name = connectionWith({ maxConcurrent: 1 });
+    const { work, begun, release } = hanging();
+    const plan = (priority?: number): Plan => planOf({ a: { ...usedBy([name]), ...(priority === undefined ? {} : { priority }) } });
+    const first = await engine().start(plan(), { verbs: { a: work } });
+    await until("the first holds the slot", () => begun.length === 1);
+    const late = await engine().start(plan(), { verbs: { a: work } });
+    await until("it waits", () => late.tasks()["a"]?.status === "waiting");
+    expect(late.tasks()["a"]?.waiting).toEqual({ for: "connection", connection: name });
+    const urgent = await engine().start(plan(1), { verbs: { a: work } });
+    await until("it waits", () => urgent.tasks()["a"]?.status === "waiting");
+    await ownerOf(name).signal<[ConfigureSignal]>(POOL_SIGNALS.configure, connectionSlots({ maxConcurrent: 2 }));
+    await until("the urgent one goes first", () => begun.length === 2);
+    expect(begun).toEqual([first.id, urgent.id]);
+    await ownerOf(name).signal<[ConfigureSignal]>(POOL_SIGNALS.configure, connectionSlots(null));
+    await until("all go", () => begun.length === 3);
+    release();
+    for (const run of [first, late, urgent]) expect(await run.end()).toMatchObject({ outcome: "succeeded" });
+  });
+
+  it("of a connection that was deleted fails the task with what happened", async () => {
+    const run = await engine().run(planOf({ a: usedBy(["deleted"]) }));
+    expect(run).toMatchObject({ outcome: "failed", error: { code: "CONNECTION_NOT_FOUND" } });
+  });
+});
+
+describe("the circuit breaker of a connection", () => {
+  const breaker: CircuitPolicy = { failures: 2, withinMs: 60_000, openForMs: 3_000 };
+  const once = { ...policy({ attempts: 1 }) };
+  const away: Behaviour = () => Promise.reject(new DownbeatError("SOURCE_UNAVAILABLE", "away"));
+
+  it("opens after failures, lets tasks wait and say so, lets one through, then drains", async () => {
+    const name = connectionWith({ breaker });
+    const task = (id: string) => planOf({ [id]: usedBy([name]) }, { policies: [once] });
+    // An error of the definition's own comes from a system that answers.
+    const refused: Behaviour = () => Promise.reject(new DownbeatError("SQL_FAILED", "no"));
+    for (const behaviour of [away, refused, away])
+      expect((await engine().run(task("a"), { verbs: { a: behaviour } })).outcome).toBe("failed");
+    await until("it is open", async () => (await stateOf(name)).breaker?.circuit.state === "open");
+    const { work, begun, release } = hanging();
+    const waiting = await Promise.all(Array.from({ length: 5 }, () => engine().start(task("a"), { verbs: { a: work } })));
+    await until("all say what they wait for", () => waiting.every((run) => run.tasks()["a"]?.waiting?.for === "circuit"));
+    const { since = "", until: moment = "", ...rest } = waiting[0]?.tasks()["a"]?.waiting ?? { for: "retry" };
+    expect(rest).toEqual({ for: "circuit", connection: name });
+    expect(Date.parse(moment) - Date.parse(since)).toBe(3_000);
+    await until("one is let through", () => begun.length > 0);
+    expect(Date.now()).toBeGreaterThanOrEqual(Date.parse(moment));
+    const { slots, breaker: half } = await stateOf(name);
+    expect([slots.holders.length, slots.waiting.length, half?.circuit]).toMatchObject([1, 4, { state: "half_open", allowed: 1 }]);
+    release();
+    for (const run of waiting) expect(await run.end()).toMatchObject({ outcome: "succeeded" });
+    await isFree(name);
+  });
+
+  it("stays open when the one that it lets through fails; lost or cancelled ones tell nothing; somebody closes it by hand", async () => {
+    const name = connectionWith({ breaker: { ...breaker, failures: 1, openForMs: 1_000 } });
+    const task = planOf({ a: usedBy([name]) }, { policies: [once] });
+    await engine().run(task, { verbs: { a: away } });
+    const first = await stateOf(name);
+    expect(first.breaker?.circuit.state).toBe("open");
+    await engine().run(task, { verbs: { a: away } });
+    const second = await stateOf(name);
+    expect(second.breaker?.circuit.state).toBe("open");
+    expect(second.breaker?.circuit).not.toEqual(first.breaker?.circuit);
+    const { work, begun } = hanging();
+    const probe = await engine().start(task, { verbs: { a: work } });
+    await until("it is let through", () => begun.length === 1);
+    const next = await engine().start(task);
+    await until("the next waits", async () => (await stateOf(name)).slots.waiting.length === 1);
+    await probe.handle.cancel();
+    expect(await probe.end()).toEqual({ outcome: "cancelled" });
+    expect(await next.end()).toMatchObject({ outcome: "succeeded" });
+    await until("more are allowed", async () => (await stateOf(name)).breaker?.circuit.state === "half_open");
+    const reset: CircuitReset = { by: "ann", why: "mended", at: "2026-01-01T00:00:00.000Z" };
+    await ownerOf(name).signal<[CircuitReset]>(POOL_SIGNALS.reset, reset);
+    await until("it is closed", async () => (await stateOf(name)).breaker?.circuit.state === "closed");
+    expect((await stateOf(name)).reset).toEqual(reset);
+  });
+
+  it("retries by the run's own policy wait for it without a worker, and go on when the other side is back", async () => {
+    const name = connectionWith({ maxConcurrent: 5, breaker: { ...breaker, failures: 3, openForMs: 2_000 } });
+    const retried = { ...policy({ attempts: 6 }), retry: { attempts: 6, backoffMs: 50, maxBackoffMs: 50, neverOn: [] } };
+    let calls = 0;
+    const flaky: Behaviour = () => {
+      calls += 1;
+      return calls <= 4 ? away({} as never, {} as never) : Promise.resolve({ output: null });
+    };
+    const run = await engine().run(planOf({ a: usedBy([name]) }, { policies: [retried] }), { verbs: { a: flaky } });
+    expect([run.outcome, calls]).toEqual(["succeeded", 5]);
+    // Three open it; the one that is let through fails and opens it again; the next ends well.
+    const times = run.attempts("a").map(({ startedAt }) => Date.parse(startedAt));
+    expect((times[3] ?? 0) - (times[2] ?? 0)).toBeGreaterThanOrEqual(2_000);
+    expect((times[4] ?? 0) - (times[3] ?? 0)).toBeGreaterThanOrEqual(2_000);
+  });
+});
