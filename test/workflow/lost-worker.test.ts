@@ -5,16 +5,12 @@ import path from "node:path";
 import { Worker } from "@temporalio/worker";
 import { afterEach, describe, expect, it } from "vitest";
 import { connectionPool, poolWorkflowId } from "../../core/ids.ts";
-import { POOL_QUERY, type PoolState } from "../../workflows/messages.ts";
+import { type ConfigureSignal, POOL_QUERY, POOL_SIGNALS, POOL_WORKFLOW, type PoolState } from "../../workflows/messages.ts";
 import { planOf } from "../core/runs.ts";
 import { freshName, temporalServer } from "../fixtures/services.ts";
 import { until, useEngine } from "./kit.ts";
 
-const limits = { maxConcurrent: 1, breaker: { failures: 1, withinMs: 60_000, openForMs: 60_000 } };
-const engine = useEngine({
-  runsTasks: false,
-  connections: { find: (name) => Promise.resolve({ name, kind: "k", config: {}, limits, createdAt: "", updatedAt: "" }) },
-});
+const engine = useEngine({ runsTasks: false });
 const children: ChildProcess[] = [];
 const workers: (() => Promise<void>)[] = [];
 
@@ -38,7 +34,7 @@ const startGoodWorker = async (): Promise<void> => {
   const worker = await Worker.create({
     connection: engine().native,
     taskQueue: engine().queue,
-    activities: { sql: engine().activities.sql, own: async () => ({ done: true }) },
+    activities: { sql: engine().activities.sql, endedWorkflows: engine().activities.endedWorkflows, own: async () => ({ done: true }) },
   });
   const done = worker.run();
   workers.push(async () => {
@@ -64,13 +60,19 @@ describe("a killed worker", () => {
   it("keeps the slot of a connection for its run, and says nothing of the connection", async () => {
     const name = freshName("connection");
     const plan = planOf({ a: { connections: [{ name }] } }, { policies });
+    const pool = connectionPool(name);
+    const limits: ConfigureSignal = { capacity: 1, breaker: { failures: 1, withinMs: 60_000, openForMs: 60_000 } };
+    await engine().client.workflow.signalWithStart(POOL_WORKFLOW, {
+      workflowId: poolWorkflowId(pool),
+      taskQueue: engine().queue,
+      args: [{ pool }],
+      signal: POOL_SIGNALS.configure,
+      signalArgs: [limits],
+    });
     const run = await engine().start(plan);
     await takeAndDie();
     const next = await engine().start(plan);
-    const state = () =>
-      engine()
-        .client.workflow.getHandle(poolWorkflowId(connectionPool(name)))
-        .query<PoolState>(POOL_QUERY);
+    const state = () => engine().client.workflow.getHandle(poolWorkflowId(pool)).query<PoolState>(POOL_QUERY);
     await until("the next waits", async () => (await state()).slots.waiting.length === 1);
     expect((await state()).slots.holders.map(({ owner }) => owner)).toEqual([run.id]);
     await startGoodWorker();
