@@ -81,11 +81,11 @@ export const startScheduleKit = async (): Promise<ScheduleKit> => {
     },
   };
   const activities = createActivities({
-    findConfig: unused,
+    findConfig: async (hash, taskId) => (await store.definitions.findPlan(hash))?.configs[taskId] ?? {},
     openConnection: unused,
     failpoint: () => Promise.resolve(),
     recordLoad: unused,
-    findOutput: unused,
+    findOutput: async (place) => (await store.items.findOutput(place)) ?? null,
     findAsset: unused,
     poolOwners: { ensurePool: unused, endedWorkflows: unused },
     items: store.items,
