@@ -15,9 +15,9 @@ import {
   type ConnectionLike,
   type WorkflowClientInterceptor,
 } from "@temporalio/client";
-import { ApplicationFailure, defineSearchAttributeKey, type SearchAttributePair } from "@temporalio/common";
+import { defineSearchAttributeKey, type SearchAttributePair } from "@temporalio/common";
 import { randomUUID } from "node:crypto";
-import { DownbeatError, type ErrorCode, isErrorCode } from "../core/errors.ts";
+import { DownbeatError } from "../core/errors.ts";
 import { DEFAULT_QUEUE, inspectWorkflowId, poolWorkflowId, runWorkflowId } from "../core/ids.ts";
 import type { RunStatus } from "../core/run-changes.ts";
 import type { Slots } from "../core/slots.ts";
@@ -35,7 +35,9 @@ import {
   type RunInput,
 } from "../workflows/messages.ts";
 import type { InspectResult } from "../workflows/ports.ts";
+import { type BackfillDoor, createBackfillDoor } from "./orchestrator-backfills.ts";
 import { createScheduleDoor, type ScheduleDoor } from "./orchestrator-schedules.ts";
+import { answeredUpdate } from "./orchestrator-updates.ts";
 
 export interface RunReference {
   readonly pipeline: string;
@@ -43,8 +45,8 @@ export interface RunReference {
 }
 
 export interface Orchestrator {
-  /** Safe to repeat: a run that was started before stays as it is. */
-  startRun(input: RunInput): Promise<void>;
+  /** Safe to repeat: a run that was started before stays as it is. `priority`: 1 to 5, of its tasks that have none of their own. */
+  startRun(input: RunInput, priority?: number): Promise<void>;
   /** Waits until the run has ended or the time is over; answers which. */
   waitForRun(run: RunReference, milliseconds: number): Promise<"ended" | "open">;
   /** Asks a run to stop. Temporal takes it for ended runs too, so look at `statusOf` first. */
@@ -64,6 +66,7 @@ export interface Orchestrator {
   /** Workflow tasks and activities that wait for a worker on Downbeat's own queue, as Temporal estimates. */
   queueDepth(): Promise<{ readonly workflow: number; readonly activity: number }>;
   readonly schedules: ScheduleDoor;
+  readonly backfills: BackfillDoor;
   readonly namespace: string;
 }
 
@@ -141,8 +144,9 @@ export const createOrchestrator = (options: OrchestratorOptions): Orchestrator =
   return {
     namespace,
     schedules: createScheduleDoor(client, call),
+    backfills: createBackfillDoor(client, call),
 
-    async startRun(input) {
+    async startRun(input, priority) {
       const { run, plan } = input;
       try {
         await call(() =>
@@ -152,6 +156,7 @@ export const createOrchestrator = (options: OrchestratorOptions): Orchestrator =
             args: [input],
             workflowIdReusePolicy: "REJECT_DUPLICATE",
             workflowTaskTimeout: "30s",
+            ...(priority === undefined ? {} : { priority: { priorityKey: priority } }),
             typedSearchAttributes: searchAttributes(input),
             memo: { pipeline: run.pipeline, version: run.version, trigger: run.trigger, planHash: input.planHash },
             staticSummary: `${run.pipeline} v${run.version}, ${plan.tasks.length} tasks, by ${run.trigger}`,
@@ -196,21 +201,11 @@ export const createOrchestrator = (options: OrchestratorOptions): Orchestrator =
       }
     },
 
-    async controlRun(run, request, key) {
+    controlRun(run, request, key) {
       const options = { args: [request] as [ControlRequest], ...(key === undefined ? {} : { updateId: key }) };
-      try {
-        return await call(() => handleOf(run).executeUpdate<ControlAnswer, [ControlRequest]>(CONTROL_UPDATE, options));
-      } catch (error) {
-        if (error instanceof WorkflowNotFoundError) throw new DownbeatError("RUN_NOT_ACTIVE", `run ${run.id} has ended`, { cause: error });
-        if (error instanceof WorkflowUpdateRPCTimeoutOrCancelledError) {
-          const message = `no worker took the action on run ${run.id} within ${CALL_TIMEOUT_MS / 1_000} s; check that a worker runs (GET /health/ready counts them). It may still be taken: look at the run before you repeat it`;
-          throw new DownbeatError("WORKER_LOST", message, { cause: error });
-        }
-        const cause = error instanceof WorkflowUpdateFailedError ? error.cause : undefined;
-        if (cause instanceof ApplicationFailure && isErrorCode(cause.type ?? ""))
-          throw new DownbeatError(cause.type as ErrorCode, cause.message);
-        throw error;
-      }
+      return answeredUpdate({ what: `run ${run.id}`, gone: "RUN_NOT_ACTIVE" }, () =>
+        call(() => handleOf(run).executeUpdate<ControlAnswer, [ControlRequest]>(CONTROL_UPDATE, options)),
+      );
     },
 
     async statusOf(run) {

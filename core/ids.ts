@@ -18,6 +18,9 @@ export const poolWorkflowId = (pool: string): string => `downbeat/pool/${pool}`;
 
 /** The pool that keeps the runs of a pipeline apart; no pool of the user's can have such a name. */
 export const pipelinePool = (pipeline: string): string => `pipeline/${pipeline}`;
+
+export const backfillWorkflowId = (pipeline: string, backfill: string): string => `downbeat/backfill/${pipeline}/${backfill}`;
+
 const SCHEDULE_PREFIX = "downbeat/schedule/";
 
 export interface ScheduleRef {

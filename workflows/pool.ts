@@ -12,7 +12,7 @@ import {
   workflowInfo,
 } from "@temporalio/workflow";
 import { LIMITS } from "../core/limits.ts";
-import { dropOwners, emptySlots, releaseSlot, requestSlot, resizeSlots, type SlotChange, type Slots } from "../core/slots.ts";
+import { dropOwners, emptySlots, isCrowded, releaseSlot, requestSlot, resizeSlots, type SlotChange, type Slots } from "../core/slots.ts";
 import { type AcquireSignal, POOL_QUERY, POOL_SIGNALS, type PoolState, SLOT_SIGNAL, type SlotSignal } from "./messages.ts";
 import { INSPECT_OPTIONS } from "./policies.ts";
 import type { DagActivities } from "./ports.ts";
@@ -65,7 +65,8 @@ class PoolOwner {
     const { holders, waiting, capacity } = this.#slots;
     const isKnown = [...holders, ...waiting].some(({ key }) => key === request.key);
     if (!isKnown && holders.length >= capacity) {
-      if (otherwise === "skip" || otherwise === "cancel_new") return this.#tell(request.owner, request.key, false);
+      const gives = otherwise === "skip" || otherwise === "cancel_new";
+      if (gives && isCrowded(this.#slots)) return this.#tell(request.owner, request.key, false);
       const [oldest] = holders;
       // It gives its slot back when it has stopped.
       if (otherwise === "cancel_running" && oldest !== undefined)

@@ -3,7 +3,9 @@
 import { condition, workflowInfo } from "@temporalio/workflow";
 import { pipelinePool } from "../core/ids.ts";
 import type { Plan, PlanTask } from "../core/plan.ts";
+import { BACKFILL_PRIORITY } from "../core/slots.ts";
 import type { SlotSignal } from "./messages.ts";
+import type { RunFacts } from "./ports.ts";
 import { SlotClient } from "./slot-client.ts";
 
 interface TaskSlot {
@@ -24,9 +26,11 @@ export class RunSlots {
   }
 
   /** The run's own slot. Answers false when no further run may go on; rejects when the run is cancelled while it waits. */
-  async enter(pipeline: string, concurrency: NonNullable<Plan["concurrency"]>): Promise<boolean> {
-    const { maxRuns: capacity, strategy: otherwise } = concurrency;
-    await this.#client.acquire({ pool: pipelinePool(pipeline), capacity, key: this.#runKey, otherwise });
+  async enter({ pipeline, backfill }: RunFacts, concurrency: NonNullable<Plan["concurrency"]>): Promise<boolean> {
+    const { maxRuns: capacity, strategy } = concurrency;
+    // Behind every other run of the pipeline, and never instead of one: a partition that is not run now is run later.
+    const place = backfill === undefined ? { otherwise: strategy } : { otherwise: "queue" as const, priority: BACKFILL_PRIORITY };
+    await this.#client.acquire({ pool: pipelinePool(pipeline), capacity, key: this.#runKey, ...place });
     await condition(() => this.#entry !== undefined);
     return this.#entry === true;
   }
@@ -48,8 +52,8 @@ export class RunSlots {
   }
 
   /** Rejects when the pool cannot be asked. */
-  ask(index: number, task: PlanTask): Promise<void> {
-    const { pool = "", priority } = task;
+  ask(index: number, task: PlanTask, { backfill }: RunFacts): Promise<void> {
+    const { pool = "", priority = backfill === undefined ? undefined : BACKFILL_PRIORITY } = task;
     const key = this.#keyOf(task);
     this.#tasks.set(key, { index, pool, granted: false });
     return this.#client.acquire({ pool, key, ...(priority === undefined ? {} : { priority }) });

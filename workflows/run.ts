@@ -46,6 +46,7 @@ import { withOutputs } from "./outputs.ts";
 import { Reporter } from "./reporter.ts";
 import { RunEntry } from "./run-entry.ts";
 import { RunSlots } from "./run-slots.ts";
+import { tellBackfill } from "./tell-backfill.ts";
 import { openScheduled } from "./scheduled-start.ts";
 import { taskChange } from "./task-report.ts";
 import { type PreparedCall, prepareCall, scopeOf } from "./task-call.ts";
@@ -160,7 +161,7 @@ class RunExecution {
 
   #askSlot(index: number): void {
     const task = reducer.taskOf(this.#graph, index);
-    this.#slots.ask(index, task).catch((error: unknown) => {
+    this.#slots.ask(index, task, this.#input.run).catch((error: unknown) => {
       const end = readFailure(error, false);
       const failure = end.kind === "cancelled" ? { code: "CANCELLED", message: "it was cancelled" } : end.error;
       this.#slots.giveBack(task);
@@ -399,6 +400,7 @@ class RunExecution {
     const more = { ...(error === undefined ? {} : { error }), ...(output === undefined ? {} : { output }) };
     await CancellationScope.nonCancellable(() => this.#reporter.close({ status: outcome, finishedAt: iso(Date.now()), ...more }));
     await this.#slots.settled();
+    await tellBackfill(this.#input.run, outcome === "succeeded");
     if (outcome === "cancelled") throw new CancelledFailure("the run was cancelled");
     if (outcome === "failed") throw ApplicationFailure.nonRetryable(error?.message ?? "the run failed", error?.code ?? "INTERNAL");
     return { outcome, ...(output === undefined ? {} : { output }) };

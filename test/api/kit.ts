@@ -7,17 +7,19 @@ import { z } from "zod";
 import { createApp } from "../../api/app.ts";
 import type { ApiDeps } from "../../api/deps.ts";
 import type { Orchestrator, RunReference } from "../../api/orchestrator.ts";
+import type { BackfillDoor } from "../../api/orchestrator-backfills.ts";
 import type { ScheduleDoor, WantedSchedule } from "../../api/orchestrator-schedules.ts";
 import { createCatalogue } from "../../connectors/catalogue.ts";
 import type { ConnectorSpec } from "../../connectors/connector.ts";
 import { secret } from "../../connectors/lib/config.ts";
+import { controlBackfill, refuseBackfillControl } from "../../core/backfill.ts";
 import { DownbeatError } from "../../core/errors.ts";
 import { scheduleId } from "../../core/ids.ts";
 import type { RunStatus } from "../../core/run-changes.ts";
 import { emptySlots, resizeSlots, type Slots } from "../../core/slots.ts";
 import { openStore, type Store } from "../../store/open-store.ts";
 import { expectDocumented } from "./documented.ts";
-import type { ControlAnswer, ControlRequest, InspectInput, RunInput } from "../../workflows/messages.ts";
+import type { BackfillInput, ControlAnswer, ControlRequest, InspectInput, RunInput } from "../../workflows/messages.ts";
 import type { InspectResult } from "../../workflows/ports.ts";
 
 /** Opens nothing: the API never does. */
@@ -71,6 +73,32 @@ export class RecordingOrchestrator implements Orchestrator {
       Promise.resolve().then(() => {
         this.#check();
         return [...this.scheduled.values()].map(({ pipeline, name, paused }) => ({ pipeline, name, paused, hasNext: !paused }));
+      }),
+  };
+
+  /** What was started, and what people did: by a backfill's id. */
+  readonly backfillsStarted: BackfillInput[] = [];
+  readonly backfillStatuses = new Map<string, "running" | "ended" | "stopped">();
+  readonly backfills: BackfillDoor = {
+    start: (input) =>
+      Promise.resolve().then(() => {
+        this.#check();
+        this.backfillsStarted.push(input);
+        this.backfillStatuses.set(input.id, "running");
+      }),
+    control: ({ id }, { control }) =>
+      Promise.resolve().then(() => {
+        this.#check();
+        const state = this.backfillsStarted.findLast((one) => one.id === id)?.state;
+        if (state === undefined) throw new DownbeatError("ACTION_REFUSED", "it has ended");
+        const reason = refuseBackfillControl(state, control);
+        if (reason !== undefined) throw new DownbeatError("ACTION_REFUSED", reason);
+        return controlBackfill(state, control);
+      }),
+    statusOf: ({ id }) =>
+      Promise.resolve().then(() => {
+        this.#check();
+        return this.backfillStatuses.get(id) ?? "unknown";
       }),
   };
 
