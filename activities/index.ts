@@ -2,6 +2,7 @@
 
 import type { RunChanges } from "../core/run-changes.ts";
 import type { DagActivities } from "../workflows/ports.ts";
+import { type BackfillDeps, createBackfillActivities } from "./backfills.ts";
 import { createCheck } from "./check.ts";
 import { createCommand, type CommandHost } from "./command.ts";
 import { createFile } from "./file.ts";
@@ -19,7 +20,7 @@ import { createSql } from "./sql.ts";
 import { createTransfer } from "./transfer.ts";
 import type { Verb, VerbDeps } from "./verb.ts";
 
-export interface ActivityDeps extends VerbDeps, MappedDeps, OpenRunDeps, OpenSubRunDeps, ProbeDeps {
+export interface ActivityDeps extends VerbDeps, MappedDeps, OpenRunDeps, OpenSubRunDeps, ProbeDeps, BackfillDeps {
   readonly poolOwners: PoolOwners;
   readonly commands: CommandHost;
   readonly applyRunChanges: (changes: RunChanges) => Promise<void>;
@@ -49,6 +50,7 @@ export const createActivities = (deps: ActivityDeps): DagActivities => {
     ...createMapped(deps, verbs),
     probe: registered("wait", createProbe(deps)),
     ...createPools(deps.poolOwners, deps.worker),
+    ...createBackfillActivities(deps),
     openRun: createOpenRun(deps),
     openSubRun: createOpenSubRun(deps),
     ...createSingleItems({ ...deps, openSubRun: (call) => openSubRun(deps, call) }),

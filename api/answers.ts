@@ -4,6 +4,7 @@ import { z } from "zod";
 import { ERRORS } from "../core/errors.ts";
 import type { AttemptStatus, TaskStatus } from "../core/run-changes.ts";
 import { OVERLAPS } from "../core/schedule.ts";
+import { BACKFILL_ANSWERS } from "./answers-backfills.ts";
 import { RUN_STATUSES } from "./schemas.ts";
 
 const TASK_STATUSES = [
@@ -115,7 +116,8 @@ const run = z.object({
   interval: z
     .object({ start: z.iso.datetime({ offset: true }), end: z.iso.datetime({ offset: true }) })
     .nullable()
-    .describe("From the schedule's previous firing to its own"),
+    .describe("From the schedule's previous firing to its own; of a backfill's run its partition"),
+  backfill: z.string().nullable().describe("The backfill that started it"),
   params: jsonObject,
   created_at: moment,
   started_at: moment.nullable(),
@@ -225,6 +227,7 @@ const schedule = z.object({
 
 /** By the name that the document gives them. */
 export const ANSWERS = {
+  ...BACKFILL_ANSWERS,
   Problem: problem,
   Alive: z.object({ status: z.literal("ok") }),
   Readiness: z.object({

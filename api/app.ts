@@ -9,6 +9,7 @@ import { methodsAt, openApiDocument } from "./openapi.ts";
 import { problemHandler } from "./problem.ts";
 import { referencePage } from "./reference-page.ts";
 import { assetRoutes } from "./routes/assets.ts";
+import { backfillRoutes, pipelineBackfillRoutes } from "./routes/backfills.ts";
 import { connectionRoutes } from "./routes/connections.ts";
 import { controlRoutes } from "./routes/control.ts";
 import { pipelineRoutes } from "./routes/pipelines.ts";
@@ -62,6 +63,8 @@ export const createApp = (deps: ApiDeps): Express => {
   app.use("/v1/pipelines/:name/runs", triggerRoutes(deps));
   app.use("/v1/pipelines/:name", pipelinePauseRoutes(deps));
   app.use("/v1/pipelines/:name/schedules", pipelineScheduleRoutes(deps));
+  app.use("/v1/pipelines/:name/backfills", pipelineBackfillRoutes(deps));
+  app.use("/v1/backfills", backfillRoutes(deps));
   app.use("/v1/schedules", scheduleRoutes(deps));
   app.use("/v1/pipelines", pipelineRoutes(deps));
   app.use("/v1/connections", connectionRoutes(deps));

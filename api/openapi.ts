@@ -3,6 +3,7 @@
 import { z } from "zod";
 import { definitionJsonSchema } from "../core/definition.ts";
 import { ANSWERS } from "./answers.ts";
+import { backfillOperations } from "./openapi-backfills.ts";
 import {
   assetListQuery,
   cancelBody,
@@ -23,13 +24,14 @@ import {
   schedulePreviewBody,
   triggerBody,
 } from "./schemas.ts";
+import { BACKFILL_BODIES } from "./schemas-backfills.ts";
 
 type Json = Record<string, unknown>;
 
 /** Words, and the body: by name, or as text of another content type. */
 type Answer = readonly [string, keyof typeof ANSWERS | "text/plain"];
 
-interface Operation {
+export interface Operation {
   readonly summary: string;
   readonly tag: string;
   readonly parameters?: readonly Json[];
@@ -74,6 +76,7 @@ const BODIES = {
   Rerun: rerunBody,
   Pool: poolBody,
   SchedulePreview: schedulePreviewBody,
+  ...BACKFILL_BODIES,
 } as const;
 
 const queryOf = (schema: z.ZodObject): readonly Json[] => {
@@ -273,6 +276,7 @@ const OPERATIONS: Readonly<Record<string, Operation>> = {
     body: body("Pause", false),
     answers: { 200: ["It fires again", "Schedule"], 404: "None" },
   },
+  ...backfillOperations({ path, header, body, queryOf }),
   "POST /v1/pipelines/{name}/runs": {
     tag: "runs",
     summary: "Trigger a run",

@@ -15,9 +15,9 @@ import {
   type ConnectionLike,
   type WorkflowClientInterceptor,
 } from "@temporalio/client";
-import { ApplicationFailure, defineSearchAttributeKey, type SearchAttributePair } from "@temporalio/common";
+import { defineSearchAttributeKey, type SearchAttributePair } from "@temporalio/common";
 import { randomUUID } from "node:crypto";
-import { DownbeatError, type ErrorCode, isErrorCode } from "../core/errors.ts";
+import { DownbeatError } from "../core/errors.ts";
 import { DEFAULT_QUEUE, inspectWorkflowId, poolWorkflowId, runWorkflowId } from "../core/ids.ts";
 import type { RunStatus } from "../core/run-changes.ts";
 import type { Slots } from "../core/slots.ts";
@@ -36,7 +36,9 @@ import {
 } from "../workflows/messages.ts";
 import type { InspectResult } from "../workflows/ports.ts";
 import { createLimitDoor, type LimitDoor } from "./orchestrator-limits.ts";
+import { type BackfillDoor, createBackfillDoor } from "./orchestrator-backfills.ts";
 import { createScheduleDoor, type ScheduleDoor } from "./orchestrator-schedules.ts";
+import { answeredUpdate } from "./orchestrator-updates.ts";
 
 export interface RunReference {
   readonly pipeline: string;
@@ -44,8 +46,8 @@ export interface RunReference {
 }
 
 export interface Orchestrator {
-  /** Safe to repeat: a run that was started before stays as it is. */
-  startRun(input: RunInput): Promise<void>;
+  /** Safe to repeat: a run that was started before stays as it is. `priority`: 1 to 5, of its tasks that have none of their own. */
+  startRun(input: RunInput, priority?: number): Promise<void>;
   /** Waits until the run has ended or the time is over; answers which. */
   waitForRun(run: RunReference, milliseconds: number): Promise<"ended" | "open">;
   /** Asks a run to stop. Temporal takes it for ended runs too, so look at `statusOf` first. */
@@ -66,6 +68,7 @@ export interface Orchestrator {
   queueDepth(): Promise<{ readonly workflow: number; readonly activity: number }>;
   readonly schedules: ScheduleDoor;
   readonly limits: LimitDoor;
+  readonly backfills: BackfillDoor;
   readonly namespace: string;
 }
 
@@ -144,8 +147,9 @@ export const createOrchestrator = (options: OrchestratorOptions): Orchestrator =
     namespace,
     schedules: createScheduleDoor(client, call),
     limits: createLimitDoor(client, call),
+    backfills: createBackfillDoor(client, call),
 
-    async startRun(input) {
+    async startRun(input, priority) {
       const { run, plan } = input;
       try {
         await call(() =>
@@ -155,6 +159,7 @@ export const createOrchestrator = (options: OrchestratorOptions): Orchestrator =
             args: [input],
             workflowIdReusePolicy: "REJECT_DUPLICATE",
             workflowTaskTimeout: "30s",
+            ...(priority === undefined ? {} : { priority: { priorityKey: priority } }),
             typedSearchAttributes: searchAttributes(input),
             memo: { pipeline: run.pipeline, version: run.version, trigger: run.trigger, planHash: input.planHash },
             staticSummary: `${run.pipeline} v${run.version}, ${plan.tasks.length} tasks, by ${run.trigger}`,
@@ -199,21 +204,11 @@ export const createOrchestrator = (options: OrchestratorOptions): Orchestrator =
       }
     },
 
-    async controlRun(run, request, key) {
+    controlRun(run, request, key) {
       const options = { args: [request] as [ControlRequest], ...(key === undefined ? {} : { updateId: key }) };
-      try {
-        return await call(() => handleOf(run).executeUpdate<ControlAnswer, [ControlRequest]>(CONTROL_UPDATE, options));
-      } catch (error) {
-        if (error instanceof WorkflowNotFoundError) throw new DownbeatError("RUN_NOT_ACTIVE", `run ${run.id} has ended`, { cause: error });
-        if (error instanceof WorkflowUpdateRPCTimeoutOrCancelledError) {
-          const message = `no worker took the action on run ${run.id} within ${CALL_TIMEOUT_MS / 1_000} s; check that a worker runs (GET /health/ready counts them). It may still be taken: look at the run before you repeat it`;
-          throw new DownbeatError("WORKER_LOST", message, { cause: error });
-        }
-        const cause = error instanceof WorkflowUpdateFailedError ? error.cause : undefined;
-        if (cause instanceof ApplicationFailure && isErrorCode(cause.type ?? ""))
-          throw new DownbeatError(cause.type as ErrorCode, cause.message);
-        throw error;
-      }
+      return answeredUpdate({ what: `run ${run.id}`, gone: "RUN_NOT_ACTIVE" }, () =>
+        call(() => handleOf(run).executeUpdate<ControlAnswer, [ControlRequest]>(CONTROL_UPDATE, options)),
+      );
     },
 
     async statusOf(run) {

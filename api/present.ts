@@ -36,6 +36,7 @@ export const presentRun = (run: RunRecord, { temporalUiUrl, namespace }: RunLink
   trigger: run.trigger,
   schedule: run.schedule,
   interval: run.intervalStart === null || run.intervalEnd === null ? null : { start: run.intervalStart, end: run.intervalEnd },
+  backfill: run.backfill,
   params: run.params,
   created_at: moment(run.createdAt),
   started_at: optionalMoment(run.startedAt),

@@ -32,6 +32,7 @@ export const runListQuery = pageQuery.extend({
     .optional()
     .describe(`One or more of ${RUN_STATUSES.join(", ")}, with commas`),
   trigger: z.string().optional().describe("Only by this trigger"),
+  backfill: z.string().optional().describe("Only of this backfill"),
   since: z.iso.datetime({ offset: true }).optional().describe("Created at or after, ISO 8601"),
 });
 

@@ -7,6 +7,7 @@ import { createApp } from "../api/app.ts";
 import type { ApiDeps } from "../api/deps.ts";
 import { createOrchestrator } from "../api/orchestrator.ts";
 import { reconcile } from "../api/reconcile.ts";
+import { reconcileBackfills } from "../api/reconcile-backfills.ts";
 import { countWithoutNext, reconcileSchedules } from "../api/reconcile-schedules.ts";
 import type { Store } from "../store/open-store.ts";
 import type { Config } from "./config.ts";
@@ -56,6 +57,9 @@ export const startApi = async ({ config, store, loaded, connection, log, telemet
   const timer = setInterval(() => {
     reconciling = reconciling.then(async () => {
       await reconcile(deps).catch((error: unknown) => log.warn({ err: error }, "reconciling failed; it is tried again"));
+      await reconcileBackfills(deps).catch((error: unknown) =>
+        log.warn({ err: error }, "backfills could not be reconciled; it is tried again"),
+      );
     });
   }, RECONCILE_EVERY_MS);
   const putSchedulesRight = (): void => {

@@ -6,7 +6,9 @@ import path from "node:path";
 import { Runtime, Worker, type NativeConnection, type WorkerOptions } from "@temporalio/worker";
 import { createConnectionOpener } from "../activities/connections.ts";
 import { createActivities } from "../activities/index.ts";
+import { createOrchestrator } from "../api/orchestrator.ts";
 import { checkParams } from "../api/params.ts";
+import { runInput } from "../api/run-input.ts";
 import { DownbeatError } from "../core/errors.ts";
 import { DEFAULT_QUEUE } from "../core/ids.ts";
 import type { Json, JsonObject } from "../core/json.ts";
@@ -76,6 +78,7 @@ export const startWorker = async (deps: WorkerDeps): Promise<RunningWorker> => {
   mkdirSync(tempRoot, { recursive: true });
   mkdirSync(config.dataDir, { recursive: true });
   const identity = `${process.pid}@${hostname()}`;
+  const orchestrator = createOrchestrator({ connection, namespace: config.temporal.namespace });
   const activities = createActivities({
     findConfig: planCache(store),
     openConnection: createConnectionOpener({
@@ -100,6 +103,8 @@ export const startWorker = async (deps: WorkerDeps): Promise<RunningWorker> => {
     findVersion: (pipeline, version) => store.definitions.find(pipeline, version),
     checkParams,
     createRun: (run) => store.runs.create(run),
+    backfills: store.backfills,
+    startRun: async (run, priority) => orchestrator.startRun(await runInput(store, run), priority),
     recordLoad: (load) => store.loads.record(load),
     async applyRunChanges(changes) {
       await store.runs.apply(changes);

@@ -54,10 +54,10 @@ function* firings(times: ScheduleTimes, from: number): Generator<number> {
   }
 }
 
-/** The next moments after `after`, at most `count`: fewer where the schedule ends before. Jitter comes on top. */
-export const nextFirings = (times: ScheduleTimes, after: number, count: number): readonly number[] => {
+/** The next moments after `after`, at most `count` and none after `last`: fewer where the schedule ends before. Jitter comes on top. */
+export const nextFirings = (times: ScheduleTimes, after: number, count: number, last = Infinity): readonly number[] => {
   const from = times.startAt === undefined ? after : Math.max(after, Date.parse(times.startAt) - 1);
-  const until = times.endAt === undefined ? Infinity : Date.parse(times.endAt);
+  const until = Math.min(last, times.endAt === undefined ? Infinity : Date.parse(times.endAt));
   const found: number[] = [];
   for (const moment of firings(times, from)) {
     if (moment > until || found.push(moment) >= count) break;

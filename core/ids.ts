@@ -28,6 +28,9 @@ export const connectionPool = (connection: string): string => `${CONNECTION_POOL
 export const connectionOf = (pool: string): string | undefined =>
   pool.startsWith(CONNECTION_POOL) ? pool.slice(CONNECTION_POOL.length) : undefined;
 
+/** The durable owner of a backfill. */
+export const backfillWorkflowId = (pipeline: string, backfill: string): string => `downbeat/backfill/${pipeline}/${backfill}`;
+
 const SCHEDULE_PREFIX = "downbeat/schedule/";
 
 export interface ScheduleRef {

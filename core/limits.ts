@@ -15,6 +15,10 @@ export const LIMITS = {
   largeOutputBytes: 8 * 1024 * 1024,
   /** Of one pipeline. */
   schedules: 100,
+  /** Of one backfill: even where every other one fails, its state fits Temporal's 2 MB payload. */
+  backfillPartitions: 100_000,
+  /** Runs of one backfill at the same time. */
+  backfillRuns: 200,
   /** Params travel in the workflow's input. */
   paramsBytes: 64 * 1024,
   /** All outputs that later tasks of one run read: with plan and params they fit Temporal's 2 MB payload when the run continues as new. */

@@ -9,6 +9,9 @@ export interface SlotRequest {
   readonly priority: number;
 }
 
+/** Of a backfill's runs and their tasks: behind all others, which wait with 1 to 5. */
+export const BACKFILL_PRIORITY = 6;
+
 export interface SlotHolder extends SlotRequest {
   /** Milliseconds since 1970. */
   readonly since: number;
@@ -42,6 +45,10 @@ const fill = (slots: Slots, now: number): SlotChange => {
   const granted = [...chosen].map((request) => ({ ...request, since: now }));
   return { slots: { ...slots, holders: [...holders, ...granted], waiting: waiting.filter((request) => !chosen.has(request)) }, granted };
 };
+
+/** Whether all slots are held or waited for by others than backfills, which no run is skipped for. */
+export const isCrowded = ({ capacity, holders, waiting }: Slots): boolean =>
+  [...holders, ...waiting].filter(({ priority }) => priority < BACKFILL_PRIORITY).length >= capacity;
 
 export const requestSlot = (slots: Slots, request: SlotRequest, now: number): SlotChange => {
   const held = slots.holders.find(({ key }) => key === request.key);

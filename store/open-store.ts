@@ -1,6 +1,7 @@
 // The store: one small repository per noun over one database.
 
 import { createAssets, type Assets } from "./assets.ts";
+import { createBackfills, type Backfills } from "./backfills.ts";
 import { createConnections, type Connections } from "./connections.ts";
 import { openDatabase } from "./database.ts";
 import { createDefinitions, type Definitions } from "./definitions.ts";
@@ -17,6 +18,7 @@ export interface Store {
   readonly connections: Connections;
   readonly runs: Runs;
   readonly schedules: Schedules;
+  readonly backfills: Backfills;
   readonly loads: Loads;
   readonly items: Items;
   readonly pools: Pools;
@@ -42,6 +44,7 @@ export const openStore = async ({ url, secretKey }: StoreOptions): Promise<Store
     connections: createConnections(db, createSecretBox(secretKey)),
     runs,
     schedules: createSchedules(db),
+    backfills: createBackfills(db),
     loads: createLoads(db),
     items: createItems(db),
     pools: createPools(db),

@@ -9,6 +9,7 @@ export const runFacts = (run: RunRecord) => ({
   version: run.version,
   trigger: run.trigger,
   triggeredAt: new Date(run.createdAt).toISOString(),
+  ...(run.backfill === null ? {} : { backfill: run.backfill }),
   ...(run.parent === null ? {} : { depth: run.parent.depth }),
   ...(run.intervalStart === null || run.intervalEnd === null ? {} : { interval: { start: run.intervalStart, end: run.intervalEnd } }),
 });

@@ -1,6 +1,6 @@
 // Runs with their tasks and attempts: created by a trigger, then a read model fed by the run's own reports.
 
-import { and, asc, desc, eq, inArray, notInArray, sql, type SQL } from "drizzle-orm";
+import { and, asc, desc, eq, inArray, isNull, notInArray, sql, type SQL } from "drizzle-orm";
 import { DownbeatError } from "../core/errors.ts";
 import type { JsonObject } from "../core/json.ts";
 import type { RerunRequest } from "../core/rerun.ts";
@@ -36,6 +36,8 @@ export interface CreateRun {
   readonly schedule?: string;
   readonly intervalStart?: string;
   readonly intervalEnd?: string;
+  readonly backfill?: string;
+  readonly partition?: number;
   readonly idempotencyKey?: string;
   readonly requestHash?: string;
   readonly parent?: ParentTask;
@@ -50,6 +52,7 @@ export interface RunFilter {
   readonly pipeline?: string;
   readonly status?: readonly RunStatus[];
   readonly trigger?: string;
+  readonly backfill?: string;
   /** ISO 8601: created at or after. */
   readonly since?: string;
 }
@@ -177,12 +180,13 @@ export const createRuns = (db: Database): Runs => ({
       return found;
     }),
 
-  list: ({ pipeline, status, trigger, since }, { limit, after }) =>
+  list: ({ pipeline, status, trigger, backfill, since }, { limit, after }) =>
     storeCall(() => {
       const conditions: (SQL | undefined)[] = [
         pipeline === undefined ? undefined : eq(runs.pipeline, pipeline),
         status === undefined ? undefined : inArray(runs.status, [...status]),
         trigger === undefined ? undefined : eq(runs.trigger, trigger),
+        backfill === undefined ? undefined : eq(runs.backfill, backfill),
         since === undefined ? undefined : sql`${runs.createdAt} >= ${since}::timestamptz`,
         after === undefined ? undefined : sql`(${runs.createdAt}, ${runs.id}) < (${after.createdAt}::timestamptz, ${after.id})`,
       ];
@@ -228,7 +232,7 @@ export const createRuns = (db: Database): Runs => ({
           lost_attempts = greatest(attempts.lost_attempts, excluded.lost_attempts), error = excluded.error, finished_at = excluded.finished_at`);
     }),
 
-  countOpen: (pipeline) => storeCall(() => db.$count(runs, and(isOpen, eq(runs.pipeline, pipeline)))),
+  countOpen: (pipeline) => storeCall(() => db.$count(runs, and(isOpen, eq(runs.pipeline, pipeline), isNull(runs.backfill)))),
 
   listOpen: (before, { limit, after }) =>
     storeCall(() =>

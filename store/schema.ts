@@ -2,10 +2,12 @@
 
 import { sql } from "drizzle-orm";
 import { bigint, foreignKey, index, integer, json, jsonb, pgTable, primaryKey, text, timestamp, uniqueIndex } from "drizzle-orm/pg-core";
+import type { BackfillState } from "../core/backfill.ts";
 import type { Json, JsonObject } from "../core/json.ts";
 import type { RerunRequest } from "../core/rerun.ts";
 import type { ConnectionLimits } from "../core/circuit.ts";
 import type { CompiledPlan } from "../core/plan.ts";
+import type { Cut } from "../core/partitions.ts";
 import type { SchedulePlan } from "../core/schedule.ts";
 import type {
   AttemptStatus,
@@ -102,6 +104,9 @@ export const runs = pgTable(
     schedule: text(),
     intervalStart: text(),
     intervalEnd: text(),
+    /** The backfill that started it, and which of its partitions it is. */
+    backfill: text(),
+    partition: integer(),
     idempotencyKey: text(),
     /** SHA-256 of what was asked with the key: another request must not hide behind it. */
     requestHash: text(),
@@ -117,6 +122,8 @@ export const runs = pgTable(
     uniqueIndex("runs_by_idempotency_key").on(table.pipeline, table.idempotencyKey),
     index("runs_by_time").on(table.createdAt, table.id),
     index("runs_of_pipeline").on(table.pipeline, table.createdAt, table.id),
+    index("runs_of_interval").on(table.pipeline, sql`${table.intervalStart} collate "C"`).where(sql`interval_start is not null`),
+    index("runs_of_backfill").on(table.backfill, table.partition).where(sql`backfill is not null`),
     index("runs_open").on(table.createdAt, table.id).where(sql`status not in ('succeeded', 'failed', 'cancelled')`),
   ],
 );
@@ -137,6 +144,54 @@ export const schedules = pgTable(
   (table) => [
     primaryKey({ columns: [table.pipeline, table.name] }),
     foreignKey({ columns: [table.pipeline], foreignColumns: [pipelines.name] }),
+  ],
+);
+
+/** Backfills: what was asked, and the state that their workflows report. Partitions have no rows: their runs have. */
+export const backfills = pgTable(
+  "backfills",
+  {
+    id: text().primaryKey(),
+    pipeline: text().notNull(),
+    version: integer().notNull(),
+    planHash: text().notNull(),
+    cut: jsonb().$type<Cut>().notNull(),
+    /** The schedule whose intervals it goes by. */
+    schedule: text(),
+    params: jsonb().$type<JsonObject>().notNull(),
+    /** What becomes of partitions for whose interval a run has succeeded already. */
+    existing: text().$type<"skip" | "rerun">().notNull(),
+    /** Of `state`, for lists. */
+    status: text().$type<BackfillState["status"]>().notNull(),
+    state: jsonb().$type<BackfillState>().notNull(),
+    seq: integer().notNull().default(0),
+    idempotencyKey: text(),
+    requestHash: text(),
+    createdAt: moment().notNull().defaultNow(),
+    finishedAt: moment(),
+  },
+  (table) => [
+    uniqueIndex("backfills_by_idempotency_key").on(table.pipeline, table.idempotencyKey),
+    index("backfills_by_time").on(table.createdAt, table.id),
+  ],
+);
+
+/** What people did to backfills: who, what and why. */
+export const backfillActions = pgTable(
+  "backfill_actions",
+  {
+    backfill: text().notNull(),
+    /** From 1, in a backfill; the first is its beginning. */
+    number: integer().notNull(),
+    action: text().notNull(),
+    by: text().notNull(),
+    why: text(),
+    details: jsonb().$type<Json>(),
+    at: moment().notNull(),
+  },
+  (table) => [
+    primaryKey({ columns: [table.backfill, table.number] }),
+    foreignKey({ columns: [table.backfill], foreignColumns: [backfills.id] }),
   ],
 );
 

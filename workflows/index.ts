@@ -1,5 +1,6 @@
 // Every workflow that the worker runs.
 
+export { backfill } from "./backfill.ts";
 export { inspect } from "./inspect.ts";
 export { mapped } from "./mapped.ts";
 export { pool } from "./pool.ts";

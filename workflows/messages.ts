@@ -1,6 +1,7 @@
 // What goes into and comes out of the run workflow, and the messages it takes: a wire contract shared with the API.
 
 import type { Circuit, CircuitPolicy, Verdict } from "../core/circuit.ts";
+import type { BackfillControl, BackfillState } from "../core/backfill.ts";
 import type { Json, JsonObject } from "../core/json.ts";
 import type { Concurrency, Plan, PlanTask, Policy } from "../core/plan.ts";
 import type { ActionChange, RunStatus, TaskStatus } from "../core/run-changes.ts";
@@ -8,7 +9,7 @@ import type { Actor, Control } from "../core/run-control.ts";
 import type { RunSnapshot } from "../core/run-snapshot.ts";
 import type { SlotRequest, Slots } from "../core/slots.ts";
 import type { RunOutcome } from "../core/run-state.ts";
-import type { RunFacts, ScheduledStart } from "./ports.ts";
+import type { BackfillAction, RunFacts, ScheduledStart } from "./ports.ts";
 
 export const RUN_WORKFLOW = "run";
 export const INSPECT_WORKFLOW = "inspect";
@@ -121,6 +122,28 @@ export interface ControlRequest extends Actor {
 export interface ControlAnswer {
   readonly status: RunStatus;
 }
+
+export const BACKFILL_WORKFLOW = "backfill";
+
+export interface BackfillInput {
+  readonly id: string;
+  readonly pipeline: string;
+  readonly state: BackfillState;
+  /** Of the last report. */
+  readonly seq: number;
+  /** What the last execution could not report. */
+  readonly actions?: readonly BackfillAction[];
+}
+
+/** The update by which people act on a backfill. Refused with ACTION_REFUSED while nothing has happened yet. */
+export const BACKFILL_UPDATE = "control";
+
+export interface BackfillRequest extends Actor {
+  readonly control: BackfillControl;
+}
+
+/** What a run tells its backfill when it ends. */
+export const RUN_ENDED_SIGNAL = "runEnded";
 
 export interface InspectInput {
   readonly kind: "check" | "discover";

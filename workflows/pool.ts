@@ -17,6 +17,7 @@ import {
   dropOwners,
   emptySlots,
   gateSlots,
+  isCrowded,
   releaseSlot,
   requestSlot,
   resizeSlots,
@@ -105,7 +106,8 @@ class PoolOwner {
     const { holders, waiting, capacity } = this.#slots;
     const isKnown = [...holders, ...waiting].some(({ key }) => key === request.key);
     if (!isKnown && holders.length >= capacity) {
-      if (otherwise === "skip" || otherwise === "cancel_new") return this.#tell(request.owner, request.key, false);
+      const gives = otherwise === "skip" || otherwise === "cancel_new";
+      if (gives && isCrowded(this.#slots)) return this.#tell(request.owner, request.key, false);
       const [oldest] = holders;
       // It gives its slot back when it has stopped.
       if (otherwise === "cancel_running" && oldest !== undefined)

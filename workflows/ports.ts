@@ -1,5 +1,6 @@
 // What workflows need of activities: the closed set of verbs. activities/ implements it; names and shapes are a wire contract.
 
+import type { BackfillState } from "../core/backfill.ts";
 import type { Json, JsonObject } from "../core/json.ts";
 import type { Plan, PlanTask, Policy } from "../core/plan.ts";
 import type { ItemStatus, RunChanges, TaskError, TaskResult } from "../core/run-changes.ts";
@@ -14,8 +15,10 @@ export interface RunFacts {
   readonly trigger: string;
   /** ISO 8601 UTC: when it was triggered. */
   readonly triggeredAt: string;
-  /** Of a run that a schedule started; expressions of other runs read null as both. ISO 8601, with the offset of the schedule's zone. */
+  /** Of a run that a schedule or a backfill started; expressions of other runs read null as both. ISO 8601, with the offset of the schedule's zone. */
   readonly interval?: { readonly start: string; readonly end: string };
+  /** The backfill that started it, which is told when it ends. */
+  readonly backfill?: string;
   /** Of a run that another run's task has started: how many are above it. */
   readonly depth?: number;
 }
@@ -138,6 +141,35 @@ export interface PoolInput {
   readonly capacity?: number;
 }
 
+export interface BackfillAction {
+  readonly number: number;
+  readonly action: string;
+  readonly by: string;
+  readonly why?: string;
+  readonly details?: Json;
+  /** ISO 8601 UTC. */
+  readonly at: string;
+}
+
+/** A backfill's state for the store; one that is not newer changes nothing. */
+export interface BackfillReport {
+  readonly id: string;
+  readonly seq: number;
+  readonly state: BackfillState;
+  readonly actions: readonly BackfillAction[];
+}
+
+export interface StartPartitionsCall {
+  readonly id: string;
+  readonly priority: number;
+  readonly partitions: readonly { readonly partition: number; readonly runId: string }[];
+}
+
+export interface EndedRun {
+  readonly runId: string;
+  readonly succeeded: boolean;
+}
+
 /** A cheap look at a connection, made on a worker since the API opens no drivers. */
 export interface InspectCall {
   readonly connection: string;
@@ -186,6 +218,12 @@ export interface DagActivities {
   ensurePool(pool: PoolInput): Promise<void>;
   /** Which of these workflows no longer run. */
   endedWorkflows(ids: readonly string[]): Promise<readonly string[]>;
+  /** Writes down and starts the runs of partitions, unless one had succeeded; safe to repeat. In the order of the call. */
+  startPartitions(call: StartPartitionsCall): Promise<readonly ("started" | "existing")[]>;
+  /** Which of these runs have ended, and how. */
+  endedRuns(ids: readonly string[]): Promise<readonly EndedRun[]>;
+  /** Applies a backfill's state to the store; safe to repeat. */
+  recordBackfill(report: BackfillReport): Promise<void>;
   /** Writes down the run of another pipeline that a task starts; safe to repeat. */
   openSubRun(call: OpenSubRunCall): Promise<OpenedSubRun>;
   /** Writes down the run that a schedule has started; safe to repeat. */

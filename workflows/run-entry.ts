@@ -27,7 +27,7 @@ export class RunEntry {
     const { plan, run } = this.#input;
     if (plan.concurrency === undefined || this.#place === "held") return "at once";
     try {
-      const isIn = await this.#slots.enter(run.pipeline, plan.concurrency);
+      const isIn = await this.#slots.enter(run, plan.concurrency);
       this.#place = isIn ? "held" : "refused";
       return isIn ? "entered" : "refused";
     } catch (error) {

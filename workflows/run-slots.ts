@@ -4,7 +4,9 @@ import { condition, workflowInfo } from "@temporalio/workflow";
 import { verdictOf } from "../core/circuit.ts";
 import { connectionOf, connectionPool, pipelinePool } from "../core/ids.ts";
 import type { Plan, PlanTask } from "../core/plan.ts";
+import { BACKFILL_PRIORITY } from "../core/slots.ts";
 import type { SlotSignal } from "./messages.ts";
+import type { RunFacts } from "./ports.ts";
 import { SlotClient } from "./slot-client.ts";
 
 interface TaskSlots {
@@ -12,6 +14,7 @@ interface TaskSlots {
   readonly task: PlanTask;
   /** Asked one after the other: all runs keep to one order, so that no two wait for each other. */
   readonly pools: readonly string[];
+  readonly priority: number | undefined;
   /** How many of them it holds, from the first. */
   held: number;
   circuit?: NonNullable<SlotSignal["circuit"]>;
@@ -53,9 +56,11 @@ export class RunSlots {
   }
 
   /** The run's own slot. Answers false when no further run may go on; rejects when the run is cancelled while it waits. */
-  async enter(pipeline: string, concurrency: NonNullable<Plan["concurrency"]>): Promise<boolean> {
-    const { maxRuns: capacity, strategy: otherwise } = concurrency;
-    await this.#client.acquire({ pool: pipelinePool(pipeline), capacity, key: this.#runKey, otherwise });
+  async enter({ pipeline, backfill }: RunFacts, concurrency: NonNullable<Plan["concurrency"]>): Promise<boolean> {
+    const { maxRuns: capacity, strategy } = concurrency;
+    // Behind every other run of the pipeline, and never instead of one: a partition that is not run now is run later.
+    const place = backfill === undefined ? { otherwise: strategy } : { otherwise: "queue" as const, priority: BACKFILL_PRIORITY };
+    await this.#client.acquire({ pool: pipelinePool(pipeline), capacity, key: this.#runKey, ...place });
     await condition(() => this.#entry !== undefined);
     return this.#entry === true;
   }
@@ -78,14 +83,15 @@ export class RunSlots {
     return slots !== undefined && slots.held === slots.pools.length;
   }
 
-  ask(index: number, task: PlanTask): void {
-    const slots = { index, task, pools: poolsOf(task), held: 0 };
+  ask(index: number, task: PlanTask, { backfill }: RunFacts): void {
+    const { priority = backfill === undefined ? undefined : BACKFILL_PRIORITY } = task;
+    const slots = { index, task, pools: poolsOf(task), held: 0, priority };
     this.#tasks.set(this.#keyOf(task), slots);
     this.#askNext(slots);
   }
 
-  #askNext({ index, task, pools, held }: TaskSlots): void {
-    const wish = { pool: pools[held] ?? "", key: this.#keyOf(task), ...(task.priority === undefined ? {} : { priority: task.priority }) };
+  #askNext({ index, task, pools, held, priority }: TaskSlots): void {
+    const wish = { pool: pools[held] ?? "", key: this.#keyOf(task), ...(priority === undefined ? {} : { priority }) };
     this.#client.acquire(wish).catch((error: unknown) => this.#events.failed(index, error));
   }
 

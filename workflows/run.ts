@@ -46,6 +46,7 @@ import { withOutputs } from "./outputs.ts";
 import { Reporter } from "./reporter.ts";
 import { RunEntry } from "./run-entry.ts";
 import { RunSlots } from "./run-slots.ts";
+import { tellBackfill } from "./tell-backfill.ts";
 import { openScheduled } from "./scheduled-start.ts";
 import { taskChange } from "./task-report.ts";
 import { type PreparedCall, prepareCall, scopeOf } from "./task-call.ts";
@@ -149,7 +150,7 @@ class RunExecution {
     });
     // Who was asked for a slot answers again when it is asked again.
     for (const [index, { hold }] of this.#state.tasks.entries())
-      if (hold === "pool") this.#slots.ask(index, reducer.taskOf(this.#graph, index));
+      if (hold === "pool") this.#slots.ask(index, reducer.taskOf(this.#graph, index), input.run);
   }
 
   /** Waits for one of its pipeline's slots where those are limited; without one nothing of it begins. */
@@ -237,7 +238,7 @@ class RunExecution {
       if (!this.#slots.has(task)) {
         waiting.awaitSlot(this.#state, index);
         this.#reporter.task(index);
-        this.#slots.ask(index, task);
+        this.#slots.ask(index, task, this.#input.run);
         return;
       }
       reducer.start(this.#state, index, now);
@@ -406,6 +407,7 @@ class RunExecution {
     const more = { ...(error === undefined ? {} : { error }), ...(output === undefined ? {} : { output }) };
     await CancellationScope.nonCancellable(() => this.#reporter.close({ status: outcome, finishedAt: iso(Date.now()), ...more }));
     await this.#slots.settled();
+    await tellBackfill(this.#input.run, outcome === "succeeded");
     if (outcome === "cancelled") throw new CancelledFailure("the run was cancelled");
     if (outcome === "failed") throw ApplicationFailure.nonRetryable(error?.message ?? "the run failed", error?.code ?? "INTERNAL");
     return { outcome, ...(output === undefined ? {} : { output }) };

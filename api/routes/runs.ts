@@ -92,12 +92,13 @@ export const runRoutes = (deps: ApiDeps): Router => {
   const { store, orchestrator, temporalUiUrl } = deps;
 
   router.get("/", async (request, response) => {
-    const { limit, cursor, pipeline, status, trigger, since } = parseInput(runListQuery, request.query);
+    const { limit, cursor, pipeline, status, trigger, backfill, since } = parseInput(runListQuery, request.query);
     const after = decodeCursor(z.strictObject({ createdAt: z.string(), id: z.string() }), cursor);
     const filter: RunFilter = {
       ...(pipeline === undefined ? {} : { pipeline }),
       ...(status === undefined ? {} : { status }),
       ...(trigger === undefined ? {} : { trigger }),
+      ...(backfill === undefined ? {} : { backfill }),
       ...(since === undefined ? {} : { since }),
     };
     const found = await store.runs.list(filter, { limit: limit + 1, ...(after === undefined ? {} : { after }) });

@@ -8,10 +8,12 @@ import { createApp } from "../../api/app.ts";
 import type { ApiDeps } from "../../api/deps.ts";
 import type { Orchestrator, RunReference } from "../../api/orchestrator.ts";
 import type { LimitDoor } from "../../api/orchestrator-limits.ts";
+import type { BackfillDoor } from "../../api/orchestrator-backfills.ts";
 import type { ScheduleDoor, WantedSchedule } from "../../api/orchestrator-schedules.ts";
 import { createCatalogue } from "../../connectors/catalogue.ts";
 import type { ConnectorSpec } from "../../connectors/connector.ts";
 import { secret } from "../../connectors/lib/config.ts";
+import { controlBackfill, refuseBackfillControl } from "../../core/backfill.ts";
 import { DownbeatError } from "../../core/errors.ts";
 import { scheduleId } from "../../core/ids.ts";
 import type { RunStatus } from "../../core/run-changes.ts";
@@ -19,7 +21,15 @@ import { emptySlots, resizeSlots, type Slots } from "../../core/slots.ts";
 import { openStore, type Store } from "../../store/open-store.ts";
 import { expectDocumented } from "./documented.ts";
 import type { ConnectionLimits } from "../../core/circuit.ts";
-import type { CircuitReset, ControlAnswer, ControlRequest, PoolState, InspectInput, RunInput } from "../../workflows/messages.ts";
+import type {
+  BackfillInput,
+  CircuitReset,
+  ControlAnswer,
+  ControlRequest,
+  PoolState,
+  InspectInput,
+  RunInput,
+} from "../../workflows/messages.ts";
 import type { InspectResult } from "../../workflows/ports.ts";
 
 /** Opens nothing: the API never does. */
@@ -91,6 +101,31 @@ export class RecordingOrchestrator implements Orchestrator {
       this.resets.push({ connection, reset });
       return Promise.resolve(true);
     },
+  };
+  /** What was started, and what people did: by a backfill's id. */
+  readonly backfillsStarted: BackfillInput[] = [];
+  readonly backfillStatuses = new Map<string, "running" | "ended" | "stopped">();
+  readonly backfills: BackfillDoor = {
+    start: (input) =>
+      Promise.resolve().then(() => {
+        this.#check();
+        this.backfillsStarted.push(input);
+        this.backfillStatuses.set(input.id, "running");
+      }),
+    control: ({ id }, { control }) =>
+      Promise.resolve().then(() => {
+        this.#check();
+        const state = this.backfillsStarted.findLast((one) => one.id === id)?.state;
+        if (state === undefined) throw new DownbeatError("ACTION_REFUSED", "it has ended");
+        const reason = refuseBackfillControl(state, control);
+        if (reason !== undefined) throw new DownbeatError("ACTION_REFUSED", reason);
+        return controlBackfill(state, control);
+      }),
+    statusOf: ({ id }) =>
+      Promise.resolve().then(() => {
+        this.#check();
+        return this.backfillStatuses.get(id) ?? "unknown";
+      }),
   };
 
   #check(): void {

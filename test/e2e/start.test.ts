@@ -153,4 +153,48 @@ describe("npm start", () => {
       squatter.close();
     }
   });
+
+  it("killed twice with a backfill under way, it runs every partition once", { timeout: 4 * PATIENCE_MS }, async () => {
+    interface Backfill {
+      readonly id: string;
+      readonly status: string;
+      readonly counts: { readonly succeeded: number };
+    }
+    const port = await freePort();
+    const api = new ApiClient({ baseUrl: `http://127.0.0.1:${port}`, patienceMs: 30_000 });
+    let running = start(["--no-quickstart"], port);
+    await until(running, "Downbeat listens");
+    await api.call("PUT", "/v1/pipelines/daily", {
+      apiVersion: "downbeat/v1",
+      name: "daily",
+      tasks: [{ id: "rest", wait: { for: "500ms" } }],
+    });
+    const range = { from: "2026-01-01", to: "2026-03-02", every: "day", concurrency: 5 };
+    const { id } = await api.call<Backfill>("POST", "/v1/pipelines/daily/backfills", range);
+    const reaches = async (count: number): Promise<Backfill> => {
+      const deadline = Date.now() + PATIENCE_MS;
+      for (;;) {
+        const backfill = await api.call<Backfill>("GET", `/v1/backfills/${id}`);
+        if (backfill.counts.succeeded >= count && (count < 60 || backfill.status !== "running")) return backfill;
+        if (Date.now() > deadline) throw new Error(`it stands still: ${JSON.stringify(backfill)}\n${running.output()}`);
+        await new Promise((resolve) => setTimeout(resolve, 100));
+      }
+    };
+    for (const count of [3, 12]) {
+      expect(await reaches(count)).toMatchObject({ status: "running" });
+      running.child.kill("SIGKILL");
+      await running.ended;
+      running = start(["--no-quickstart"], port);
+      await until(running, "Downbeat listens");
+    }
+    expect(await reaches(60)).toMatchObject({ status: "succeeded", counts: { succeeded: 60, failed: 0, existing: 0 } });
+    const { items } = await api.call<{
+      readonly items: readonly { readonly status: string; readonly interval: { readonly start: string } }[];
+    }>("GET", `/v1/runs?backfill=${id}&limit=500`);
+    expect(items.every(({ status }) => status === "succeeded")).toBe(true);
+    expect(new Set(items.map(({ interval }) => interval.start)).size).toBe(60);
+    expect(items).toHaveLength(60);
+    running.child.kill("SIGINT");
+    expect(await running.ended, running.output()).toEqual({ code: 0, signal: null });
+  });
 });

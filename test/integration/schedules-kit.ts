@@ -9,6 +9,8 @@ import { createActivities } from "../../activities/index.ts";
 import { createApp } from "../../api/app.ts";
 import type { ApiDeps } from "../../api/deps.ts";
 import { createOrchestrator } from "../../api/orchestrator.ts";
+import { runInput } from "../../api/run-input.ts";
+import { poolOwners } from "../../bin/pool-owners.ts";
 import { waitUntil } from "../../bin/services/wait.ts";
 import { registerSearchAttributes } from "../../bin/temporal.ts";
 import { createCatalogue } from "../../connectors/catalogue.ts";
@@ -27,6 +29,8 @@ export interface ScheduleKit {
   readonly url: string;
   /** What the tasks of runs were given, in order. */
   readonly seen: readonly Json[];
+  /** What such a task does. */
+  whileSeen: (input: Json) => Promise<Json>;
   /** While true, runs cannot be written down. */
   storeIsAway: boolean;
   call<Body>(method: string, path: string, body?: unknown): Promise<Body>;
@@ -61,6 +65,7 @@ export const startScheduleKit = async (): Promise<ScheduleKit> => {
     deps,
     url,
     seen,
+    whileSeen: () => Promise.resolve(null),
     storeIsAway: false,
     async call(method, path, body) {
       const headers = { "content-type": typeof body === "string" ? "application/yaml" : "application/json" };
@@ -87,7 +92,9 @@ export const startScheduleKit = async (): Promise<ScheduleKit> => {
     recordLoad: unused,
     findOutput: async (place) => (await store.items.findOutput(place)) ?? null,
     findAsset: unused,
-    poolOwners: { ensurePool: unused, endedWorkflows: unused },
+    poolOwners: poolOwners(native, namespace, store),
+    backfills: store.backfills,
+    startRun: async (run, priority) => orchestrator.startRun(await runInput(store, run), priority),
     items: store.items,
     files: { baseDir: tmpdir(), reserved: [] },
     commands: { allowed: [], shell: false, environment: {}, folder: tmpdir(), resolveSecret: unused },
@@ -104,7 +111,7 @@ export const startScheduleKit = async (): Promise<ScheduleKit> => {
   });
   const see = (input: Json): Promise<Json> => {
     seen.push(input);
-    return Promise.resolve(null);
+    return kit.whileSeen(input);
   };
   const worker = await Worker.create({
     connection: native,

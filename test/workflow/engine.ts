@@ -4,6 +4,7 @@ import { randomBytes } from "node:crypto";
 import path from "node:path";
 import { Client, Connection, WorkflowFailedError, type WorkflowHandle } from "@temporalio/client";
 import { bundleWorkflowCode, DefaultLogger, NativeConnection, Runtime, Worker, type WorkflowBundleWithSourceMap } from "@temporalio/worker";
+import { type BackfillDeps, createBackfillActivities } from "../../activities/backfills.ts";
 import { createMapped } from "../../activities/mapped.ts";
 import { createSingleItems } from "../../activities/single-items.ts";
 import { createPools } from "../../activities/pools.ts";
@@ -84,7 +85,7 @@ const IDENTITY = "the test";
 /** Activities whose verbs do what the test of the run says; a task without a behaviour succeeds. */
 const activitiesOf = (
   runs: Map<string, Registered>,
-  { items, own = {} }: EngineOptions,
+  { items, own = {}, backfills }: EngineOptions,
   owners: () => ReturnType<typeof poolOwners>,
 ): DagActivities => {
   const behave: Behaviour = (call, context) =>
@@ -134,12 +135,14 @@ const activitiesOf = (
       openSubRun,
     }),
     openSubRun,
+    ...createBackfillActivities(backfills ?? { backfills: missingStore, createRun: missing, findVersion: missing, startRun: missing }),
     openRun({ workflowId }) {
       const run = runs.get(workflowId);
       return run === undefined ? Promise.reject(new Error(`${workflowId} is no run of this test`)) : Promise.resolve(run.opened);
     },
     async recordRun(changes) {
       const run = runs.get(changes.runId);
+      await backfills?.applyRun(changes);
       if (run === undefined) return;
       run.tries += 1;
       await run.options.onReport?.(changes, run.tries);
@@ -169,15 +172,16 @@ export interface EngineOptions {
   readonly connections?: Pick<Store["connections"], "find">;
   /** A real store's, for tasks with `for_each` and large outputs. */
   readonly items?: Items;
+  /** For backfills: a real store's, and what starts the runs of their partitions. */
+  readonly backfills?: BackfillDeps & { readonly applyRun: (changes: RunChanges) => Promise<void> };
   /** False: workflows and reports alone, tasks are left to others. */
   readonly runsTasks?: boolean;
 }
 
 const missingPools = { find: () => Promise.resolve(undefined) };
 
-const missingStore = new Proxy({} as Items, {
-  get: () => () => Promise.reject(new Error("this test has given the engine no store")),
-});
+const missing = (): Promise<never> => Promise.reject(new Error("this test has given the engine no store"));
+const missingStore = new Proxy({} as Items & BackfillDeps["backfills"], { get: () => missing });
 
 const fresh = (prefix: string): string => `${prefix}_${randomBytes(6).toString("hex")}`;
 

@@ -1,0 +1,63 @@
+// Backfills in Temporal: started, followed, acted on.
+
+import { type Client, WorkflowExecutionAlreadyStartedError, WorkflowNotFoundError } from "@temporalio/client";
+import type { BackfillState } from "../core/backfill.ts";
+import { backfillWorkflowId, DEFAULT_QUEUE } from "../core/ids.ts";
+import { BACKFILL_UPDATE, BACKFILL_WORKFLOW, type BackfillInput, type BackfillRequest } from "../workflows/messages.ts";
+import { answeredUpdate } from "./orchestrator-updates.ts";
+
+export interface BackfillReference {
+  readonly pipeline: string;
+  readonly id: string;
+}
+
+export interface BackfillDoor {
+  /** Safe to repeat: one that runs stays as it is. */
+  start(input: BackfillInput): Promise<void>;
+  /** Throws ACTION_REFUSED with the backfill's own reason; the same `key` acts once. */
+  control(backfill: BackfillReference, request: BackfillRequest, key: string | undefined): Promise<BackfillState>;
+  /** `ended`: it or another execution of it came to its end by itself; `stopped`: somebody stopped it in Temporal. */
+  statusOf(backfill: BackfillReference): Promise<"running" | "ended" | "stopped" | "unknown">;
+}
+
+type Call = <Value>(work: () => Promise<Value>) => Promise<Value>;
+
+export const createBackfillDoor = (client: Client, call: Call): BackfillDoor => {
+  const handleOf = ({ pipeline, id }: BackfillReference) => client.workflow.getHandle(backfillWorkflowId(pipeline, id));
+  return {
+    async start(input) {
+      const { id, pipeline, state } = input;
+      try {
+        await call(() =>
+          client.workflow.start(BACKFILL_WORKFLOW, {
+            workflowId: backfillWorkflowId(pipeline, id),
+            taskQueue: DEFAULT_QUEUE,
+            args: [input],
+            memo: { pipeline, backfill: id },
+            staticSummary: `backfill of ${pipeline}, ${state.count} partitions`,
+          }),
+        );
+      } catch (error) {
+        if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error;
+      }
+    },
+
+    control(backfill, request, key) {
+      const options = { args: [request] as [BackfillRequest], ...(key === undefined ? {} : { updateId: key }) };
+      return answeredUpdate({ what: `backfill ${backfill.id}`, gone: "ACTION_REFUSED" }, () =>
+        call(() => handleOf(backfill).executeUpdate<BackfillState, [BackfillRequest]>(BACKFILL_UPDATE, options)),
+      );
+    },
+
+    async statusOf(backfill) {
+      try {
+        const { status } = await call(() => handleOf(backfill).describe());
+        if (status.name === "RUNNING" || status.name === "CONTINUED_AS_NEW") return "running";
+        return status.name === "COMPLETED" ? "ended" : "stopped";
+      } catch (error) {
+        if (error instanceof WorkflowNotFoundError) return "unknown";
+        throw error;
+      }
+    },
+  };
+};
