@@ -22,23 +22,22 @@ const REACHED_MS = 60_000;
 const ENDED_MS = 90_000;
 
 interface ShownItem {
-  readonly item: number;
   readonly values: { readonly n: number };
   readonly finished_at: string;
 }
 
 const show = (world: World, run: string): Promise<ShownRun> => world.call("GET", `/v1/runs/${run}`);
 
-const recordedOf = async (world: World, { run, mapped = [] }: Subject): Promise<readonly Recorded[]> => {
+const recordedOf = async (world: World, { run, items: counts = {} }: Subject): Promise<readonly Recorded[]> => {
   const { tasks } = await show(world, run);
   const done = tasks.flatMap(({ id, status, finished_at: finishedAt }) =>
     status === "succeeded" && finishedAt !== null ? [{ task: id, item: 0, finishedAt }] : [],
   );
   const items = await Promise.all(
-    mapped.map(async (task) => {
+    Object.keys(counts).map(async (task) => {
       const page = await world.call<{ readonly items: readonly ShownItem[] }>(
         "GET",
-        `/v1/runs/${run}/tasks/${task}/items?status=succeeded`,
+        `/v1/runs/${run}/tasks/${task}/items?status=succeeded&limit=100`,
       );
       return page.items.map(({ values, finished_at: finishedAt }) => ({ task, item: values.n, finishedAt }));
     }),
@@ -86,7 +85,8 @@ const judge = async (
         wanted: subject.wanted,
         shown: record,
         real: await realOf(world, subject),
-        marking: record.tasks.map(({ id }) => id).filter((id) => marks(id, state.name) && subject.mapped?.includes(id) !== true),
+        items: subject.items ?? {},
+        marking: record.tasks.map(({ id }) => id).filter((id) => marks(id, state.name) && subject.items?.[id] === undefined),
         recorded: recorded.get(subject.run) ?? [],
         effects: effects.filter(({ run }) => run === subject.run),
       });

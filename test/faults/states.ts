@@ -18,8 +18,8 @@ export interface Subject {
   readonly run: string;
   readonly pipeline: string;
   readonly wanted: { readonly status: string; readonly tasks: Readonly<Record<string, string>> };
-  /** Tasks with `for_each`. */
-  readonly mapped?: readonly string[];
+  /** How many items each task with `for_each` has. */
+  readonly items?: Readonly<Record<string, number>>;
 }
 
 export interface Scene {
@@ -135,21 +135,27 @@ const rivals = (
   },
 });
 
-const ITEMS = sql("held", "select mark_and_hold(:run, :task, :item, case when :item::int > 2 then :run else 'open' end)", {
+/** Enough for groups of several items; the last ten hold, in the midst of such a group. */
+const ITEM_COUNT = 40;
+const QUICK_ITEMS = 30;
+const ITEMS = sql("held", `select mark_and_hold(:run, :task, :item, case when :item::int > ${QUICK_ITEMS} then :run else 'open' end)`, {
   item: "${{ each.n }}",
 });
 
 const itemsState: State = {
-  ...heldState("items", { ...ITEMS, for_each: { in: { range: { from: 1, to: 6 } }, as: "n", window: 2 } }, () => false),
+  ...heldState("items", { ...ITEMS, for_each: { in: { range: { from: 1, to: ITEM_COUNT } }, as: "n", window: 2 } }, () => false),
   async begin(world, key) {
     await world.effects.openGate("open");
     const run = await trigger(world, "items", key);
     return {
-      subjects: [{ run, pipeline: "kills_items", wanted: succeeded("before", "held", "after"), mapped: ["held"] }],
+      subjects: [{ run, pipeline: "kills_items", wanted: succeeded("before", "held", "after"), items: { held: ITEM_COUNT } }],
       isReached: async () => {
         if ((await taskOf(world, run, "held"))?.status !== "running") return false;
-        const page = await world.call<{ readonly items: readonly unknown[] }>("GET", `/v1/runs/${run}/tasks/held/items?status=succeeded`);
-        return page.items.length >= 2;
+        const page = await world.call<{ readonly items: readonly unknown[] }>(
+          "GET",
+          `/v1/runs/${run}/tasks/held/items?status=succeeded&limit=100`,
+        );
+        return page.items.length === QUICK_ITEMS;
       },
       goOn: () => world.effects.openGate(run),
     };

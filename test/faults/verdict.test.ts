@@ -11,6 +11,7 @@ const right: Evidence = {
   wanted: { status: "succeeded", tasks: { a: "succeeded" } },
   shown: { status: "succeeded", tasks: [task] },
   real: { status: "succeeded", tasks: { a: "succeeded" } },
+  items: {},
   marking: ["a"],
   recorded: [{ task: "a", item: 0, finishedAt }],
   effects: [{ run: "r", task: "a", item: 0, at }],
@@ -32,6 +33,7 @@ describe("the verdict on a run", () => {
     ["success without an effect", { effects: [] }, /without an effect/],
     ["more effects than tries", { effects: [effect(-500), effect(0)] }, /done 2 times in 1 tries/],
     ["a repetition of what was recorded", { effects: [effect(0), effect(200)] }, /ran again 1 times/],
+    ["an item that was left out", { items: { a: 2 }, effects: [effect(0), effect(0, 0)] }, /1 of 2 items of a/],
     [
       "a repetition of an item",
       { recorded: [{ task: "a", item: 2, finishedAt }], effects: [effect(0, 2), effect(200, 2)] },

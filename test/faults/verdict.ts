@@ -28,7 +28,9 @@ export interface Evidence {
   readonly shown: { readonly status: string; readonly tasks: readonly TaskFacts[] };
   /** The run itself, in Temporal. */
   readonly real: { readonly status: string; readonly tasks: Readonly<Record<string, string>> };
-  /** Those tasks of the run that leave an effect. */
+  /** Items of each task with `for_each`. */
+  readonly items: Readonly<Record<string, number>>;
+  /** Those tasks of the run that leave an effect, once. */
   readonly marking: readonly string[];
   readonly recorded: readonly Recorded[];
   readonly effects: readonly Effect[];
@@ -40,7 +42,7 @@ const differences = (what: string, left: Readonly<Record<string, string>>, right
     .map((task) => `${task} is ${left[task] ?? "absent"}, ${what} ${right[task] ?? "absent"}`);
 
 /** Every fault in words; none: all is right. */
-export const faultsOf = ({ run, wanted, shown, real, marking, recorded, effects }: Evidence): readonly string[] => {
+export const faultsOf = ({ run, wanted, shown, real, items, marking, recorded, effects }: Evidence): readonly string[] => {
   const shownTasks = Object.fromEntries(shown.tasks.map(({ id, status }) => [id, status]));
   const faults: string[] = [];
   if (shown.status !== wanted.status) faults.push(`it is ${shown.status}, and should be ${wanted.status}`);
@@ -51,9 +53,12 @@ export const faultsOf = ({ run, wanted, shown, real, marking, recorded, effects 
     if (!marking.includes(task.id) || task.status !== "succeeded") continue;
     const tries = task.attempts + task.attempt_log.reduce((sum, attempt) => sum + attempt.lost_attempts, 0);
     const done = effects.filter((effect) => effect.task === task.id && effect.item === 0).length;
-    const itemsDone = effects.some((effect) => effect.task === task.id && effect.item > 0);
-    if (done === 0 && !itemsDone) faults.push(`${task.id} succeeded without an effect`);
+    if (done === 0) faults.push(`${task.id} succeeded without an effect`);
     if (done > tries) faults.push(`${task.id} was done ${done} times in ${tries} tries`);
+  }
+  for (const [task, count] of Object.entries(items)) {
+    const done = new Set(effects.flatMap((effect) => (effect.task === task ? [effect.item] : []))).size;
+    if (done !== count) faults.push(`${done} of ${count} items of ${task} have an effect`);
   }
   for (const { task, item, finishedAt } of recorded) {
     const place = item === 0 ? task : `${task}[${item}]`;
