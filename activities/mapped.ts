@@ -107,6 +107,8 @@ class Recorder {
   readonly #scope: AttemptScope;
   #waiting: ItemResult[] = [];
   #last = performance.now();
+  #timer: NodeJS.Timeout | undefined;
+  #timed: Promise<unknown> = Promise.resolve();
 
   constructor(deps: MappedDeps, call: ItemsCall, scope: AttemptScope) {
     this.#deps = deps;
@@ -116,10 +118,24 @@ class Recorder {
 
   async add(result: ItemResult): Promise<void> {
     this.#waiting.push(result);
-    if (performance.now() - this.#last >= RECORD_EVERY_MS) await this.flush();
+    const sinceLast = performance.now() - this.#last;
+    if (sinceLast >= RECORD_EVERY_MS) return this.#write();
+    // A long item may follow: what was done before it is recorded meanwhile, and not done again when the worker dies.
+    this.#timer ??= setTimeout(() => {
+      this.#timer = undefined;
+      this.#timed = Promise.all([this.#timed, this.#write()]);
+      // Heard by `flush`.
+      this.#timed.catch(() => undefined);
+    }, RECORD_EVERY_MS - sinceLast);
   }
 
+  /** Everything is recorded once it resolves. */
   async flush(): Promise<void> {
+    clearTimeout(this.#timer);
+    await Promise.all([this.#timed, this.#write()]);
+  }
+
+  async #write(): Promise<void> {
     this.#last = performance.now();
     const results = this.#waiting;
     this.#waiting = [];

@@ -1,0 +1,132 @@
+// A whole Downbeat to be killed: API and worker as processes, a store and a Temporal of their own; and the effects, which live.
+
+import { randomBytes } from "node:crypto";
+import { mkdirSync, rmSync } from "node:fs";
+import path from "node:path";
+import { Client, Connection } from "@temporalio/client";
+import { ApiClient, ApiError } from "../../bin/api-client.ts";
+import { SupervisedProcess } from "../../bin/demo/processes.ts";
+import { SupervisedTemporal } from "../../bin/demo/temporal.ts";
+import { freePort } from "../../bin/ports.ts";
+import { type PostgresAddress, startPostgres } from "../../bin/services/postgres.ts";
+import type { Service } from "../../bin/services/server-process.ts";
+import { waitUntil } from "../../bin/services/wait.ts";
+import { Effects } from "./effects.ts";
+
+export const VICTIMS = ["worker", "api", "store", "temporal"] as const;
+export type Victim = (typeof VICTIMS)[number];
+
+/** How long a request is repeated while something is down. */
+const PATIENCE_MS = 60_000;
+
+export class World {
+  readonly effects: Effects;
+  readonly #api: ApiClient;
+  readonly #processes: Readonly<Record<"api" | "worker", SupervisedProcess>>;
+  readonly #store: Service<PostgresAddress>;
+  readonly #temporal: SupervisedTemporal;
+  readonly #close: () => Promise<void>;
+
+  private constructor(parts: {
+    effects: Effects;
+    api: ApiClient;
+    processes: Readonly<Record<"api" | "worker", SupervisedProcess>>;
+    store: Service<PostgresAddress>;
+    temporal: SupervisedTemporal;
+    close: () => Promise<void>;
+  }) {
+    this.effects = parts.effects;
+    this.#api = parts.api;
+    this.#processes = parts.processes;
+    this.#store = parts.store;
+    this.#temporal = parts.temporal;
+    this.#close = parts.close;
+  }
+
+  /** Starts everything in the folder; `close` ends it and removes the folder. */
+  static async start(folder: string, say: (line: string) => void): Promise<World> {
+    const temporal = new SupervisedTemporal(folder, say);
+    // Addresses that a user gives are servers that nobody may kill.
+    const env = { ...process.env, DOWNBEAT_TEST_POSTGRES_URL: "" };
+    const [store, destination] = await Promise.all([
+      startPostgres({ dir: path.join(folder, "store"), say, env }),
+      startPostgres({ dir: path.join(folder, "effects"), say, env }),
+      temporal.start(),
+    ]);
+    const effects = new Effects(destination.address);
+    await effects.create();
+    const port = await freePort();
+    const dataDir = path.join(folder, "data");
+    mkdirSync(dataDir, { recursive: true });
+    const environment: NodeJS.ProcessEnv = {
+      ...process.env,
+      DATABASE_URL: store.address.url,
+      TEMPORAL_ADDRESS: temporal.address,
+      DOWNBEAT_PORT: String(port),
+      DOWNBEAT_DATA_DIR: dataDir,
+      DOWNBEAT_SECRET_KEY: randomBytes(32).toString("hex"),
+      DOWNBEAT_SHUTDOWN_GRACE: "1s",
+    };
+    const supervised = (name: "api" | "worker"): SupervisedProcess =>
+      new SupervisedProcess({ script: `bin/${name}.ts`, env: () => environment, logFile: path.join(folder, `${name}.log`) });
+    const processes = { api: supervised("api"), worker: supervised("worker") };
+    processes.api.start();
+    processes.worker.start();
+    const api = new ApiClient({ baseUrl: `http://127.0.0.1:${port}`, patienceMs: PATIENCE_MS });
+    const close = async (): Promise<void> => {
+      await Promise.all([processes.api.stop(), processes.worker.stop()]);
+      await effects.close();
+      await Promise.all([store.stop(), destination.stop(), temporal.stop()]);
+      rmSync(folder, { recursive: true, force: true });
+    };
+    const world = new World({ effects, api, processes, store, temporal, close });
+    const { host, database, user, password } = destination.address;
+    const config = { host, port: destination.address.port, database, user, password };
+    await world.call("PUT", "/v1/connections/effects", { kind: "postgres", config });
+    return world;
+  }
+
+  /** Repeats the request while something is down; with a key it is done once all the same. */
+  async call<Answer>(method: string, route: string, body?: unknown, key?: string): Promise<Answer> {
+    const until = Date.now() + PATIENCE_MS;
+    for (;;) {
+      this.assertHealthy();
+      try {
+        return await this.#api.call<Answer>(method, route, body, key === undefined ? {} : { "idempotency-key": key });
+      } catch (error) {
+        const isRefused = error instanceof ApiError && error.status < 500;
+        if (isRefused || Date.now() >= until) throw error;
+        await new Promise((resolve) => setTimeout(resolve, 250));
+      }
+    }
+  }
+
+  /** A process that ended by itself is a fault, whatever was killed around it. */
+  assertHealthy(): void {
+    this.#processes.api.assertHealthy();
+    this.#processes.worker.assertHealthy();
+  }
+
+  /** SIGKILL; resolves when it has been started again. */
+  async kill(victim: Victim): Promise<void> {
+    if (victim === "worker" || victim === "api") return this.#processes[victim].kill();
+    if (victim === "temporal") return this.#temporal.killAndRestart();
+    await this.#store.halt("SIGKILL");
+    // Its backends notice the postmaster's death a moment later; until then the data folder is theirs.
+    await waitUntil(() => this.#store.resume(), { timeoutMs: 30_000 });
+  }
+
+  /** Asks Temporal itself. */
+  async withTemporal<Answer>(work: (client: Client) => Promise<Answer>): Promise<Answer> {
+    const connection = await Connection.connect({ address: this.#temporal.address });
+    try {
+      return await work(new Client({ connection }));
+    } finally {
+      await connection.close();
+    }
+  }
+
+  close(): Promise<void> {
+    return this.#close();
+  }
+}

@@ -1,0 +1,35 @@
+// Each victim is killed once while runs are in every state; all runs end right. More rounds: `npm run test:faults`.
+
+import { mkdtempSync } from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { drawRounds } from "../faults/draw.ts";
+import { playRound } from "../faults/round.ts";
+import { deployStates, STATES } from "../faults/states.ts";
+import { VICTIMS, World } from "../faults/world.ts";
+
+let world: World;
+beforeAll(async () => {
+  world = await World.start(mkdtempSync(path.join(tmpdir(), "downbeat-kills-")), () => undefined);
+  await deployStates(world, STATES);
+});
+afterAll(() => world?.close());
+
+describe("kills while runs are in every state", () => {
+  it.each(VICTIMS)("%s dies: every run ends right, and nothing recorded runs again", async (victim) => {
+    expect(await playRound(world, { key: `quick-${victim}`, victim, states: STATES, moment: { at: "state" } })).toEqual([]);
+  });
+});
+
+describe("the rounds that a seed draws", () => {
+  it("are the same for the same seed, others for another, and reach every victim, state and moment", () => {
+    const names = (seed: number) =>
+      drawRounds(seed, 100).map(({ states, ...round }) => ({ ...round, states: states.map(({ name }) => name) }));
+    expect(names(7)).toEqual(names(7));
+    expect(names(7).map(({ victim }) => victim)).not.toEqual(names(8).map(({ victim }) => victim));
+    expect(new Set(names(7).map(({ victim }) => victim))).toEqual(new Set(VICTIMS));
+    expect(new Set(names(7).flatMap(({ states }) => states)).size).toBe(STATES.length);
+    expect(new Set(names(7).map(({ moment }) => moment.at)).size).toBe(2);
+  });
+});
