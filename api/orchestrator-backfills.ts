@@ -14,32 +14,44 @@ export interface BackfillReference {
 export interface BackfillDoor {
   /** Safe to repeat: one that runs stays as it is. */
   start(input: BackfillInput): Promise<void>;
+  /** Of one that has ended: the store hears of that a moment before Temporal, and until then it would count as one that runs. */
+  startAgain(input: BackfillInput): Promise<void>;
   /** Throws ACTION_REFUSED with the backfill's own reason; the same `key` acts once. */
   control(backfill: BackfillReference, request: BackfillRequest, key: string | undefined): Promise<BackfillState>;
   /** `ended`: it or another execution of it came to its end by itself; `stopped`: somebody stopped it in Temporal. */
   statusOf(backfill: BackfillReference): Promise<"running" | "ended" | "stopped" | "unknown">;
 }
 
+/** Between a backfill's last report and its end. */
+const CLOSING_MS = 5_000;
+
 type Call = <Value>(work: () => Promise<Value>) => Promise<Value>;
 
 export const createBackfillDoor = (client: Client, call: Call): BackfillDoor => {
   const handleOf = ({ pipeline, id }: BackfillReference) => client.workflow.getHandle(backfillWorkflowId(pipeline, id));
+  const start: BackfillDoor["start"] = async (input) => {
+    const { id, pipeline, state } = input;
+    try {
+      await call(() =>
+        client.workflow.start(BACKFILL_WORKFLOW, {
+          workflowId: backfillWorkflowId(pipeline, id),
+          taskQueue: DEFAULT_QUEUE,
+          args: [input],
+          memo: { pipeline, backfill: id },
+          staticSummary: `backfill of ${pipeline}, ${state.count} partitions`,
+        }),
+      );
+    } catch (error) {
+      if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error;
+    }
+  };
   return {
-    async start(input) {
-      const { id, pipeline, state } = input;
-      try {
-        await call(() =>
-          client.workflow.start(BACKFILL_WORKFLOW, {
-            workflowId: backfillWorkflowId(pipeline, id),
-            taskQueue: DEFAULT_QUEUE,
-            args: [input],
-            memo: { pipeline, backfill: id },
-            staticSummary: `backfill of ${pipeline}, ${state.count} partitions`,
-          }),
-        );
-      } catch (error) {
-        if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error;
-      }
+    start,
+
+    async startAgain(input) {
+      // However it ended; where it does not in time, the reconciler starts it.
+      await client.withDeadline(Date.now() + CLOSING_MS, () => handleOf(input).result()).catch(() => undefined);
+      await start(input);
     },
 
     control(backfill, request, key) {

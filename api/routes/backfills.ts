@@ -266,6 +266,6 @@ const beginAgain = async (
   const action = { number: state.actions, action: control.action, ...actor, at: new Date().toISOString() };
   if (!(await store.backfills.record({ id, seq, state, actions: [action] })))
     throw new DownbeatError("CONFLICT", `somebody else has acted on backfill ${id} meanwhile; look at it again`);
-  await orchestrator.backfills.start({ id, pipeline, state, seq });
+  await orchestrator.backfills.startAgain({ id, pipeline, state, seq });
   return state;
 };

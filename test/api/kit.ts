@@ -106,6 +106,7 @@ export class RecordingOrchestrator implements Orchestrator {
   readonly backfillsStarted: BackfillInput[] = [];
   readonly backfillStatuses = new Map<string, "running" | "ended" | "stopped">();
   readonly backfills: BackfillDoor = {
+    startAgain: (input) => this.backfills.start(input),
     start: (input) =>
       Promise.resolve().then(() => {
         this.#check();

@@ -34,6 +34,7 @@ interface Runs {
 const definition = (name: string, extra = ""): string => `apiVersion: downbeat/v1
 name: ${name}
 params: { type: object, properties: { mode: { type: string, default: plain } } }
+defaults: { retry: { attempts: 1 } }
 ${extra}
 tasks:
   - id: see
