@@ -7,7 +7,7 @@ import type { BackfillRecord, Backfills } from "../store/backfills.ts";
 import { type Definitions, pauseText } from "../store/definitions.ts";
 import type { RunRecord, Runs } from "../store/runs.ts";
 import type { DagActivities } from "../workflows/ports.ts";
-import { toFailure } from "./failure.ts";
+import { failing } from "./failure.ts";
 
 export interface BackfillDeps {
   readonly backfills: Pick<Backfills, "find" | "record" | "runsById" | "succeededIntervals">;
@@ -19,15 +19,7 @@ export interface BackfillDeps {
 
 type BackfillActivities = Pick<DagActivities, "startPartitions" | "endedRuns" | "recordBackfill">;
 
-const told = async <Value>(work: () => Promise<Value>): Promise<Value> => {
-  try {
-    return await work();
-  } catch (error) {
-    // Temporal tries again for as long as it takes.
-    if (error instanceof DownbeatError && error.rule.fault === "system") throw error;
-    throw toFailure(error, {});
-  }
-};
+const told = <Value>(work: () => Promise<Value>): Promise<Value> => failing(work, { passes: ({ rule }) => rule.fault === "system" });
 
 export const createBackfillActivities = ({ backfills, createRun, findVersion, startRun }: BackfillDeps): BackfillActivities => {
   const planOf = partitionsCache();

@@ -33,3 +33,20 @@ export const toFailure = (error: unknown, facts: Pick<FailureFacts, "worker" | "
   };
   return ApplicationFailure.create({ message: cut(scrub(known.message)), type: known.code, nonRetryable: true, details: [sent] });
 };
+
+export const isStoreAway = ({ code }: DownbeatError): boolean => code === "STORE_UNAVAILABLE";
+
+interface Failing extends Pick<FailureFacts, "worker" | "lostAttempts"> {
+  /** What Temporal is to try again, for as long as it takes. */
+  readonly passes?: (error: DownbeatError) => boolean;
+}
+
+/** An activity's work: what it throws leaves as a failure, unless Temporal is to try again. */
+export const failing = async <Value>(work: () => Promise<Value>, { passes = () => false, ...facts }: Failing = {}): Promise<Value> => {
+  try {
+    return await work();
+  } catch (error) {
+    if (error instanceof DownbeatError && passes(error)) throw error;
+    throw toFailure(error, facts);
+  }
+};

@@ -10,7 +10,7 @@ import type { Definitions } from "../store/definitions.ts";
 import { runFacts } from "../store/run-facts.ts";
 import type { Runs } from "../store/runs.ts";
 import type { DagActivities } from "../workflows/ports.ts";
-import { toFailure } from "./failure.ts";
+import { failing } from "./failure.ts";
 
 export interface OpenRunDeps {
   readonly findPlan: Definitions["findPlan"];
@@ -21,8 +21,8 @@ export interface OpenRunDeps {
 
 export const createOpenRun =
   ({ findPlan, createRun, guardedConnections }: OpenRunDeps): DagActivities["openRun"] =>
-  async ({ pipeline, schedule: name, version, planHash, params, workflowId }) => {
-    try {
+  ({ pipeline, schedule: name, version, planHash, params, workflowId }) =>
+    failing(async () => {
       const firing = parseFiring(workflowId, { pipeline, name });
       if (firing === undefined)
         throw new DownbeatError("NOT_FOUND", `"${workflowId}" is no workflow of schedule "${name}" of "${pipeline}"`);
@@ -47,7 +47,4 @@ export const createOpenRun =
       // Temporal forgets workflows after its retention and would then run a moment of the past again.
       if (isRunEnded(run.status)) throw new DownbeatError("CONFLICT", `run ${id} has ended already`);
       return { run: runFacts(run), plan: guardPlan(compiled, await guardedConnections()), params: run.params };
-    } catch (error) {
-      throw toFailure(error, {});
-    }
-  };
+    });

@@ -9,7 +9,7 @@ import { pauseText, type Definitions } from "../store/definitions.ts";
 import { runFacts } from "../store/run-facts.ts";
 import type { Runs } from "../store/runs.ts";
 import type { DagActivities, OpenedSubRun, OpenSubRunCall } from "../workflows/ports.ts";
-import { toFailure } from "./failure.ts";
+import { failing, isStoreAway } from "./failure.ts";
 import { renderedConfig, type VerbDeps } from "./verb.ts";
 
 export interface OpenSubRunDeps {
@@ -28,15 +28,8 @@ interface PipelineConfig {
 
 export const createOpenSubRun =
   (deps: OpenSubRunDeps & Pick<VerbDeps, "findConfig" | "findOutput">): DagActivities["openSubRun"] =>
-  async (call) => {
-    try {
-      return await openSubRun(deps, call);
-    } catch (error) {
-      // Temporal tries again for as long as it takes.
-      if (error instanceof DownbeatError && error.code === "STORE_UNAVAILABLE") throw error;
-      throw toFailure(error, {});
-    }
-  };
+  (call) =>
+    failing(() => openSubRun(deps, call), { passes: isStoreAway });
 
 /** Safe to repeat. Throws NOT_FOUND, PARAMS_INVALID, CONFLICT and what expressions and the store throw. */
 export const openSubRun = async (

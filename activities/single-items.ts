@@ -6,7 +6,7 @@ import { storable, type Json } from "../core/json.ts";
 import { LIMITS } from "../core/limits.ts";
 import type { Items } from "../store/items.ts";
 import type { DagActivities, ItemCall, OpenedSubRun, OpenSubRunCall } from "../workflows/ports.ts";
-import { toFailure } from "./failure.ts";
+import { failing, isStoreAway } from "./failure.ts";
 import { scopeOf, type VerbDeps } from "./verb.ts";
 
 export interface SingleItemDeps extends Pick<VerbDeps, "findOutput"> {
@@ -14,21 +14,14 @@ export interface SingleItemDeps extends Pick<VerbDeps, "findOutput"> {
   readonly openSubRun: (call: OpenSubRunCall) => Promise<OpenedSubRun>;
 }
 
-/** A store that is away is asked again by Temporal, for as long as it takes; everything else is the item's own failure. */
-const failing = async <Value>(work: () => Promise<Value>): Promise<Value> => {
-  try {
-    return await work();
-  } catch (error) {
-    if (error instanceof DownbeatError && error.code === "STORE_UNAVAILABLE") throw error;
-    throw toFailure(error, {});
-  }
-};
+/** A store that is away is asked again; everything else is the item's own failure. */
+const storeFirst = <Value>(work: () => Promise<Value>): Promise<Value> => failing(work, { passes: isStoreAway });
 
 const placeOf = ({ run, taskId }: ItemCall) => ({ runId: run.id, taskId });
 
 export const createSingleItems = (deps: SingleItemDeps): Pick<DagActivities, "openItem" | "recordItem"> => ({
   openItem: (call) =>
-    failing(async () => {
+    storeFirst(async () => {
       const [found] = await deps.items.find(placeOf(call), [call.item]);
       if (found === undefined) throw new DownbeatError("INTERNAL", `task "${call.taskId}" has no item ${call.item}`);
       if (found.status === "succeeded") return {};
@@ -39,7 +32,7 @@ export const createSingleItems = (deps: SingleItemDeps): Pick<DagActivities, "op
     }),
 
   recordItem: (call, end) =>
-    failing(() => deps.items.record(placeOf(call), [{ ...end, item: call.item, attempts: call.attempt, ...outputOf(end.output) }])),
+    storeFirst(() => deps.items.record(placeOf(call), [{ ...end, item: call.item, attempts: call.attempt, ...outputOf(end.output) }])),
 });
 
 /** Throws OUTPUT_TOO_LARGE: items have no place for large ones. */
