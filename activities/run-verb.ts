@@ -133,8 +133,12 @@ const reasonOf = (error: unknown, cancelled: AbortSignal, timedOut: AbortSignal)
   return error;
 };
 
-/** A small output travels, a large one is kept in the store and goes by reference. Items have no place for large ones. */
-const keepOutput = async (result: TaskResult, { run, taskId, itemKey }: TaskCall, host: VerbHost): Promise<TaskResult> => {
+/** A small output travels, a large one is kept in the store and goes by reference. Items have no place for large ones. Throws OUTPUT_TOO_LARGE. */
+export const keepOutput = async (
+  result: TaskResult,
+  { run, taskId, itemKey }: Pick<TaskCall, "run" | "taskId" | "itemKey">,
+  host: Pick<VerbHost, "saveOutput">,
+): Promise<TaskResult> => {
   const text = JSON.stringify(result.output);
   const bytes = Buffer.byteLength(text);
   const output = storable(result.output, text);

@@ -2,11 +2,10 @@
 
 import { DownbeatError } from "../core/errors.ts";
 import { renderTemplates } from "../core/expression.ts";
-import { storable, type Json } from "../core/json.ts";
-import { LIMITS } from "../core/limits.ts";
 import type { Items } from "../store/items.ts";
 import type { DagActivities, ItemCall, OpenedSubRun, OpenSubRunCall } from "../workflows/ports.ts";
 import { failing, isStoreAway } from "./failure.ts";
+import { keepOutput } from "./run-verb.ts";
 import { scopeOf, type VerbDeps } from "./verb.ts";
 
 export interface SingleItemDeps extends Pick<VerbDeps, "findOutput"> {
@@ -31,18 +30,10 @@ export const createSingleItems = (deps: SingleItemDeps): Pick<DagActivities, "op
       return { activity: { input: renderTemplates(task.activity?.input ?? null, await scopeOf(deps, own)) } };
     }),
 
-  recordItem: (call, end) =>
-    storeFirst(() => deps.items.record(placeOf(call), [{ ...end, item: call.item, attempts: call.attempt, ...outputOf(end.output) }])),
+  recordItem: (call, { output, ...end }) =>
+    storeFirst(async () => {
+      // Nowhere to save: an item has no place for a large one.
+      const kept = output === undefined ? {} : await keepOutput({ output }, { ...call, itemKey: String(call.item) }, {});
+      await deps.items.record(placeOf(call), [{ ...end, ...kept, item: call.item, attempts: call.attempt }]);
+    }),
 });
-
-/** Throws OUTPUT_TOO_LARGE: items have no place for large ones. */
-const outputOf = (output: Json | undefined): { readonly output?: Json } => {
-  if (output === undefined) return {};
-  const text = JSON.stringify(output);
-  const bytes = Buffer.byteLength(text);
-  if (bytes > LIMITS.outputBytes) {
-    const message = `the item's output is ${bytes} bytes of JSON; the limit is ${LIMITS.outputBytes}; return less, or write it to a table`;
-    throw new DownbeatError("OUTPUT_TOO_LARGE", message);
-  }
-  return { output: storable(output, text) };
-};

@@ -249,7 +249,7 @@ describe("items that are carried out one by one", () => {
       activities: {
         score: async (n: number) => {
           if (n > 3) throw new Error(`${n} is too much`);
-          return { score: n * 10 };
+          return n === 0 ? { score: "x".repeat(5_000) } : { score: n * 10 };
         },
       },
     });
@@ -258,6 +258,8 @@ describe("items that are carried out one by one", () => {
     await worker.runUntil(async () => {
       const run = await engine().run(scores([1, 2, 3]));
       expect(run.tasks()["a"]?.output).toEqual([{ score: 10 }, { score: 20 }, { score: 30 }]);
+      const large = await engine().run(scores([0]));
+      expect(large).toMatchObject({ outcome: "failed", error: { message: expect.stringContaining("OUTPUT_TOO_LARGE") as string } });
       const failing = await engine().run(scores([1, 4, 5, 2, 3, 1, 1], { window: 1, maxFailures: 1 }));
       expect(failing).toMatchObject({ outcome: "failed", error: { code: "ITEMS_FAILED" } });
       expect((await itemsOf(failing, "a")).map(({ status }) => status)).toEqual([
