@@ -1,6 +1,6 @@
 // Writes down a run that a schedule has started, with its data interval, and answers what its workflow needs.
 
-import { guardPlan } from "../core/guarded-plan.ts";
+import { guardedPlan } from "../store/guarded-plan.ts";
 import { DownbeatError } from "../core/errors.ts";
 import { previousFiring } from "../core/firings.ts";
 import { parseFiring } from "../core/ids.ts";
@@ -46,5 +46,5 @@ export const createOpenRun =
       });
       // Temporal forgets workflows after its retention and would then run a moment of the past again.
       if (isRunEnded(run.status)) throw new DownbeatError("CONFLICT", `run ${id} has ended already`);
-      return { run: runFacts(run), plan: guardPlan(compiled, await guardedConnections()), params: run.params };
+      return { run: runFacts(run), plan: await guardedPlan(compiled, guardedConnections), params: run.params };
     });

@@ -1,6 +1,6 @@
 // Writes down the run of another pipeline that a task starts: its version, its params, and which task it belongs to.
 
-import { guardPlan } from "../core/guarded-plan.ts";
+import { guardedPlan } from "../store/guarded-plan.ts";
 import { DownbeatError } from "../core/errors.ts";
 import { workKey } from "../core/ids.ts";
 import type { JsonObject } from "../core/json.ts";
@@ -62,5 +62,5 @@ export const openSubRun = async (
     params,
     parent: { runId: call.run.id, taskId: call.taskId, depth },
   });
-  return { run: runFacts(run), plan: guardPlan(version.plan, await deps.guardedConnections()), planHash: version.hash, params: run.params };
+  return { run: runFacts(run), plan: await guardedPlan(version.plan, deps.guardedConnections), planHash: version.hash, params: run.params };
 };

@@ -1,8 +1,8 @@
 // What a run's workflow is started with: the same whenever it is made, out of its row and what that leads to.
 
 import { DownbeatError } from "../core/errors.ts";
-import { guardPlan } from "../core/guarded-plan.ts";
-import type { CompiledPlan, Plan } from "../core/plan.ts";
+import { guardedPlan } from "../store/guarded-plan.ts";
+import type { CompiledPlan } from "../core/plan.ts";
 import { planRerun, type Rerun, type RerunRequest } from "../core/rerun.ts";
 import type { Store } from "../store/open-store.ts";
 import { runFacts } from "../store/run-facts.ts";
@@ -15,7 +15,7 @@ export const runInput = async (store: Stored, run: RunRecord, known?: CompiledPl
   const input = async (compiled: CompiledPlan): Promise<RunInput> => ({
     run: runFacts(run),
     planHash: run.planHash,
-    plan: await guarded(store, compiled),
+    plan: await guardedPlan(compiled, store.connections.guarded),
     params: run.params,
   });
   if (run.rerun === null) return input(known ?? (await planOf(store, run)));
@@ -30,10 +30,6 @@ export const runInput = async (store: Stored, run: RunRecord, known?: CompiledPl
     ...(from === "start" ? {} : { rerun: { of, ...fresh } }),
   };
 };
-
-/** With the connections that have limits now; a plan that uses none costs no look. */
-export const guarded = async ({ connections }: Pick<Store, "connections">, compiled: CompiledPlan): Promise<Plan> =>
-  compiled.uses === undefined ? compiled.plan : guardPlan(compiled, await connections.guarded());
 
 const planOf = async ({ definitions }: Stored, { id, planHash }: RunRecord): Promise<CompiledPlan> => {
   const plan = await definitions.findPlan(planHash);

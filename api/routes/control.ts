@@ -4,6 +4,7 @@ import { Router, type Request, type Response } from "express";
 import { compilePlan } from "../../core/compile-plan.ts";
 import { checkDefinition } from "../../core/definition.ts";
 import { DownbeatError } from "../../core/errors.ts";
+import { guardedPlan } from "../../store/guarded-plan.ts";
 import type { Json, JsonObject } from "../../core/json.ts";
 import { isRunEnded } from "../../core/run-changes.ts";
 import type { RunRecord } from "../../store/runs.ts";
@@ -14,7 +15,6 @@ import { checkParams } from "../params.ts";
 import { IssuesError } from "../problem.ts";
 import { idempotencyKeyOf, jsonBody, notFound, parseInput, pathParam } from "../request.ts";
 import { continueBody, decisionBody, markBody, pauseBody } from "../schemas.ts";
-import { guarded } from "../run-input.ts";
 import { existingRun } from "./runs.ts";
 
 export const controlRoutes = (deps: ApiDeps): Router => {
@@ -93,7 +93,7 @@ const changedTask = async (
   if (!result.ok) throw new IssuesError("DEFINITION_INVALID", result.issues);
   const hash = contentHash(parsed.definition);
   await store.definitions.saveOverride({ hash, definition: parsed.definition as unknown as JsonObject, plan: result.compiled });
-  const plan = await guarded(store, result.compiled);
+  const plan = await guardedPlan(result.compiled, store.connections.guarded);
   const task = plan.tasks.find(({ id }) => id === taskId);
   const policy = task === undefined ? undefined : plan.policies[task.policy];
   if (task === undefined || policy === undefined) throw new DownbeatError("INTERNAL", `the changed plan has no task "${taskId}"`);
