@@ -1,5 +1,6 @@
 // The state of a backfill: a cursor over its partitions, the few that are open, and what is no success. Changed only here.
 
+import type { Json } from "./json.ts";
 import { countNumbers, hasNumber, intersectRanges, type NumberRanges, subtractRanges, uniteRanges } from "./number-ranges.ts";
 
 export const BACKFILL_STATUSES = ["running", "paused", "cancelling", "succeeded", "failed", "cancelled"] as const;
@@ -43,6 +44,26 @@ export interface BackfillState {
   readonly round: number;
   /** How many things people did to it. */
   readonly actions: number;
+}
+
+/** What somebody did to it. */
+export interface BackfillAction {
+  readonly number: number;
+  readonly action: string;
+  readonly by: string;
+  readonly why?: string;
+  readonly details?: Json;
+  /** ISO 8601 UTC. */
+  readonly at: string;
+}
+
+/** Its state for the store; one that is not newer changes nothing. */
+export interface BackfillReport {
+  readonly id: string;
+  readonly seq: number;
+  readonly state: BackfillState;
+  /** New ones. */
+  readonly actions: readonly BackfillAction[];
 }
 
 export type BackfillControl =

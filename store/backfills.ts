@@ -1,10 +1,8 @@
 // Backfills: written down when they are asked for, then a read model fed by their workflows' reports.
 
 import { and, asc, desc, eq, inArray, sql } from "drizzle-orm";
-import type { BackfillState, BackfillStatus } from "../core/backfill.ts";
-import { isBackfillEnded } from "../core/backfill.ts";
+import { type BackfillReport, type BackfillStatus, isBackfillEnded } from "../core/backfill.ts";
 import { DownbeatError } from "../core/errors.ts";
-import type { Json } from "../core/json.ts";
 import type { Database } from "./database.ts";
 import { storeCall } from "./failure.ts";
 import type { RunCursor, RunRecord } from "./runs.ts";
@@ -14,20 +12,6 @@ export type BackfillRecord = typeof backfills.$inferSelect;
 export type BackfillActionRecord = typeof backfillActions.$inferSelect;
 
 export type CreateBackfill = Omit<BackfillRecord, "status" | "seq" | "createdAt" | "finishedAt">;
-
-export interface RecordBackfill {
-  readonly id: string;
-  readonly seq: number;
-  readonly state: BackfillState;
-  readonly actions: readonly {
-    readonly number: number;
-    readonly action: string;
-    readonly by: string;
-    readonly why?: string;
-    readonly details?: Json;
-    readonly at: string;
-  }[];
-}
 
 export interface Backfills {
   /** The row comes first, the workflow second. The same key gives the same backfill; another request under it throws IDEMPOTENCY_KEY_REUSED. */
@@ -43,7 +27,7 @@ export interface Backfills {
   ): Promise<readonly BackfillRecord[]>;
   actionsOf(id: string): Promise<readonly BackfillActionRecord[]>;
   /** A report that is not newer changes nothing; answers whether it was. */
-  record(report: RecordBackfill): Promise<boolean>;
+  record(report: BackfillReport): Promise<boolean>;
   /** The newest run of each of these partitions. */
   runsOf(id: string, partitions: readonly number[]): Promise<readonly RunRecord[]>;
   /** How these runs stand. */

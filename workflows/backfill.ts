@@ -22,7 +22,7 @@ import { LIMITS } from "../core/limits.ts";
 import { readFailure } from "./failure.ts";
 import { BACKFILL_UPDATE, type BackfillInput, type BackfillRequest, RUN_ENDED_SIGNAL } from "./messages.ts";
 import { INSPECT_OPTIONS, OPEN_OPTIONS, RECORD_OPTIONS } from "./policies.ts";
-import type { BackfillAction, DagActivities, EndedRun } from "./ports.ts";
+import type { DagActivities, EndedRun } from "./ports.ts";
 
 const { startPartitions } = proxyActivities<DagActivities>(OPEN_OPTIONS);
 const { endedRuns } = proxyActivities<DagActivities>(INSPECT_OPTIONS);
@@ -57,7 +57,7 @@ class BackfillExecution {
   readonly #pipeline: string;
   #state: core.BackfillState;
   #seq: number;
-  #actions: readonly BackfillAction[];
+  #actions: readonly core.BackfillAction[];
   /** Changes that the store has not heard of. */
   #isDirty = true;
   #reportedAt = 0;

@@ -1,7 +1,7 @@
 // What goes into and comes out of the run workflow, and the messages it takes: a wire contract shared with the API.
 
 import type { Circuit, CircuitPolicy, Verdict } from "../core/circuit.ts";
-import type { BackfillControl, BackfillState } from "../core/backfill.ts";
+import type { BackfillAction, BackfillControl, BackfillState } from "../core/backfill.ts";
 import type { Json, JsonObject } from "../core/json.ts";
 import type { Concurrency, Plan, PlanTask, Policy } from "../core/plan.ts";
 import type { ActionChange, RunStatus, TaskStatus } from "../core/run-changes.ts";
@@ -9,7 +9,7 @@ import type { Actor, Control } from "../core/run-control.ts";
 import type { RunSnapshot } from "../core/run-snapshot.ts";
 import type { SlotRequest, Slots } from "../core/slots.ts";
 import type { RunOutcome } from "../core/run-state.ts";
-import type { BackfillAction, RunFacts, ScheduledStart } from "./ports.ts";
+import type { RunFacts, ScheduledStart } from "./ports.ts";
 
 export const RUN_WORKFLOW = "run";
 export const INSPECT_WORKFLOW = "inspect";

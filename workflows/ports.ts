@@ -1,6 +1,6 @@
 // What workflows need of activities: the closed set of verbs. activities/ implements it; names and shapes are a wire contract.
 
-import type { BackfillState } from "../core/backfill.ts";
+import type { BackfillReport } from "../core/backfill.ts";
 import type { Json, JsonObject } from "../core/json.ts";
 import type { Plan, PlanTask, Policy } from "../core/plan.ts";
 import type { ItemStatus, RunChanges, TaskError, TaskResult } from "../core/run-changes.ts";
@@ -139,24 +139,6 @@ export interface FailureFacts {
 export interface PoolInput {
   readonly pool: string;
   readonly capacity?: number;
-}
-
-export interface BackfillAction {
-  readonly number: number;
-  readonly action: string;
-  readonly by: string;
-  readonly why?: string;
-  readonly details?: Json;
-  /** ISO 8601 UTC. */
-  readonly at: string;
-}
-
-/** A backfill's state for the store; one that is not newer changes nothing. */
-export interface BackfillReport {
-  readonly id: string;
-  readonly seq: number;
-  readonly state: BackfillState;
-  readonly actions: readonly BackfillAction[];
 }
 
 export interface StartPartitionsCall {
