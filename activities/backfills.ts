@@ -2,6 +2,7 @@
 
 import { DownbeatError } from "../core/errors.ts";
 import { partitionAt, partitionsCache } from "../core/partitions.ts";
+import type { CompiledPlan } from "../core/plan.ts";
 import { isRunEnded } from "../core/run-changes.ts";
 import type { BackfillRecord, Backfills } from "../store/backfills.ts";
 import { type Definitions, pauseText } from "../store/definitions.ts";
@@ -12,16 +13,17 @@ import { failing } from "./failure.ts";
 export interface BackfillDeps {
   readonly backfills: Pick<Backfills, "find" | "record" | "runsById" | "succeededIntervals">;
   readonly createRun: Runs["create"];
-  readonly findVersion: Definitions["find"];
+  readonly findPause: Definitions["findPause"];
+  readonly findPlan: Definitions["findPlan"];
   /** Starts a run that has been written down, with this priority for its tasks; safe to repeat. */
-  readonly startRun: (run: RunRecord, priority: number) => Promise<void>;
+  readonly startRun: (run: RunRecord, plan: CompiledPlan, priority: number) => Promise<void>;
 }
 
 type BackfillActivities = Pick<DagActivities, "startPartitions" | "endedRuns" | "recordBackfill">;
 
 const told = <Value>(work: () => Promise<Value>): Promise<Value> => failing(work, { passes: ({ rule }) => rule.fault === "system" });
 
-export const createBackfillActivities = ({ backfills, createRun, findVersion, startRun }: BackfillDeps): BackfillActivities => {
+export const createBackfillActivities = ({ backfills, createRun, findPause, findPlan, startRun }: BackfillDeps): BackfillActivities => {
   const planOf = partitionsCache();
   const found = async (id: string): Promise<BackfillRecord> => {
     const backfill = await backfills.find(id);
@@ -33,8 +35,10 @@ export const createBackfillActivities = ({ backfills, createRun, findVersion, st
     startPartitions: ({ id, priority, partitions }) =>
       told(async () => {
         const backfill = await found(id);
-        const paused = (await findVersion(backfill.pipeline))?.paused ?? null;
-        if (paused !== null) throw new DownbeatError("PIPELINE_PAUSED", pauseText(backfill.pipeline, paused));
+        const paused = await findPause(backfill.pipeline);
+        if (paused !== null && paused !== undefined) throw new DownbeatError("PIPELINE_PAUSED", pauseText(backfill.pipeline, paused));
+        const compiled = await findPlan(backfill.planHash);
+        if (compiled === undefined) throw new DownbeatError("INTERNAL", `the store has no plan ${backfill.planHash} of backfill ${id}`);
         const plan = planOf(backfill);
         const results: ("started" | "existing")[] = [];
         for (const { partition, runId } of partitions) {
@@ -59,7 +63,7 @@ export const createBackfillActivities = ({ backfills, createRun, findVersion, st
             partition,
           });
           // Of a call that is repeated: it may have ended, and Temporal forgotten it.
-          if (run.status === "queued") await startRun(run, priority);
+          if (run.status === "queued") await startRun(run, compiled, priority);
           results.push("started");
         }
         return results;

@@ -100,11 +100,12 @@ export const startWorker = async (deps: WorkerDeps): Promise<RunningWorker> => {
     findAsset: (name) => store.assets.find(name),
     findPlan: (hash) => store.definitions.findPlan(hash),
     guardedConnections: () => store.connections.guarded(),
+    findPause: (pipeline) => store.definitions.findPause(pipeline),
     findVersion: (pipeline, version) => store.definitions.find(pipeline, version),
     checkParams,
     createRun: (run) => store.runs.create(run),
     backfills: store.backfills,
-    startRun: async (run, priority) => orchestrator.startRun(await runInput(store, run), priority),
+    startRun: async (run, plan, priority) => orchestrator.startRun(await runInput(store, run, plan), priority),
     recordLoad: (load) => store.loads.record(load),
     async applyRunChanges(changes) {
       await store.runs.apply(changes);

@@ -48,6 +48,8 @@ export interface Definitions {
   findPlan(hash: string): Promise<CompiledPlan | undefined>;
   /** Keeps a plan that a run goes on with since somebody changed a task of it. */
   saveOverride(input: Pick<VersionRecord, "hash" | "definition" | "plan">): Promise<void>;
+  /** Who paused the pipeline; null: nobody; undefined: there is none of that name. */
+  findPause(pipeline: string): Promise<PipelinePause | null | undefined>;
   /** Undefined lets it go on. */
   setPause(pipeline: string, pause: PipelinePause | undefined): Promise<void>;
   list(page: { readonly limit: number; readonly after?: string }): Promise<readonly PipelineSummary[]>;
@@ -107,6 +109,12 @@ export const createDefinitions = (db: Database): Definitions => ({
   saveOverride: (input) =>
     storeCall(async () => {
       await db.insert(overrides).values(input).onConflictDoNothing();
+    }),
+
+  findPause: (pipeline) =>
+    storeCall(async () => {
+      const [found] = await db.select({ paused: pipelines.paused }).from(pipelines).where(eq(pipelines.name, pipeline));
+      return found?.paused;
     }),
 
   setPause: (pipeline, pause) =>

@@ -18,12 +18,17 @@ export const pipelinePauseRoutes = (deps: ApiDeps): Router => {
   const router = Router({ mergeParams: true });
   const { definitions } = deps.store;
 
+  const pauseOf = async (name: string): Promise<PipelinePause | null> => {
+    const pause = await definitions.findPause(name);
+    if (pause === undefined) throw notFound("pipeline", name);
+    return pause;
+  };
+
   router.post("/pause", async (request, response) => {
     const { by, why, runs } = parseInput(pipelinePauseBody, jsonBody(request));
     const name = pathParam(request, "name");
-    const version = await definitions.find(name);
-    if (version === undefined) throw notFound("pipeline", name);
-    const pause = { by, ...(why === undefined ? {} : { why }), at: new Date().toISOString(), runs: version.paused?.runs ?? [] };
+    const before = await pauseOf(name);
+    const pause = { by, ...(why === undefined ? {} : { why }), at: new Date().toISOString(), runs: before?.runs ?? [] };
     // First the pipeline: a run that begins meanwhile is one that was open, or none.
     await definitions.setPause(name, pause);
     await applySchedules(deps, name, []);
@@ -40,14 +45,12 @@ export const pipelinePauseRoutes = (deps: ApiDeps): Router => {
   router.post("/resume", async (request, response) => {
     const { by, why } = parseInput(pauseBody, jsonBody(request));
     const name = pathParam(request, "name");
-    const version = await definitions.find(name);
-    if (version === undefined) throw notFound("pipeline", name);
+    const before = await pauseOf(name);
     // First the runs: who asks again after a fault finds the rest of them.
-    for (const id of version.paused?.runs ?? [])
-      await actOn(deps, { pipeline: name, id }, "resume", { by, ...(why === undefined ? {} : { why }) });
+    for (const id of before?.runs ?? []) await actOn(deps, { pipeline: name, id }, "resume", { by, ...(why === undefined ? {} : { why }) });
     await definitions.setPause(name, undefined);
     await applySchedules(deps, name, []);
-    response.json({ name, paused: null, resumed: version.paused?.runs ?? [] });
+    response.json({ name, paused: null, resumed: before?.runs ?? [] });
   });
 
   return router;

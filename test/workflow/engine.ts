@@ -135,7 +135,9 @@ const activitiesOf = (
       openSubRun,
     }),
     openSubRun,
-    ...createBackfillActivities(backfills ?? { backfills: missingStore, createRun: missing, findVersion: missing, startRun: missing }),
+    ...createBackfillActivities(
+      backfills ?? { backfills: missingStore, createRun: missing, findPause: missing, findPlan: missing, startRun: missing },
+    ),
     openRun({ workflowId }) {
       const run = runs.get(workflowId);
       return run === undefined ? Promise.reject(new Error(`${workflowId} is no run of this test`)) : Promise.resolve(run.opened);
