@@ -14,7 +14,7 @@ import { LIMITS } from "../core/limits.ts";
 import type { Policy } from "../core/plan.ts";
 import type { TaskResult } from "../core/run-changes.ts";
 import { backoffMs, mayRetry } from "../core/run-attempts.ts";
-import { itemsOptions } from "./policies.ts";
+import { itemsOptions, placementOf } from "./policies.ts";
 import type { DagActivities, FailureFacts, ItemFailure, MappedCall } from "./ports.ts";
 import { carryOutItem, isSingle } from "./single-item.ts";
 
@@ -213,16 +213,10 @@ class MappedExecution {
   }
 
   #options(rounds: number) {
-    return { ...itemsOptions(this.#policy, rounds), summary: this.#call.task.summary, ...this.#placement() };
-  }
-
-  #placement(): { readonly taskQueue?: string; readonly priority?: { readonly priorityKey: number } } {
-    const { queue, priority } = this.#call.task;
-    return {
-      // Workers of the user's own know nothing of items.
-      ...(queue === undefined || this.#isSingle ? {} : { taskQueue: queue }),
-      ...(priority === undefined ? {} : { priority: { priorityKey: priority } }),
-    };
+    const { queue, ...task } = this.#call.task;
+    // Workers of the user's own know nothing of items.
+    const placed = queue === undefined || this.#isSingle ? task : { ...task, queue };
+    return { ...itemsOptions(this.#policy, rounds), summary: task.summary, ...placementOf(placed) };
   }
 
   async finish(): Promise<TaskResult> {

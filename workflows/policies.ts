@@ -1,7 +1,16 @@
 // How activities are called: timeouts and Temporal's own retry, which only covers lost workers. Attempts of a task are the reducer's.
 
 import type { ActivityOptions, LocalActivityOptions } from "@temporalio/workflow";
-import type { Policy } from "../core/plan.ts";
+import type { PlanTask, Policy } from "../core/plan.ts";
+
+/** Where it runs and how soon; absent: Temporal's defaults. */
+export const placementOf = ({
+  queue,
+  priority,
+}: Pick<PlanTask, "queue" | "priority">): Pick<ActivityOptions, "taskQueue" | "priority"> => ({
+  ...(queue === undefined ? {} : { taskQueue: queue }),
+  ...(priority === undefined ? {} : { priority: { priorityKey: priority } }),
+});
 
 /** The verb enforces the attempt's timeout itself; Temporal's lies above it and catches workers that hang. */
 const ATTEMPT_MARGIN_MS = 30_000;

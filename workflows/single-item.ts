@@ -5,7 +5,7 @@ import type { Json } from "../core/json.ts";
 import type { PlanTask, Policy } from "../core/plan.ts";
 import { mayRetry } from "../core/run-attempts.ts";
 import { readFailure } from "./failure.ts";
-import { OPEN_OPTIONS, ownActivityOptions } from "./policies.ts";
+import { OPEN_OPTIONS, ownActivityOptions, placementOf } from "./policies.ts";
 import type { DagActivities, ItemCall, ItemEnd, ItemFailure } from "./ports.ts";
 import { carryOutSubRun } from "./sub-run.ts";
 
@@ -40,12 +40,11 @@ const outputOf = async (call: ItemCall, policy: Policy): Promise<Json | undefine
   const remainingMs = policy.timeout.totalMs;
   if (run !== undefined) return carryOutSubRun(run, { pipeline: call.run.pipeline, taskId: call.taskId, remainingMs });
   if (activity === undefined) return undefined;
-  const { activity: { name } = { name: "" }, queue, priority, summary } = call.task;
+  const { activity: { name } = { name: "" }, summary } = call.task;
   const own = proxyActivities<Record<string, (input: Json) => Promise<Json | undefined>>>({
     ...ownActivityOptions(policy, remainingMs),
     summary,
-    ...(queue === undefined ? {} : { taskQueue: queue }),
-    ...(priority === undefined ? {} : { priority: { priorityKey: priority } }),
+    ...placementOf(call.task),
   });
   return (await own[name]?.(activity.input)) ?? null;
 };

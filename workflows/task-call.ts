@@ -11,7 +11,7 @@ import type { TaskResult } from "../core/run-changes.ts";
 import { type Graph, policyOf, type RunState, taskOf } from "../core/run-state.ts";
 import { mapped } from "./mapped.ts";
 import type { RunInput } from "./messages.ts";
-import { OPEN_OPTIONS, ownActivityOptions, verbOptions } from "./policies.ts";
+import { OPEN_OPTIONS, ownActivityOptions, placementOf, verbOptions } from "./policies.ts";
 import type { DagActivities, MappedCall, OpenSubRunCall, TaskCall } from "./ports.ts";
 import { carryOutSubRun } from "./sub-run.ts";
 
@@ -132,8 +132,7 @@ export const prepareCall = (input: RunInput, graph: Graph, state: RunState, inde
   const options = {
     activityId: tries === 1 ? task.id : `${task.id}#${tries}`,
     summary: task.summary,
-    ...(task.queue === undefined ? {} : { taskQueue: task.queue }),
-    ...(task.priority === undefined ? {} : { priority: { priorityKey: task.priority } }),
+    ...placementOf(task),
   };
   if (task.forEach !== undefined) return mappedCall(input, graph, state, index, { remainingMs, tries });
   if (task.operator === "pipeline") return subRunCall(input, graph, state, index, { remainingMs, tries });
