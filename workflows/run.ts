@@ -27,7 +27,7 @@ import * as waiting from "../core/run-waiting.ts";
 import { RUNS_AFTER_FAILURE } from "../core/trigger-rules.ts";
 import { ByHand } from "./by-hand.ts";
 import { conclude, describeProgress } from "./conclusion.ts";
-import { failureOf, readFailure } from "./failure.ts";
+import { type AttemptEnd, failureOf, readFailure } from "./failure.ts";
 import { HeldStatus } from "./held-status.ts";
 import { holdOrEnd, nextLook } from "./holding.ts";
 import {
@@ -302,16 +302,14 @@ class RunExecution {
     const work = (): Promise<void> =>
       send().then(
         (answer) => ended(() => this.#settleSuccess(index, resultOf(answer), attempt)),
-        (error: unknown) => ended(() => this.#settleFailure(index, error, attempt), this.#codeOf(index, error)),
+        (error: unknown) => {
+          const end = readFailure(error, reducer.taskOf(this.#graph, index).operator === "activity");
+          ended(() => this.#settleFailure(index, end, attempt), end.kind === "cancelled" ? "CANCELLED" : end.error.code);
+        },
       );
     // Most tasks are started by the end of another, in the right scope already.
     const scope = this.#scopeOf(index);
     void (CancellationScope.current() === scope ? work() : scope.run(work));
-  }
-
-  #codeOf(index: number, error: unknown): string {
-    const end = readFailure(error, reducer.taskOf(this.#graph, index).operator === "activity");
-    return end.kind === "cancelled" ? "CANCELLED" : end.error.code;
   }
 
   #scopeOf(index: number): CancellationScope {
@@ -343,9 +341,8 @@ class RunExecution {
     return reducer.succeed(this.#state, this.#graph, index, result.output, now);
   }
 
-  #settleFailure(index: number, error: unknown, attempt: Omit<AttemptChange, "status">): reducer.Settled {
+  #settleFailure(index: number, end: AttemptEnd, attempt: Omit<AttemptChange, "status">): reducer.Settled {
     const now = Date.now();
-    const end = readFailure(error, reducer.taskOf(this.#graph, index).operator === "activity");
     const ended = { ...attempt, finishedAt: iso(now) };
     if (end.kind === "cancelled") {
       this.#reporter.attempt({ ...ended, status: "cancelled" });
