@@ -10,11 +10,10 @@ import {
   type ScheduleOptionsStartWorkflowAction,
   type ScheduleOverlapPolicy,
 } from "@temporalio/client";
-import { defineSearchAttributeKey, type SearchAttributePair } from "@temporalio/common";
 import { firingZone } from "../core/firings.ts";
 import { DEFAULT_QUEUE, parseScheduleId, scheduledWorkflowId, scheduleId, type ScheduleRef } from "../core/ids.ts";
 import type { Calendar, Range, SchedulePlan } from "../core/schedule.ts";
-import { RUN_WORKFLOW, type RunInput, type ScheduledInput } from "../workflows/messages.ts";
+import { RUN_WORKFLOW, type RunInput, type ScheduledInput, searchAttributesOf } from "../workflows/messages.ts";
 import { contentHash } from "./hash.ts";
 
 export interface WantedSchedule extends ScheduleRef {
@@ -75,12 +74,6 @@ export const scheduleSpec = (times: SchedulePlan["times"]): Spec => ({
   ...(times.jitterMs === undefined ? {} : { jitter: times.jitterMs }),
 });
 
-const searchAttributes = ({ pipeline, version }: WantedSchedule): SearchAttributePair[] => [
-  { key: defineSearchAttributeKey("DownbeatPipeline", "KEYWORD"), value: pipeline },
-  { key: defineSearchAttributeKey("DownbeatVersion", "INT"), value: version },
-  { key: defineSearchAttributeKey("DownbeatTrigger", "KEYWORD"), value: "schedule" },
-];
-
 const optionsOf = (wanted: WantedSchedule): Options => {
   const { pipeline, name, version, planHash, plan, paused, note } = wanted;
   return {
@@ -95,7 +88,7 @@ const optionsOf = (wanted: WantedSchedule): Options => {
       taskQueue: DEFAULT_QUEUE,
       args: [{ scheduled: { pipeline, schedule: name, version, planHash, params: plan.params } }],
       workflowTaskTimeout: 30_000,
-      typedSearchAttributes: searchAttributes(wanted),
+      typedSearchAttributes: searchAttributesOf({ ...wanted, trigger: "schedule" }),
       memo: { pipeline, version, trigger: "schedule", planHash },
       staticSummary: `${pipeline} v${version}, by schedule ${name}`,
     },

@@ -15,7 +15,6 @@ import {
   type ConnectionLike,
   type WorkflowClientInterceptor,
 } from "@temporalio/client";
-import { defineSearchAttributeKey, type SearchAttributePair } from "@temporalio/common";
 import { randomUUID } from "node:crypto";
 import { DownbeatError } from "../core/errors.ts";
 import { DEFAULT_QUEUE, inspectWorkflowId, poolWorkflowId, runWorkflowId } from "../core/ids.ts";
@@ -33,6 +32,7 @@ import {
   type PoolState,
   RUN_WORKFLOW,
   type RunInput,
+  searchAttributesOf,
 } from "../workflows/messages.ts";
 import type { InspectResult } from "../workflows/ports.ts";
 import { createLimitDoor, type LimitDoor } from "./orchestrator-limits.ts";
@@ -130,12 +130,6 @@ const temporalCall = async <Value>(call: () => Promise<Value>): Promise<Value> =
   }
 };
 
-const searchAttributes = ({ run }: RunInput): SearchAttributePair[] => [
-  { key: defineSearchAttributeKey("DownbeatPipeline", "KEYWORD"), value: run.pipeline },
-  { key: defineSearchAttributeKey("DownbeatVersion", "INT"), value: run.version },
-  { key: defineSearchAttributeKey("DownbeatTrigger", "KEYWORD"), value: run.trigger },
-];
-
 export const createOrchestrator = (options: OrchestratorOptions): Orchestrator => {
   const { connection, namespace, interceptors = [], inspectTimeoutMs = INSPECT_TIMEOUT_MS } = options;
   const client = new Client({ connection, namespace, interceptors: { workflow: [...interceptors] } });
@@ -160,7 +154,7 @@ export const createOrchestrator = (options: OrchestratorOptions): Orchestrator =
             workflowIdReusePolicy: "REJECT_DUPLICATE",
             workflowTaskTimeout: "30s",
             ...(priority === undefined ? {} : { priority: { priorityKey: priority } }),
-            typedSearchAttributes: searchAttributes(input),
+            typedSearchAttributes: searchAttributesOf(run),
             memo: { pipeline: run.pipeline, version: run.version, trigger: run.trigger, planHash: input.planHash },
             staticSummary: `${run.pipeline} v${run.version}, ${plan.tasks.length} tasks, by ${run.trigger}`,
           }),

@@ -1,5 +1,6 @@
 // What goes into and comes out of the run workflow, and the messages it takes: a wire contract shared with the API.
 
+import { defineSearchAttributeKey, type SearchAttributePair } from "@temporalio/common";
 import type { Circuit, CircuitPolicy, Verdict } from "../core/circuit.ts";
 import type { BackfillAction, BackfillControl, BackfillState } from "../core/backfill.ts";
 import type { Json, JsonObject } from "../core/json.ts";
@@ -144,6 +145,17 @@ export interface BackfillRequest extends Actor {
 
 /** What a run tells its backfill when it ends. */
 export const RUN_ENDED_SIGNAL = "runEnded";
+
+/** What every run carries, however it is started. */
+export const searchAttributesOf = ({
+  pipeline,
+  version,
+  trigger,
+}: Pick<RunFacts, "pipeline" | "version" | "trigger">): SearchAttributePair[] => [
+  { key: defineSearchAttributeKey("DownbeatPipeline", "KEYWORD"), value: pipeline },
+  { key: defineSearchAttributeKey("DownbeatVersion", "INT"), value: version },
+  { key: defineSearchAttributeKey("DownbeatTrigger", "KEYWORD"), value: trigger },
+];
 
 export interface InspectInput {
   readonly kind: "check" | "discover";

@@ -1,17 +1,10 @@
 // The run of another pipeline that a task starts: a workflow of its own, which its caller waits for and cancels.
 
-import { defineSearchAttributeKey, type SearchAttributePair } from "@temporalio/common";
 import { executeChild } from "@temporalio/workflow";
 import { runWorkflowId } from "../core/ids.ts";
 import type { JsonObject } from "../core/json.ts";
-import { RUN_WORKFLOW, type RunInput, type RunResult } from "./messages.ts";
-import type { OpenedSubRun, RunFacts } from "./ports.ts";
-
-const searchAttributesOf = ({ pipeline, version, trigger }: RunFacts): SearchAttributePair[] => [
-  { key: defineSearchAttributeKey("DownbeatPipeline", "KEYWORD"), value: pipeline },
-  { key: defineSearchAttributeKey("DownbeatVersion", "INT"), value: version },
-  { key: defineSearchAttributeKey("DownbeatTrigger", "KEYWORD"), value: trigger },
-];
+import { RUN_WORKFLOW, type RunInput, type RunResult, searchAttributesOf } from "./messages.ts";
+import type { OpenedSubRun } from "./ports.ts";
 
 interface Caller {
   readonly pipeline: string;
