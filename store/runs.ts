@@ -1,6 +1,6 @@
 // Runs with their tasks and attempts: created by a trigger, then a read model fed by the run's own reports.
 
-import { and, asc, desc, eq, inArray, isNull, notInArray, sql, type SQL } from "drizzle-orm";
+import { and, asc, type Column, desc, eq, getTableColumns, inArray, isNull, notInArray, sql, type SQL } from "drizzle-orm";
 import { DownbeatError } from "../core/errors.ts";
 import type { JsonObject } from "../core/json.ts";
 import type { RerunRequest } from "../core/rerun.ts";
@@ -67,7 +67,6 @@ export interface Runs {
   create(input: CreateRun): Promise<{ readonly run: RunRecord; readonly created: boolean }>;
   find(id: string): Promise<RunRecord | undefined>;
   tasksOf(id: string): Promise<readonly TaskRecord[]>;
-  attemptsOf(id: string): Promise<readonly AttemptRecord[]>;
   /** All that is known of it, in one statement. */
   findWhole(id: string): Promise<WholeRun | undefined>;
   /** Newest first. */
@@ -106,6 +105,14 @@ const assetsMade = (made: readonly TaskChange[]): SQL => sql`, made as (
             rows = case when excluded.updated_at >= assets.updated_at then excluded.rows else assets.rows end,
             updated_at = greatest(excluded.updated_at, assets.updated_at), updates = assets.updates + excluded.updates
         )`;
+
+/** All rows that a table has of a run, as one JSON value, in the order and under the keys of records. */
+const rowsOf = <Row>(table: typeof tasks | typeof attempts | typeof actions, runId: string, order: readonly (keyof Row & string)[]) => {
+  const columns = Object.entries<Column>(getTableColumns(table)).map(([key, column]) => sql`${column} as ${sql.identifier(key)}`);
+  const rows = sql`select ${sql.join(columns, sql`, `)} from ${table} where ${table.runId} = ${runId}`;
+  const keys = order.map((key) => sql`x.${sql.identifier(key)}`);
+  return sql<Row[]>`(select coalesce(json_agg(row_to_json(x) order by ${sql.join(keys, sql`, `)}), '[]') from (${rows}) x)`;
+};
 
 export const createRuns = (db: Database): Runs => ({
   create: (input) =>
@@ -152,28 +159,14 @@ export const createRuns = (db: Database): Runs => ({
 
   tasksOf: (id) => storeCall(() => db.select().from(tasks).where(eq(tasks.runId, id))),
 
-  attemptsOf: (id) =>
-    storeCall(() => db.select().from(attempts).where(eq(attempts.runId, id)).orderBy(asc(attempts.taskId), asc(attempts.attempt))),
-
   findWhole: (id) =>
     storeCall(async () => {
-      const all = <Row>(rows: SQL, order: SQL): SQL<Row[]> =>
-        sql<Row[]>`(select coalesce(json_agg(row_to_json(x) order by ${order}), '[]') from (${rows}) x)`;
       const [found] = await db
         .select({
           run: runs,
-          tasks: all<TaskRecord>(
-            sql`select run_id "runId", task_id "taskId", status, attempts, output, metrics, error, waiting, started_at "startedAt", finished_at "finishedAt" from ${tasks} where run_id = ${id}`,
-            sql`x."taskId"`,
-          ),
-          attempts: all<AttemptRecord>(
-            sql`select run_id "runId", task_id "taskId", attempt, status, worker, lost_attempts "lostAttempts", error, started_at "startedAt", finished_at "finishedAt" from ${attempts} where run_id = ${id}`,
-            sql`x."taskId", x.attempt`,
-          ),
-          actions: all<ActionRecord>(
-            sql`select run_id "runId", number, action, task_id "taskId", "by", why, details, at from ${actions} where run_id = ${id}`,
-            sql`x.number`,
-          ),
+          tasks: rowsOf<TaskRecord>(tasks, id, ["taskId"]),
+          attempts: rowsOf<AttemptRecord>(attempts, id, ["taskId", "attempt"]),
+          actions: rowsOf<ActionRecord>(actions, id, ["number"]),
         })
         .from(runs)
         .where(eq(runs.id, id));
