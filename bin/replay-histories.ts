@@ -1,8 +1,9 @@
 // Replays the newest histories of a Temporal namespace against one build of the workflows, and says what becomes of each.
 
-import { Client, isGrpcServiceError, ServiceError, type ConnectionLike, type WorkflowExecutionInfo } from "@temporalio/client";
+import { Client, type ConnectionLike, type WorkflowExecutionInfo } from "@temporalio/client";
 import { Worker, type ReplayHistoriesIterable, type WorkflowBundle } from "@temporalio/worker";
 import { DownbeatError } from "../core/errors.ts";
+import { reasonOf } from "./temporal.ts";
 
 /** Workflows that decide something; looks at connections would crowd them out. */
 export const DEFAULT_QUERY = 'WorkflowId STARTS_WITH "downbeat/" AND WorkflowType IN ("run", "mapped", "pool")';
@@ -89,12 +90,6 @@ const historyOf = async (client: Client, workflowId: string, runId: string) => {
   } catch (error) {
     return { gone: `its history could not be fetched: ${reasonOf(error)}` };
   }
-};
-
-const reasonOf = (error: unknown): string => {
-  const cause = error instanceof ServiceError ? error.cause : error;
-  if (isGrpcServiceError(cause) && cause.details !== "") return cause.details;
-  return error instanceof Error ? error.message : String(error);
 };
 
 /** The SDK's core writes a whole structure; what it says to people is the first message in it. */

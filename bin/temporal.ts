@@ -1,7 +1,7 @@
 // Connections to Temporal: one native for worker and client alike, and the search attributes that runs carry.
 
 import { readFile } from "node:fs/promises";
-import { Connection } from "@temporalio/client";
+import { Connection, isGrpcServiceError, ServiceError } from "@temporalio/client";
 import { NativeConnection, type TLSConfig } from "@temporalio/worker";
 import proto from "@temporalio/proto";
 import { DownbeatError } from "../core/errors.ts";
@@ -62,4 +62,11 @@ export const registerSearchAttributes = async (connection: Connection, namespace
       { cause: error },
     );
   }
+};
+
+/** What the server says of a call that failed, without what the client puts around it. */
+export const reasonOf = (error: unknown): string => {
+  const cause = error instanceof ServiceError ? error.cause : error;
+  if (isGrpcServiceError(cause) && cause.details !== "") return cause.details;
+  return error instanceof Error ? error.message : String(error);
 };

@@ -1,12 +1,13 @@
 // Builds side by side: how a worker registers its build with Temporal, and which build takes new runs.
 
 import path from "node:path";
-import { Client, isGrpcServiceError, ServiceError, type ConnectionLike } from "@temporalio/client";
+import { Client, isGrpcServiceError, type ConnectionLike } from "@temporalio/client";
 import proto from "@temporalio/proto";
 import type { WorkerOptions } from "@temporalio/worker";
 import { DownbeatError } from "../core/errors.ts";
 import { UNVERSIONED } from "./config.ts";
 import { waitUntil } from "./services/wait.ts";
+import { reasonOf } from "./temporal.ts";
 
 export const DEPLOYMENT = "downbeat";
 
@@ -62,12 +63,6 @@ const FAILED_PRECONDITION = 9;
 
 /** A poll lasts a minute; the server forgets a worker only after five. */
 const SEEN_WITHIN_MS = 90_000;
-
-const reasonOf = (error: unknown): string => {
-  const cause = error instanceof ServiceError ? error.cause : error;
-  if (isGrpcServiceError(cause) && cause.details !== "") return cause.details;
-  return error instanceof Error ? error.message : String(error);
-};
 
 const isMissing = (error: unknown): boolean =>
   isGrpcServiceError(error) && (error.code === NOT_FOUND || error.code === FAILED_PRECONDITION);
