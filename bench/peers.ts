@@ -4,7 +4,7 @@
 import { formatTable } from "../bin/table.ts";
 import { median, spreadOf } from "./lib/pairs.ts";
 import { type Stack, withStack } from "./lib/stack.ts";
-import { definitionOf } from "./overhead/shapes.ts";
+import { chain, definitionOf, noop } from "./overhead/shapes.ts";
 import { installedPeers, type Peer, PEERS, runPeer, type Scenario, SCENARIOS, stopPeer, stopStore } from "./peers/harness.ts";
 import { RECORDED } from "./peers/recorded.ts";
 
@@ -12,9 +12,6 @@ const REPETITIONS = Number(process.env["REPETITIONS"] ?? 5);
 const PEER_REPETITIONS = Number(process.env["PEER_REPETITIONS"] ?? 3);
 const say = (line: string): void => console.log(line);
 
-const noop = { activity: { name: "noop" } };
-const chain = (length: number) =>
-  Array.from({ length }, (_, index) => ({ id: `t${index}`, needs: index === 0 ? [] : [`t${index - 1}`], ...noop }));
 /** As the peers' flows have it: a first task, its items mapped, a last one that joins them. */
 const fan = (items: number) => [
   { id: "start", ...noop },

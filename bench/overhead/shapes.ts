@@ -13,9 +13,9 @@ export interface Shape {
   readonly pairs?: number;
 }
 
-const noop = { activity: { name: "noop" } };
+export const noop = { activity: { name: "noop" } };
 
-const chain = (length: number): Shape["tasks"] =>
+export const chain = (length: number): Shape["tasks"] =>
   Array.from({ length }, (_, index) => ({ id: `t${index}`, needs: index === 0 ? [] : [`t${index - 1}`], ...noop }));
 
 const fan = (width: number): Shape["tasks"] => [
