@@ -4,6 +4,7 @@ import { type Client, WorkflowExecutionAlreadyStartedError, WorkflowNotFoundErro
 import type { BackfillState } from "../core/backfill.ts";
 import { backfillWorkflowId, DEFAULT_QUEUE } from "../core/ids.ts";
 import { BACKFILL_UPDATE, BACKFILL_WORKFLOW, type BackfillInput, type BackfillRequest } from "../workflows/messages.ts";
+import type { Call } from "./orchestrator-owners.ts";
 import { answeredUpdate } from "./orchestrator-updates.ts";
 
 export interface BackfillReference {
@@ -24,8 +25,6 @@ export interface BackfillDoor {
 
 /** Between a backfill's last report and its end. */
 const CLOSING_MS = 5_000;
-
-type Call = <Value>(work: () => Promise<Value>) => Promise<Value>;
 
 export const createBackfillDoor = (client: Client, call: Call): BackfillDoor => {
   const handleOf = ({ pipeline, id }: BackfillReference) => client.workflow.getHandle(backfillWorkflowId(pipeline, id));

@@ -15,6 +15,7 @@ import { DEFAULT_QUEUE, parseScheduleId, scheduledWorkflowId, scheduleId, type S
 import type { Calendar, Range, SchedulePlan } from "../core/schedule.ts";
 import { RUN_WORKFLOW, type RunInput, type ScheduledInput, searchAttributesOf } from "../workflows/messages.ts";
 import { contentHash } from "./hash.ts";
+import type { Call } from "./orchestrator-owners.ts";
 
 export interface WantedSchedule extends ScheduleRef {
   readonly version: number;
@@ -131,7 +132,7 @@ const pairsOf = (attributes: Options["action"]["typedSearchAttributes"]) => {
 };
 
 /** `call` limits each call in time and turns Temporal's errors into ours. */
-export const createScheduleDoor = (client: Client, call: <Value>(work: () => Promise<Value>) => Promise<Value>): ScheduleDoor => {
+export const createScheduleDoor = (client: Client, call: Call): ScheduleDoor => {
   const describe = async (id: string): Promise<ScheduleDescription | undefined> => {
     try {
       return await call(() => client.schedule.getHandle(id).describe());

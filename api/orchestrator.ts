@@ -17,7 +17,7 @@ import {
 } from "@temporalio/client";
 import { randomUUID } from "node:crypto";
 import { DownbeatError } from "../core/errors.ts";
-import { DEFAULT_QUEUE, inspectWorkflowId, poolWorkflowId, runWorkflowId } from "../core/ids.ts";
+import { DEFAULT_QUEUE, inspectWorkflowId, runWorkflowId } from "../core/ids.ts";
 import type { RunStatus } from "../core/run-changes.ts";
 import type { Slots } from "../core/slots.ts";
 import {
@@ -26,16 +26,14 @@ import {
   type ControlRequest,
   INSPECT_WORKFLOW,
   type InspectInput,
-  POOL_QUERY,
   POOL_SIGNALS,
-  POOL_WORKFLOW,
-  type PoolState,
   RUN_WORKFLOW,
   type RunInput,
   searchAttributesOf,
 } from "../workflows/messages.ts";
 import type { InspectResult } from "../workflows/ports.ts";
 import { createLimitDoor, type LimitDoor } from "./orchestrator-limits.ts";
+import { askOwner, tellOwner } from "./orchestrator-owners.ts";
 import { type BackfillDoor, createBackfillDoor } from "./orchestrator-backfills.ts";
 import { createScheduleDoor, type ScheduleDoor } from "./orchestrator-schedules.ts";
 import { answeredUpdate } from "./orchestrator-updates.ts";
@@ -227,25 +225,11 @@ export const createOrchestrator = (options: OrchestratorOptions): Orchestrator =
     },
 
     async resizePool(pool, slots) {
-      await call(() =>
-        client.workflow.signalWithStart(POOL_WORKFLOW, {
-          workflowId: poolWorkflowId(pool),
-          taskQueue: DEFAULT_QUEUE,
-          args: [{ pool }],
-          signal: POOL_SIGNALS.resize,
-          signalArgs: [slots],
-          staticSummary: `slots of ${pool}`,
-        }),
-      );
+      await call(() => tellOwner(client, pool, POOL_SIGNALS.resize, slots));
     },
 
     async poolSlots(pool) {
-      try {
-        return (await call(() => client.workflow.getHandle(poolWorkflowId(pool)).query<PoolState>(POOL_QUERY))).slots;
-      } catch (error) {
-        if (error instanceof WorkflowNotFoundError) return undefined;
-        throw error;
-      }
+      return (await askOwner(client, call, pool))?.slots;
     },
 
     async inspect(input) {

@@ -1,11 +1,12 @@
 // What workers do for pools through Temporal's client: start their owners, and look which holders still run.
 
 import { Client, WorkflowNotFoundError, type ConnectionLike } from "@temporalio/client";
+import { tellOwner } from "../api/orchestrator-owners.ts";
 import { DownbeatError } from "../core/errors.ts";
-import { connectionOf, DEFAULT_QUEUE, poolWorkflowId } from "../core/ids.ts";
+import { connectionOf, DEFAULT_QUEUE } from "../core/ids.ts";
 import type { Store } from "../store/open-store.ts";
 import { connectionSlots } from "../core/circuit.ts";
-import { type ConfigureSignal, POOL_SIGNALS, POOL_WORKFLOW } from "../workflows/messages.ts";
+import { POOL_SIGNALS } from "../workflows/messages.ts";
 import type { PoolOwners } from "../activities/pools.ts";
 
 /** What it needs of the store. */
@@ -21,30 +22,20 @@ export const poolOwners = (
   taskQueue: string = DEFAULT_QUEUE,
 ): PoolOwners => {
   const client = new Client({ connection, namespace });
-  const signalOwner = async (signal: string, pool: string, given: ConfigureSignal | number): Promise<void> => {
-    await client.workflow.signalWithStart(POOL_WORKFLOW, {
-      workflowId: poolWorkflowId(pool),
-      taskQueue,
-      args: [{ pool }],
-      signal,
-      signalArgs: [given],
-      staticSummary: `slots of ${pool}`,
-    });
-  };
   return {
     async ensurePool({ pool, capacity }) {
       const name = connectionOf(pool);
       if (name !== undefined) {
         const found = await connections.find(name);
         if (found === undefined) throw new DownbeatError("CONNECTION_NOT_FOUND", `connection "${name}" does not exist any more`);
-        await signalOwner(POOL_SIGNALS.configure, pool, connectionSlots(found.limits));
+        await tellOwner(client, pool, POOL_SIGNALS.configure, connectionSlots(found.limits), taskQueue);
         return;
       }
       const slots = capacity ?? (await pools.find(pool))?.slots;
       if (slots === undefined) {
         throw new DownbeatError("POOL_UNKNOWN", `pool "${pool}" does not exist; create it with PUT /v1/pools/${pool}`);
       }
-      await signalOwner(POOL_SIGNALS.resize, pool, slots);
+      await tellOwner(client, pool, POOL_SIGNALS.resize, slots, taskQueue);
     },
     async endedWorkflows(ids) {
       const ended: string[] = [];
