@@ -3,7 +3,7 @@
 import { z } from "zod";
 import { BACKFILL_ORDERS, BACKFILL_STATUSES, PARTITION_STATUSES } from "../core/backfill.ts";
 import { LIMITS } from "../core/limits.ts";
-import { pageQuery, pauseBody } from "./schemas.ts";
+import { listOf, pageQuery, pauseBody } from "./schemas.ts";
 
 const moment = z.string().describe("A moment in ISO 8601, or a date: its midnight in the time zone");
 const concurrency = z.int().min(1).max(LIMITS.backfillRuns).describe("Runs at the same time");
@@ -59,14 +59,6 @@ export const backfillSkipBody = pauseBody
 export const backfillRetryBody = pauseBody
   .extend(chosen)
   .refine(isOneChoice, { message: "give partitions, or from and to, or nothing for all that have failed" });
-
-const listOf = <Name extends string>(names: readonly [Name, ...Name[]]) =>
-  z
-    .string()
-    .transform((text) => text.split(","))
-    .pipe(z.array(z.enum(names)))
-    .optional()
-    .describe(`One or more of ${names.join(", ")}, with commas`);
 
 export const backfillListQuery = pageQuery.extend({
   pipeline: z.string().optional().describe("Only of this pipeline"),

@@ -23,14 +23,17 @@ export const pageQuery = z.strictObject({
   cursor: z.string().optional().describe("`next` of the page before"),
 });
 
-export const runListQuery = pageQuery.extend({
-  pipeline: z.string().optional().describe("Only of this pipeline"),
-  status: z
+export const listOf = <Name extends string>(names: readonly [Name, ...Name[]]) =>
+  z
     .string()
     .transform((text) => text.split(","))
-    .pipe(z.array(z.enum(RUN_STATUSES)))
+    .pipe(z.array(z.enum(names)))
     .optional()
-    .describe(`One or more of ${RUN_STATUSES.join(", ")}, with commas`),
+    .describe(`One or more of ${names.join(", ")}, with commas`);
+
+export const runListQuery = pageQuery.extend({
+  pipeline: z.string().optional().describe("Only of this pipeline"),
+  status: listOf(RUN_STATUSES),
   trigger: z.string().optional().describe("Only by this trigger"),
   backfill: z.string().optional().describe("Only of this backfill"),
   since: z.iso.datetime({ offset: true }).optional().describe("Created at or after, ISO 8601"),
