@@ -2,10 +2,9 @@
 
 import { z } from "zod";
 import { BACKFILL_ORDERS, BACKFILL_STATUSES, PARTITION_STATUSES } from "../core/backfill.ts";
+import { localMoment, moment, pageOf } from "./answer-parts.ts";
 import { RUN_STATUSES } from "./schemas.ts";
 
-const moment = z.iso.datetime();
-const localMoment = z.iso.datetime({ offset: true });
 const interval = z.object({ partition: z.int().describe("From 0, in the order of time"), start: localMoment, end: localMoment });
 
 const backfill = z.object({
@@ -39,7 +38,7 @@ const action = z.object({ action: z.string(), by: z.string(), why: z.string().nu
 export const BACKFILL_ANSWERS = {
   Backfill: backfill,
   BackfillView: backfill.extend({ actions: z.array(action).describe("What people did to it") }),
-  Backfills: z.object({ items: z.array(backfill), next: z.string().nullable() }),
+  Backfills: pageOf(backfill),
   BackfillPlan: z.object({
     dry_run: z.literal(true),
     version: z.int(),
@@ -51,10 +50,7 @@ export const BACKFILL_ANSWERS = {
     mean_seconds: z.number().nullable().describe("Of the pipeline's latest successes; null: there is none"),
     estimated_seconds: z.number().nullable().describe("Until the end, at this concurrency"),
   }),
-  Partitions: z.object({
-    items: z.array(
-      interval.extend({ status: z.enum(PARTITION_STATUSES), run: z.string().nullable(), run_status: z.enum(RUN_STATUSES).nullable() }),
-    ),
-    next: z.string().nullable(),
-  }),
+  Partitions: pageOf(
+    interval.extend({ status: z.enum(PARTITION_STATUSES), run: z.string().nullable(), run_status: z.enum(RUN_STATUSES).nullable() }),
+  ),
 } as const;

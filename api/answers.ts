@@ -4,6 +4,7 @@ import { z } from "zod";
 import { ERRORS } from "../core/errors.ts";
 import type { AttemptStatus, TaskStatus } from "../core/run-changes.ts";
 import { OVERLAPS } from "../core/schedule.ts";
+import { localMoment, moment, pageOf } from "./answer-parts.ts";
 import { BACKFILL_ANSWERS } from "./answers-backfills.ts";
 import { RUN_STATUSES } from "./schemas.ts";
 
@@ -20,14 +21,10 @@ const TASK_STATUSES = [
 ] as const satisfies readonly TaskStatus[];
 const ATTEMPT_STATUSES = ["running", "succeeded", "failed", "lost", "cancelled"] as const satisfies readonly AttemptStatus[];
 
-const moment = z.iso.datetime();
 const json = z.unknown();
 const jsonObject = z.record(z.string(), z.unknown());
 const code = z.enum(Object.keys(ERRORS) as [string, ...string[]]);
 const error = z.object({ code: z.string(), message: z.string(), details: json.optional() });
-
-const pageOf = (item: z.ZodType, more: z.ZodRawShape = {}) =>
-  z.object({ items: z.array(item), next: z.string().nullable().describe("The `cursor` of the next page; null after the last"), ...more });
 
 const problem = z.object({
   type: z.string(),
@@ -114,7 +111,7 @@ const run = z.object({
   trigger: z.string(),
   schedule: z.string().nullable().describe("The name of the schedule that fired; a rerun keeps it, and the interval"),
   interval: z
-    .object({ start: z.iso.datetime({ offset: true }), end: z.iso.datetime({ offset: true }) })
+    .object({ start: localMoment, end: localMoment })
     .nullable()
     .describe("From the schedule's previous firing to its own; of a backfill's run its partition"),
   backfill: z.string().nullable().describe("The backfill that started it"),
@@ -200,7 +197,7 @@ const asset = z.object({
 
 const pool = z.object({ name: z.string(), slots: z.int(), description: z.string().nullable(), created_at: moment, updated_at: moment });
 const holder = z.object({ task: z.string(), workflow: z.string().describe("The run's workflow id"), priority: z.int(), since: moment });
-const localMoment = z.iso.datetime({ offset: true }).describe("As the clocks of the schedule's zone show it");
+const firing = localMoment.describe("As the clocks of the schedule's zone show it");
 
 const schedule = z.object({
   pipeline: z.string(),
@@ -220,7 +217,7 @@ const schedule = z.object({
     .object({ paused: z.boolean(), by: z.string(), why: z.string().nullable(), at: moment })
     .nullable()
     .describe("Who paused or resumed it last; null: it is as the definition says"),
-  next: localMoment.nullable().describe("When it fires next; null: paused or over"),
+  next: firing.nullable().describe("When it fires next; null: paused or over"),
   updated_at: moment,
   links: z.object({ self: z.string(), pipeline: z.string() }),
 });
@@ -315,11 +312,8 @@ export const ANSWERS = {
   Firings: z.object({
     items: z.array(
       z.object({
-        at: localMoment,
-        interval: z
-          .object({ start: localMoment, end: localMoment })
-          .nullable()
-          .describe("The run's data interval; null: nothing fires before"),
+        at: firing,
+        interval: z.object({ start: firing, end: firing }).nullable().describe("The run's data interval; null: nothing fires before"),
       }),
     ),
   }),
