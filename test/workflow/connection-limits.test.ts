@@ -10,7 +10,7 @@ import { type CircuitReset, type ConfigureSignal, POOL_QUERY, POOL_SIGNALS, type
 import { planOf, policy } from "../core/runs.ts";
 import { freshName } from "../fixtures/services.ts";
 import type { Behaviour } from "./engine.ts";
-import { until, useEngine } from "./kit.ts";
+import { blocked, until, useEngine } from "./kit.ts";
 
 const limits = new Map<string, ConnectionLimits>();
 const engine = useEngine({
@@ -62,21 +62,6 @@ const meter = () => {
   return { most, using };
 };
 
-const hanging = () => {
-  let release = (): void => undefined;
-  const done = new Promise<void>((resolve) => (release = resolve));
-  const begun: string[] = [];
-  const work: Behaviour = async ({ run }, { signal }) => {
-    begun.push(run.id);
-    await Promise.race([
-      done,
-      new Promise((_resolve, reject) => signal.addEventListener("abort", () => reject(signal.reason as Error), { once: true })),
-    ]);
-    return { output: null };
-  };
-  return { work, begun, release: () => release() };
-};
-
 describe("the limit of a connection", () => {
   it("holds over all runs, also where tasks use several connections and a pool, and nobody waits for ever", async () => {
     const [a, b] = [connectionWith({ maxConcurrent: 2 }), connectionWith({ maxConcurrent: 1 })];
@@ -122,7 +107,7 @@ describe("the limit of a connection", () => {
     expect(most.get(a)).toBeLessThanOrEqual(2);
     expect(most.get(b)).toBe(1);
     // Every slot can be held again, those of the dead as well, and no more than there are.
-    const { work, begun, release } = hanging();
+    const { work, begun, release } = blocked(({ run }) => run.id);
     const holding = await Promise.all(
       [a, a, a, b, b].map((name) => engine().start(planOf({ held: usedBy([name]) }), { verbs: { held: work } })),
     );
@@ -136,7 +121,7 @@ describe("the limit of a connection", () => {
 
   it("is what a task says that it waits for, the urgent first, and a new limit holds at once", async () => {
     const name = connectionWith({ maxConcurrent: 1 });
-    const { work, begun, release } = hanging();
+    const { work, begun, release } = blocked(({ run }) => run.id);
     const plan = (priority?: number): Plan => planOf({ a: { ...usedBy([name]), ...(priority === undefined ? {} : { priority }) } });
     const first = await engine().start(plan(), { verbs: { a: work } });
     await until("the first holds the slot", () => begun.length === 1);
@@ -173,7 +158,7 @@ describe("the circuit breaker of a connection", () => {
     for (const behaviour of [away, refused, away])
       expect((await engine().run(task("a"), { verbs: { a: behaviour } })).outcome).toBe("failed");
     await until("it is open", async () => (await stateOf(name)).breaker?.circuit.state === "open");
-    const { work, begun, release } = hanging();
+    const { work, begun, release } = blocked(({ run }) => run.id);
     const waiting = await Promise.all(Array.from({ length: 5 }, () => engine().start(task("a"), { verbs: { a: work } })));
     await until("all say what they wait for", () => waiting.every((run) => run.tasks()["a"]?.waiting?.for === "circuit"));
     const { since = "", until: moment = "", ...rest } = waiting[0]?.tasks()["a"]?.waiting ?? { for: "retry" };
@@ -198,7 +183,7 @@ describe("the circuit breaker of a connection", () => {
     const second = await stateOf(name);
     expect(second.breaker?.circuit.state).toBe("open");
     expect(second.breaker?.circuit).not.toEqual(first.breaker?.circuit);
-    const { work, begun } = hanging();
+    const { work, begun } = blocked(({ run }) => run.id);
     const probe = await engine().start(task, { verbs: { a: work } });
     await until("it is let through", () => begun.length === 1);
     const next = await engine().start(task);

@@ -3,7 +3,8 @@
 import { setTimeout as pause } from "node:timers/promises";
 import { afterAll, beforeAll } from "vitest";
 import { temporalServer } from "../fixtures/services.ts";
-import { type Engine, type EngineOptions, type StartedRun, startEngine } from "./engine.ts";
+import type { TaskCall } from "../../workflows/ports.ts";
+import { type Behaviour, type Engine, type EngineOptions, type StartedRun, startEngine } from "./engine.ts";
 
 /** An engine of this test file on the shared server; usable inside its tests. */
 export const useEngine = (options: EngineOptions = {}): (() => Engine) => {
@@ -30,3 +31,19 @@ export const until = async (what: string, condition: () => boolean | Promise<boo
 /** Task statuses of a run's reports, by id. */
 export const statusesOf = (run: StartedRun): Readonly<Record<string, string>> =>
   Object.fromEntries(Object.entries(run.tasks()).map(([id, { status }]) => [id, status]));
+
+/** Work that lasts until it is released, or its attempt is told to stop. `begun`: by which name it began. */
+export const blocked = (nameOf: (call: TaskCall) => string = ({ run, taskId }) => `${run.id}/${taskId}`) => {
+  let release = (): void => undefined;
+  const done = new Promise<void>((resolve) => (release = resolve));
+  const begun: string[] = [];
+  const work: Behaviour = async (call, { signal }) => {
+    begun.push(nameOf(call));
+    await Promise.race([
+      done,
+      new Promise((_resolve, reject) => signal.addEventListener("abort", () => reject(signal.reason as Error), { once: true })),
+    ]);
+    return { output: null };
+  };
+  return { work, begun, release: () => release() };
+};

@@ -8,7 +8,7 @@ import { POOL_QUERY, type PoolState } from "../../workflows/messages.ts";
 import { planOf, policy } from "../core/runs.ts";
 import { freshName } from "../fixtures/services.ts";
 import type { Behaviour, StartedRun } from "./engine.ts";
-import { statusesOf, until, useEngine } from "./kit.ts";
+import { blocked, statusesOf, until, useEngine } from "./kit.ts";
 
 const pools = new Map<string, number>();
 const engine = useEngine({
@@ -41,21 +41,6 @@ const counter = () => {
     return { output: null };
   };
   return { seen, work };
-};
-
-const blocked = () => {
-  let release = (): void => undefined;
-  const done = new Promise<void>((resolve) => (release = resolve));
-  const begun: string[] = [];
-  const work: Behaviour = async ({ run, taskId }, { signal }) => {
-    begun.push(`${run.id}/${taskId}`);
-    await Promise.race([
-      done,
-      new Promise((_resolve, reject) => signal.addEventListener("abort", () => reject(signal.reason as Error), { once: true })),
-    ]);
-    return { output: null };
-  };
-  return { work, begun, release: () => release() };
 };
 
 describe("a pool", () => {
