@@ -8,7 +8,7 @@ type ZodIssue = z.core.$ZodIssue;
 type Path = readonly PathPart[];
 
 /** Keys of later versions, so that their refusal says so. */
-const LATER_KEYS: readonly string[] = ["triggers", "deadline"];
+const LATER_KEYS: readonly string[] = ["deadline"];
 
 const OPERATOR_NAMES: readonly string[] = Object.keys(OPERATOR_SCHEMAS);
 
