@@ -14,7 +14,7 @@ export interface BackfillDeps {
   readonly createRun: Runs["create"];
   readonly findVersion: Definitions["find"];
   /** Starts a run that has been written down, with this priority for its tasks; safe to repeat. */
-  readonly startRun: (run: RunRecord, priority: number) => Promise<void>;
+  readonly startRun: (run: RunRecord, priority?: number) => Promise<void>;
 }
 
 type BackfillActivities = Pick<DagActivities, "startPartitions" | "endedRuns" | "recordBackfill">;

@@ -3,6 +3,7 @@
 import { z } from "zod";
 import { definitionJsonSchema } from "../core/definition.ts";
 import { ANSWERS } from "./answers.ts";
+import { triggerOperations } from "./openapi-triggers.ts";
 import { backfillOperations } from "./openapi-backfills.ts";
 import {
   assetListQuery,
@@ -277,6 +278,7 @@ const OPERATIONS: Readonly<Record<string, Operation>> = {
     answers: { 200: ["It fires again", "Schedule"], 404: "None" },
   },
   ...backfillOperations({ path, header, body, queryOf }),
+  ...triggerOperations({ path, header, body, page: PAGE }),
   "POST /v1/pipelines/{name}/runs": {
     tag: "runs",
     summary: "Trigger a run",

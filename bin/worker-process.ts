@@ -104,6 +104,9 @@ export const startWorker = async (deps: WorkerDeps): Promise<RunningWorker> => {
     checkParams,
     createRun: (run) => store.runs.create(run),
     backfills: store.backfills,
+    triggers: store.triggers,
+    findRun: (id) => store.runs.find(id),
+    tellTrigger: (settings, event) => orchestrator.triggers.tell(settings, event),
     startRun: async (run, priority) => orchestrator.startRun(await runInput(store, run), priority),
     recordLoad: (load) => store.loads.record(load),
     async applyRunChanges(changes) {

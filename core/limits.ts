@@ -22,7 +22,7 @@ export const LIMITS = {
   /** Event triggers of one pipeline. */
   triggers: 100,
   /** What one event says: it is kept in the store. */
-  eventBytes: 256 * 1024,
+  eventBytes: 64 * 1024,
   /** Events that one run can be started for. */
   eventsPerRun: 1_000,
   /** Ids of events that a trigger's workflow holds; the store has the others. At under 100 bytes each they go along when it continues as new. */

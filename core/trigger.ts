@@ -1,6 +1,7 @@
 // A compiled event trigger: which events start runs of a pipeline, and how many events make one. Plain JSON, kept with the version's plan.
 
 import type { JsonObject } from "./json.ts";
+import { LIMITS } from "./limits.ts";
 
 export const SIGNATURES = ["downbeat", "github"] as const;
 export const RUN_ENDS = ["succeeded", "failed", "ended"] as const;
@@ -67,8 +68,8 @@ export const dueAt = (waiting: readonly WaitingEvent[], timing: TriggerTiming): 
   return full === undefined ? quiet : Math.min(quiet, full);
 };
 
-/** How many of the events that wait, from the first on, the run that is due takes. */
-export const sizeOfNext = (waiting: readonly WaitingEvent[], { batch, debounce, allOf }: TriggerTiming, most: number): number => {
+/** How many of the events that wait, from the first on, the run that is due takes. A run for all of several subjects takes whatever there is of them. */
+export const sizeOfNext = (waiting: readonly WaitingEvent[], { batch, debounce, allOf }: TriggerTiming): number => {
   if (batch === undefined && debounce === undefined && allOf === undefined) return Math.min(waiting.length, 1);
-  return Math.min(waiting.length, batch?.max ?? most, most);
+  return allOf === undefined ? Math.min(waiting.length, batch?.max ?? LIMITS.eventsPerRun) : waiting.length;
 };

@@ -29,12 +29,15 @@ export interface Triggers {
   list(filter: { readonly pipeline?: string; readonly limit: number; readonly after?: TriggerRef }): Promise<readonly TriggerRecord[]>;
   /** Keeps that somebody paused or resumed it; undefined: there is no such trigger. */
   setByHand(ref: TriggerRef, byHand: PausedByHand): Promise<TriggerRecord | undefined>;
-  /** Those that wait for ends of this pipeline's runs, or for updates of one of these assets. */
-  listeners(to: { readonly pipeline?: string; readonly assets?: readonly string[] }): Promise<readonly TriggerRecord[]>;
+  /** Those that wait for updates of one of these assets or, where the run has ended, for ends of its pipeline's runs. */
+  listeners(to: { readonly runId: string; readonly ended: boolean; readonly assets: readonly string[] }): Promise<readonly TriggerRecord[]>;
   /** Safe to repeat: an event that is there stays as it is, and is answered. */
   addEvent(ref: TriggerRef, event: NewEvent): Promise<EventRecord>;
-  /** Makes events part of the run: those of them that are part of no other, in the order in which they came. Safe to repeat. */
-  claim(ref: TriggerRef, ids: readonly string[], runId: string): Promise<readonly EventRecord[]>;
+  /**
+   * Makes those of the events that are part of no run one's own, named after the first of them, in the order in which they came. No events: all are part of runs
+   * already; the run is that of the first, or null where nothing is known of them.
+   */
+  claim(ref: TriggerRef, ids: readonly string[]): Promise<{ readonly runId: string | null; readonly events: readonly EventRecord[] }>;
   /** Why there is no run for the events that were to be part of it. */
   refuse(ref: TriggerRef, runId: string, error: TaskError): Promise<void>;
   /** The oldest events that no run was started for. */
@@ -113,14 +116,15 @@ export const createTriggers = (db: Database): Triggers => {
         return find(ref);
       }),
 
-    listeners: ({ pipeline, assets = [] }) =>
+    listeners: ({ runId, ended, assets }) =>
       storeCall(() => {
         const source = sql`${triggers.plan} -> 'source'`;
-        const toEnds = pipeline === undefined ? undefined : sql`(${source} ->> 'kind' = 'pipeline' and ${source} ->> 'name' = ${pipeline})`;
+        const ofRun = sql`(select ${runs.pipeline} from ${runs} where ${runs.id} = ${runId})`;
+        const toEnds = ended ? sql`(${source} ->> 'kind' = 'pipeline' and ${source} ->> 'name' = ${ofRun})` : undefined;
         const anyName = sql`exists (select 1 from jsonb_array_elements_text(${source} -> 'names') name
           where name in (select jsonb_array_elements_text(${JSON.stringify(assets)}::jsonb)))`;
         const toAssets = assets.length === 0 ? undefined : sql`(${source} ->> 'kind' = 'assets' and ${anyName})`;
-        return toEnds === undefined && toAssets === undefined ? Promise.resolve([]) : withPause().where(or(toEnds, toAssets));
+        return withPause().where(or(toEnds, toAssets));
       }),
 
     addEvent: (ref, { id, subject, data }) =>
@@ -137,18 +141,35 @@ export const createTriggers = (db: Database): Triggers => {
         return found;
       }),
 
-    claim: (ref, ids, runId) =>
-      storeCall(async () => {
-        await db
-          .update(events)
-          .set({ runId })
-          .where(and(eventsOf(ref), inArray(events.id, [...ids]), isFree));
-        return db
-          .select()
-          .from(events)
-          .where(and(eventsOf(ref), eq(events.runId, runId), isNull(events.error)))
-          .orderBy(asc(events.receivedAt), asc(events.id));
-      }),
+    claim: (ref, ids) =>
+      storeCall(() =>
+        db.transaction(async (tx) => {
+          const these = and(eventsOf(ref), inArray(events.id, [...ids]));
+          const order = [asc(events.receivedAt), asc(events.id)];
+          const free = await tx
+            .select()
+            .from(events)
+            .where(and(these, isFree))
+            .orderBy(...order)
+            .for("update");
+          const [first] = free;
+          if (first === undefined) {
+            const [known] = await tx
+              .select()
+              .from(events)
+              .where(these)
+              .orderBy(...order)
+              .limit(1);
+            return { runId: known?.runId ?? null, events: [] };
+          }
+          const found = free.map(({ id }) => id);
+          await tx
+            .update(events)
+            .set({ runId: first.id })
+            .where(and(eventsOf(ref), inArray(events.id, found)));
+          return { runId: first.id, events: free };
+        }),
+      ),
 
     refuse: (ref, runId, error) =>
       storeCall(async () => {

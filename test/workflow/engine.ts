@@ -136,6 +136,8 @@ const activitiesOf = (
     }),
     openSubRun,
     ...createBackfillActivities(backfills ?? { backfills: missingStore, createRun: missing, findVersion: missing, startRun: missing }),
+    startEventRuns: missing,
+    waitingEvents: missing,
     openRun({ workflowId }) {
       const run = runs.get(workflowId);
       return run === undefined ? Promise.reject(new Error(`${workflowId} is no run of this test`)) : Promise.resolve(run.opened);
