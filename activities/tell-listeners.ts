@@ -17,20 +17,29 @@ export interface TellListenersDeps {
   readonly log: { warn(fields: object, message: string): void };
 }
 
-/** Safe to repeat, and repeated until it succeeds: a report counts as taken only then. */
+/** Safe to repeat, and repeated while a service is away: a report counts as taken only then. What cannot be mended so is logged: no run waits for it. */
 export const createTellListeners =
   (deps: TellListenersDeps) =>
-  async ({ runId, status, tasks }: RunChanges): Promise<void> => {
-    const made = tasks.flatMap(({ taskId, assets = [] }) => assets.map((asset) => ({ asset, taskId })));
-    const ended = isRunEnded(status);
-    if (!ended && made.length === 0) return;
-    const listeners = await deps.triggers.listeners({ runId, ended, assets: [...new Set(made.map(({ asset }) => asset))] });
-    if (listeners.length === 0) return;
-    const run = await deps.findRun(runId);
-    if (run === undefined) return;
-    for (const trigger of listeners)
-      if (!isTriggerPaused(trigger)) for (const event of eventsFor(trigger.plan.source, run, made)) await tell(deps, trigger, event);
+  async (changes: RunChanges): Promise<void> => {
+    try {
+      await tellAll(deps, changes);
+    } catch (error) {
+      if (error instanceof DownbeatError && error.rule.fault === "system") throw error;
+      deps.log.warn({ err: error, run: changes.runId }, "triggers could not be told of what a run did");
+    }
   };
+
+const tellAll = async (deps: TellListenersDeps, { runId, status, tasks }: RunChanges): Promise<void> => {
+  const made = tasks.flatMap(({ taskId, assets = [] }) => assets.map((asset) => ({ asset, taskId })));
+  const ended = isRunEnded(status);
+  if (!ended && made.length === 0) return;
+  const listeners = await deps.triggers.listeners({ runId, ended, assets: [...new Set(made.map(({ asset }) => asset))] });
+  if (listeners.length === 0) return;
+  const run = await deps.findRun(runId);
+  if (run === undefined) return;
+  for (const trigger of listeners)
+    if (!isTriggerPaused(trigger)) for (const event of eventsFor(trigger.plan.source, run, made)) await tell(deps, trigger, event);
+};
 
 const eventsFor = (
   source: TriggerSource,

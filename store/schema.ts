@@ -224,7 +224,8 @@ export const events = pgTable(
     /** Made of what its sender calls it. */
     id: text().notNull(),
     subject: text(),
-    data: jsonb().$type<Json>().notNull(),
+    /** SQL knows no difference between null and nothing. */
+    data: jsonb().$type<Json>(),
     receivedAt: moment().notNull().defaultNow(),
     /** The run that was started for it, alone or with others. */
     runId: text(),

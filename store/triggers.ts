@@ -121,8 +121,8 @@ export const createTriggers = (db: Database): Triggers => {
         const source = sql`${triggers.plan} -> 'source'`;
         const ofRun = sql`(select ${runs.pipeline} from ${runs} where ${runs.id} = ${runId})`;
         const toEnds = ended ? sql`(${source} ->> 'kind' = 'pipeline' and ${source} ->> 'name' = ${ofRun})` : undefined;
-        const anyName = sql`exists (select 1 from jsonb_array_elements_text(${source} -> 'names') name
-          where name in (select jsonb_array_elements_text(${JSON.stringify(assets)}::jsonb)))`;
+        const anyName = sql`exists (select 1 from jsonb_array_elements_text(${source} -> 'names') listed (asset)
+          where listed.asset in (select jsonb_array_elements_text(${JSON.stringify(assets)}::jsonb)))`;
         const toAssets = assets.length === 0 ? undefined : sql`(${source} ->> 'kind' = 'assets' and ${anyName})`;
         return withPause().where(or(toEnds, toAssets));
       }),

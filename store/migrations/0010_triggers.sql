@@ -3,7 +3,7 @@ CREATE TABLE "events" (
 	"trigger" text NOT NULL,
 	"id" text NOT NULL,
 	"subject" text,
-	"data" jsonb NOT NULL,
+	"data" jsonb,
 	"received_at" timestamp with time zone DEFAULT now() NOT NULL,
 	"run_id" text,
 	"error" jsonb,
