@@ -15,10 +15,10 @@ import {
 import { LIMITS } from "../core/limits.ts";
 import { dueAt, sizeOfNext, type TriggerSettings, type WaitingEvent } from "../core/trigger.ts";
 import { TRIGGER_QUERY, TRIGGER_SIGNALS, type TriggerInput, type TriggerState } from "./messages.ts";
-import { OPEN_OPTIONS } from "./policies.ts";
+import { START_EVENTS_OPTIONS } from "./policies.ts";
 import type { DagActivities, TriggerEvent } from "./ports.ts";
 
-const { startEventRuns, waitingEvents } = proxyActivities<DagActivities>(OPEN_OPTIONS);
+const { startEventRuns, waitingEvents } = proxyActivities<DagActivities>(START_EVENTS_OPTIONS);
 
 /** Runs that one call starts: a call that is repeated repeats few. */
 const MOST_STARTS = 20;
