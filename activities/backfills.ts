@@ -8,7 +8,7 @@ import type { BackfillRecord, Backfills } from "../store/backfills.ts";
 import { type Definitions, pauseText } from "../store/definitions.ts";
 import type { RunRecord, Runs } from "../store/runs.ts";
 import type { DagActivities } from "../workflows/ports.ts";
-import { failing } from "./failure.ts";
+import { failing, isSystemFault } from "./failure.ts";
 
 export interface BackfillDeps {
   readonly backfills: Pick<Backfills, "find" | "record" | "runsById" | "succeededIntervals">;
@@ -16,12 +16,13 @@ export interface BackfillDeps {
   readonly findPause: Definitions["findPause"];
   readonly findPlan: Definitions["findPlan"];
   /** Starts a run that has been written down, with this priority for its tasks; safe to repeat. */
-  readonly startRun: (run: RunRecord, plan: CompiledPlan, priority: number) => Promise<void>;
+  readonly startRun: (run: RunRecord, plan: CompiledPlan, priority?: number) => Promise<void>;
 }
 
 type BackfillActivities = Pick<DagActivities, "startPartitions" | "endedRuns" | "recordBackfill">;
 
-const told = <Value>(work: () => Promise<Value>): Promise<Value> => failing(work, { passes: ({ rule }) => rule.fault === "system" });
+/** Temporal tries again for as long as it takes while a service is away. */
+const told = <Value>(work: () => Promise<Value>): Promise<Value> => failing(work, { passes: isSystemFault });
 
 export const createBackfillActivities = ({ backfills, createRun, findPause, findPlan, startRun }: BackfillDeps): BackfillActivities => {
   const planOf = partitionsCache();

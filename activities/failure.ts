@@ -34,6 +34,9 @@ export const toFailure = (error: unknown, facts: Pick<FailureFacts, "worker" | "
   return ApplicationFailure.create({ message: cut(scrub(known.message)), type: known.code, nonRetryable: true, details: [sent] });
 };
 
+/** Not the fault of what was asked: the same may do once a service is back. */
+export const isSystemFault = ({ rule }: DownbeatError): boolean => rule.fault === "system";
+
 export const isStoreAway = ({ code }: DownbeatError): boolean => code === "STORE_UNAVAILABLE";
 
 interface Failing extends Pick<FailureFacts, "worker" | "lostAttempts"> {

@@ -1,11 +1,12 @@
 // Builds the activities that the worker registers: the verbs with what they need, and the reports to the store.
 
-import type { RunChanges } from "../core/run-changes.ts";
+import type { Runs } from "../store/runs.ts";
 import type { DagActivities } from "../workflows/ports.ts";
 import { type BackfillDeps, createBackfillActivities } from "./backfills.ts";
 import { createCheck } from "./check.ts";
 import { createCommand, type CommandHost } from "./command.ts";
 import { createFile } from "./file.ts";
+import { createEventRuns, type EventRunDeps } from "./event-runs.ts";
 import { createHttp } from "./http.ts";
 import { createCheckConnection, createDiscoverConnection } from "./inspect.ts";
 import { createMapped, type MappedDeps } from "./mapped.ts";
@@ -17,19 +18,29 @@ import { createPublish } from "./publish.ts";
 import { runVerb } from "./run-verb.ts";
 import { createSingleItems } from "./single-items.ts";
 import { createSql } from "./sql.ts";
+import { createTellListeners, type TellListenersDeps } from "./tell-listeners.ts";
 import { createTransfer } from "./transfer.ts";
 import type { Verb, VerbDeps } from "./verb.ts";
 
-export interface ActivityDeps extends VerbDeps, MappedDeps, OpenRunDeps, OpenSubRunDeps, ProbeDeps, BackfillDeps {
+export interface ActivityDeps
+  extends VerbDeps,
+    MappedDeps,
+    OpenRunDeps,
+    OpenSubRunDeps,
+    ProbeDeps,
+    BackfillDeps,
+    EventRunDeps,
+    Pick<TellListenersDeps, "tellTrigger"> {
   readonly poolOwners: PoolOwners;
   readonly commands: CommandHost;
-  readonly applyRunChanges: (changes: RunChanges) => Promise<void>;
+  readonly applyRunChanges: Runs["apply"];
 }
 
 export const createActivities = (deps: ActivityDeps): DagActivities => {
   const registered = (operator: string, verb: Verb): DagActivities["transfer"] => {
     return (call) => runVerb(operator, verb, call, deps);
   };
+  const tellListeners = createTellListeners(deps);
   const verbs = {
     transfer: createTransfer(deps),
     sql: createSql(deps),
@@ -51,10 +62,14 @@ export const createActivities = (deps: ActivityDeps): DagActivities => {
     probe: registered("wait", createProbe(deps)),
     ...createPools(deps.poolOwners, deps.worker),
     ...createBackfillActivities(deps),
+    ...createEventRuns(deps),
     openRun: createOpenRun(deps),
     openSubRun: createOpenSubRun(deps),
     ...createSingleItems({ ...deps, openSubRun: (call) => openSubRun(deps, call) }),
-    recordRun: (changes) => deps.applyRunChanges(changes),
+    async recordRun(changes) {
+      const { isHeard } = await deps.applyRunChanges(changes);
+      if (isHeard) await tellListeners(changes);
+    },
     checkConnection: createCheckConnection(deps.openConnection, deps.log),
     discoverConnection: createDiscoverConnection(deps.openConnection, deps.log),
   };

@@ -199,6 +199,27 @@ const pool = z.object({ name: z.string(), slots: z.int(), description: z.string(
 const holder = z.object({ task: z.string(), workflow: z.string().describe("The run's workflow id"), priority: z.int(), since: moment });
 const firing = localMoment.describe("As the clocks of the schedule's zone show it");
 
+const eventTrigger = z.object({
+  pipeline: z.string(),
+  name: z.string(),
+  version: z.int(),
+  kind: z.enum(["webhook", "pipeline", "assets"]),
+  summary: z.string(),
+  paused: z.boolean(),
+  by_hand: z.object({ by: z.string(), why: z.string().nullable(), at: moment }).nullable(),
+  state: z
+    .object({
+      waiting: z.int().describe("Events that no run was started for"),
+      last_event_at: moment.nullable(),
+      last_run: z.string().nullable(),
+      held_for: z.string().nullable().describe("Why no run is started although one is due"),
+    })
+    .nullable()
+    .describe("null: no worker answers"),
+  updated_at: moment,
+  links: z.object({ hook: z.string().optional() }),
+});
+
 const schedule = z.object({
   pipeline: z.string(),
   name: z.string(),
@@ -309,6 +330,13 @@ export const ANSWERS = {
   Runs: pageOf(run),
   Schedule: schedule,
   Schedules: pageOf(schedule),
+  EventTrigger: eventTrigger,
+  Triggers: pageOf(eventTrigger),
+  TakenEvent: z.object({
+    event: z.string().describe("The same whenever the same event is sent"),
+    counts: z.boolean().describe("false: the trigger's `when` leaves it out"),
+    run: z.string().nullable().describe("The run that it starts; null while it waits for others"),
+  }),
   Firings: z.object({
     items: z.array(
       z.object({

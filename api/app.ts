@@ -14,8 +14,10 @@ import { connectionRoutes } from "./routes/connections.ts";
 import { controlRoutes } from "./routes/control.ts";
 import { pipelineRoutes } from "./routes/pipelines.ts";
 import { poolRoutes } from "./routes/pools.ts";
+import { hookRoutes } from "./routes/hooks.ts";
 import { rerunRoutes } from "./routes/rerun.ts";
-import { runRoutes, triggerRoutes } from "./routes/runs.ts";
+import { pipelineRunRoutes, runRoutes } from "./routes/runs.ts";
+import { triggerRoutes } from "./routes/triggers.ts";
 import { pipelinePauseRoutes } from "./routes/pipeline-pause.ts";
 import { pipelineScheduleRoutes, scheduleRoutes } from "./routes/schedules.ts";
 import { connectorRoutes, healthRoutes, metricsRoutes } from "./routes/system.ts";
@@ -53,6 +55,7 @@ export const createApp = (deps: ApiDeps): Express => {
   app.use(securityHeaders, traceRequests(deps.log));
   app.use("/health", healthRoutes(deps));
   app.use(refuseOtherSites);
+  app.use("/v1/hooks", hookRoutes(deps));
   if (deps.apiKey !== undefined) app.use(requireApiKey(deps.apiKey));
   if (deps.metrics !== undefined) app.use("/metrics", metricsRoutes(deps.metrics));
   app.get("/openapi.json", (_request, response) => {
@@ -60,7 +63,8 @@ export const createApp = (deps: ApiDeps): Express => {
   });
   app.use("/reference", referencePage());
   app.use(express.json({ limit: LIMITS.bodyBytes }));
-  app.use("/v1/pipelines/:name/runs", triggerRoutes(deps));
+  app.use("/v1/pipelines/:name/runs", pipelineRunRoutes(deps));
+  app.use("/v1/pipelines/:name/triggers", triggerRoutes(deps));
   app.use("/v1/pipelines/:name", pipelinePauseRoutes(deps));
   app.use("/v1/pipelines/:name/schedules", pipelineScheduleRoutes(deps));
   app.use("/v1/pipelines/:name/backfills", pipelineBackfillRoutes(deps));

@@ -1,6 +1,7 @@
 // The operations of the OpenAPI document: by method and path.
 
 import { BACKFILL_OPERATIONS } from "./openapi-backfills.ts";
+import { TRIGGER_OPERATIONS } from "./openapi-triggers.ts";
 import { ACTION_KEY, body, component, header, type Json, type Operation, PAGE, path, queryOf } from "./openapi-parts.ts";
 import { assetListQuery, firingsQuery, itemListQuery, runListQuery } from "./schemas.ts";
 
@@ -190,6 +191,7 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
     answers: { 200: ["It fires again", "Schedule"], 404: "None" },
   },
   ...BACKFILL_OPERATIONS,
+  ...TRIGGER_OPERATIONS,
   "POST /v1/pipelines/{name}/runs": {
     tag: "runs",
     summary: "Trigger a run",

@@ -34,6 +34,7 @@ import {
 import type { InspectResult } from "../workflows/ports.ts";
 import { createLimitDoor, type LimitDoor } from "./orchestrator-limits.ts";
 import { askOwner, tellOwner } from "./orchestrator-owners.ts";
+import { createTriggerDoor, type TriggerDoor } from "./orchestrator-triggers.ts";
 import { type BackfillDoor, createBackfillDoor } from "./orchestrator-backfills.ts";
 import { createScheduleDoor, type ScheduleDoor } from "./orchestrator-schedules.ts";
 import { answeredUpdate } from "./orchestrator-updates.ts";
@@ -67,6 +68,7 @@ export interface Orchestrator {
   readonly schedules: ScheduleDoor;
   readonly limits: LimitDoor;
   readonly backfills: BackfillDoor;
+  readonly triggers: TriggerDoor;
   readonly namespace: string;
 }
 
@@ -140,6 +142,7 @@ export const createOrchestrator = (options: OrchestratorOptions): Orchestrator =
     schedules: createScheduleDoor(client, call),
     limits: createLimitDoor(client, call),
     backfills: createBackfillDoor(client, call),
+    triggers: createTriggerDoor(client, call),
 
     async startRun(input, priority) {
       const { run, plan } = input;

@@ -9,8 +9,10 @@ import { createOrchestrator } from "../api/orchestrator.ts";
 import { reconcile } from "../api/reconcile.ts";
 import { reconcileBackfills } from "../api/reconcile-backfills.ts";
 import { countWithoutNext, reconcileSchedules } from "../api/reconcile-schedules.ts";
+import { reconcileTriggers } from "../api/reconcile-triggers.ts";
 import type { Store } from "../store/open-store.ts";
 import type { Config } from "./config.ts";
+import { createSecretResolver } from "./secrets.ts";
 import type { Logger } from "./log.ts";
 import type { Telemetry } from "./telemetry.ts";
 import type { LoadedCatalogue } from "./user-config.ts";
@@ -24,6 +26,7 @@ export interface ApiProcessDeps {
   readonly log: Logger;
   readonly telemetry: Telemetry;
   readonly port: number;
+  readonly env: Readonly<Record<string, string | undefined>>;
 }
 
 export interface RunningApi {
@@ -35,7 +38,7 @@ const RECONCILE_EVERY_MS = 15_000;
 /** Each is asked for by itself, and what changes by way of the API is done at once. */
 const RECONCILE_SCHEDULES_EVERY_MS = 60_000;
 
-export const startApi = async ({ config, store, loaded, connection, log, telemetry, port }: ApiProcessDeps): Promise<RunningApi> => {
+export const startApi = async ({ config, store, loaded, connection, log, telemetry, port, env }: ApiProcessDeps): Promise<RunningApi> => {
   const orchestrator = createOrchestrator({ connection, namespace: config.temporal.namespace, interceptors: telemetry.clientInterceptors });
   telemetry.watchQueue(() => orchestrator.queueDepth());
   telemetry.watchSchedules(() => countWithoutNext({ store, orchestrator }));
@@ -44,6 +47,7 @@ export const startApi = async ({ config, store, loaded, connection, log, telemet
     orchestrator,
     catalogue: loaded.catalogue,
     log,
+    resolveSecret: createSecretResolver(env, "API"),
     metrics: telemetry.metricsText,
     ...(config.apiKey === undefined ? {} : { apiKey: config.apiKey }),
     ...(config.temporal.uiUrl === undefined ? {} : { temporalUiUrl: config.temporal.uiUrl }),
@@ -66,6 +70,9 @@ export const startApi = async ({ config, store, loaded, connection, log, telemet
     reconciling = reconciling.then(async () => {
       await reconcileSchedules(deps).catch((error: unknown) =>
         log.warn({ err: error }, "schedules could not be compared; it is tried again"),
+      );
+      await reconcileTriggers(deps).catch((error: unknown) =>
+        log.warn({ err: error }, "triggers could not be compared; it is tried again"),
       );
     });
   };

@@ -24,7 +24,7 @@ await runProcess("npm run api: serves the HTTP API", async (config, handle) => {
   await registerSearchAttributes(connection, config.temporal.namespace);
   const stopPublishing = await publishCatalogue(store.catalogues, "api", loaded.catalogue.hash, log);
   handle.onStop(async () => stopPublishing());
-  const api = await startApi({ config, store, loaded, connection, log, telemetry, port: config.port });
+  const api = await startApi({ config, store, loaded, connection, log, telemetry, env: process.env, port: config.port });
   handle.onStop(api.stop);
   log.info({ url: api.url, reference: `${api.url}/reference` }, "the API listens");
 });

@@ -9,13 +9,13 @@ import type { JsonObject } from "../core/json.ts";
 import type { Config } from "./config.ts";
 
 /** `{ env: NAME }` and `{ file: PATH }` to their values; the message never has the value. */
-export const createSecretResolver = (env: Readonly<Record<string, string | undefined>>) => {
+export const createSecretResolver = (env: Readonly<Record<string, string | undefined>>, reader: "worker" | "API" = "worker") => {
   return async (reference: JsonObject): Promise<string> => {
     const { env: name, file } = reference;
     if (typeof name === "string") {
       const value = env[name];
       if (value === undefined || value === "")
-        throw new DownbeatError("SECRET_UNRESOLVED", `the environment variable ${name} is not set in the worker's environment`);
+        throw new DownbeatError("SECRET_UNRESOLVED", `the environment variable ${name} is not set in the ${reader}'s environment`);
       return value;
     }
     if (typeof file !== "string") throw new DownbeatError("SECRET_UNRESOLVED", 'a secret reference is {"env": NAME} or {"file": PATH}');
@@ -24,7 +24,7 @@ export const createSecretResolver = (env: Readonly<Record<string, string | undef
     } catch (error) {
       throw new DownbeatError(
         "SECRET_UNRESOLVED",
-        `the secret file ${file} cannot be read by the worker: ${error instanceof Error ? error.message : String(error)}`,
+        `the secret file ${file} cannot be read by the ${reader}: ${error instanceof Error ? error.message : String(error)}`,
       );
     }
   };

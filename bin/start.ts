@@ -72,7 +72,7 @@ await runProcess(USAGE, async (environment, handle) => {
   handle.onStop(worker.stop);
   const port = await portFrom(config.port, config.host);
   if (port !== config.port) say(`port ${config.port} is taken; the API takes ${port}`);
-  const api = await startApi({ config, store, loaded, connection, log, telemetry, port });
+  const api = await startApi({ config, store, loaded, connection, log, telemetry, port, env: process.env });
   handle.onStop(api.stop);
   const stopPublishing = await publishCatalogue(store.catalogues, "worker", loaded.catalogue.hash, log);
   handle.onStop(async () => stopPublishing());

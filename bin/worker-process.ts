@@ -105,11 +105,15 @@ export const startWorker = async (deps: WorkerDeps): Promise<RunningWorker> => {
     checkParams,
     createRun: (run) => store.runs.create(run),
     backfills: store.backfills,
+    triggers: store.triggers,
+    findRun: (id) => store.runs.find(id),
+    tellTrigger: (settings, event) => orchestrator.triggers.tell(settings, event),
     startRun: async (run, plan, priority) => orchestrator.startRun(await runInput(store, run, plan), priority),
     recordLoad: (load) => store.loads.record(load),
     async applyRunChanges(changes) {
-      await store.runs.apply(changes);
+      const applied = await store.runs.apply(changes);
       telemetry.onRunChanges(changes);
+      return applied;
     },
     log,
     worker: identity,

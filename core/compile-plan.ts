@@ -4,6 +4,7 @@ import { assetsOf } from "./assets.ts";
 import { OperatorCheck } from "./compile-operator.ts";
 import { createReferenceCheck } from "./compile-references.ts";
 import { compileSchedules } from "./compile-schedules.ts";
+import { compileTriggers } from "./compile-triggers.ts";
 import type { Definition, TaskDefinition } from "./definition.ts";
 import { parseDuration } from "./duration.ts";
 import { readGraph, type Graph } from "./graph.ts";
@@ -116,10 +117,14 @@ export const compilePlan = (definition: Definition, catalogue: Catalogue, locate
     fault("TOO_LARGE", ["tasks"], message);
   }
   const schedules = compileSchedules(definition.schedules ?? [], fault);
+  const triggers = compileTriggers(definition, fault);
   if (issues.length > 0) return { ok: false, issues };
   const { connections, uses } = operators;
   const compiled = { plan, configs, connections, ...(Object.keys(uses).length === 0 ? {} : { uses }) };
-  return { ok: true, compiled: schedules.length === 0 ? compiled : { ...compiled, schedules } };
+  return {
+    ok: true,
+    compiled: { ...compiled, ...(schedules.length === 0 ? {} : { schedules }), ...(triggers.length === 0 ? {} : { triggers }) },
+  };
 };
 
 /** All others wait for the end of none of them. */

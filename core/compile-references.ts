@@ -5,7 +5,7 @@ import { checkExpression, conditionSource } from "./expression.ts";
 import type { Graph } from "./graph.ts";
 import { didYouMean, type Fault, type PathPart } from "./issues.ts";
 import type { Operator } from "./plan.ts";
-import { parseTemplate } from "./templates.ts";
+import { eachString, parseTemplate } from "./templates.ts";
 
 /** Facts of a run that expressions can read; a verb's configuration can read `attempt` besides. */
 const RUN_FACTS: readonly string[] = ["id", "origin", "pipeline", "version", "trigger", "triggeredAt", "interval"];
@@ -128,11 +128,4 @@ const paramNames = ({ params }: Definition): readonly string[] | undefined => {
   if (params === undefined) return [];
   const properties = params["properties"];
   return typeof properties === "object" && properties !== null && !Array.isArray(properties) ? Object.keys(properties) : undefined;
-};
-
-const eachString = (value: unknown, path: readonly PathPart[], visit: (text: string, path: readonly PathPart[]) => void): void => {
-  if (typeof value === "string") visit(value, path);
-  else if (Array.isArray(value)) for (const [index, entry] of value.entries()) eachString(entry, [...path, index], visit);
-  else if (typeof value === "object" && value !== null)
-    for (const [key, entry] of Object.entries(value)) eachString(entry, [...path, key], visit);
 };

@@ -8,7 +8,7 @@ type ZodIssue = z.core.$ZodIssue;
 type Path = readonly PathPart[];
 
 /** Keys of later versions, so that their refusal says so. */
-const LATER_KEYS: readonly string[] = ["triggers", "deadline"];
+const LATER_KEYS: readonly string[] = ["deadline"];
 
 const OPERATOR_NAMES: readonly string[] = Object.keys(OPERATOR_SCHEMAS);
 
@@ -60,7 +60,7 @@ class IssueReader {
     const known = keysOf(schemaAt(this.#schema, path));
     if (isTask && (LATER_OPERATORS as readonly string[]).includes(key)) {
       this.#fault("UNKNOWN_OPERATOR", at, `operator "${key}" is not in this version yet; remove it`, OPERATOR_NAMES);
-    } else if ((isTask || path.length === 0) && LATER_KEYS.includes(key)) {
+    } else if (isTask && LATER_KEYS.includes(key)) {
       this.#fault("UNKNOWN_KEY", at, `"${key}" is not in this version yet; remove it`, known);
     } else if (isTask && this.#isMeantAsOperator(key, path)) {
       this.#fault("UNKNOWN_OPERATOR", at, `"${key}" is no operator${didYouMean(key, OPERATOR_NAMES)}`, OPERATOR_NAMES);

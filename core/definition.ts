@@ -6,6 +6,7 @@ import { forEachSchema } from "./definition-for-each.ts";
 import { readZodIssues } from "./definition-issues.ts";
 import { findDuplicateKey, locateIn } from "./definition-positions.ts";
 import { scheduleSchema } from "./definition-schedules.ts";
+import { triggerSchema } from "./definition-triggers.ts";
 import { ERRORS } from "./errors.ts";
 import { readGraph, type GraphTask } from "./graph.ts";
 import { collectIssues, type Issue, type Locate } from "./issues.ts";
@@ -124,6 +125,7 @@ export const definitionSchema = z.strictObject({
     .default("fail-fast")
     .describe("continue: independent branches go on; the run still fails"),
   schedules: z.array(scheduleSchema).max(LIMITS.schedules).optional().describe("When runs start by themselves"),
+  triggers: z.array(triggerSchema).max(LIMITS.triggers).optional().describe("Which events start runs"),
   outputs: z
     .record(z.string(), z.json())
     .optional()

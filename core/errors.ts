@@ -30,6 +30,8 @@ export const ERRORS = {
   ACTION_REFUSED: { retry: false, fault: "user", http: 409, title: "The run or task is not in a state for this action" },
   PIPELINE_PAUSED: { retry: true, fault: "user", http: 409, title: "The pipeline is paused" },
   UNAUTHENTICATED: { retry: false, fault: "user", http: 401, title: "No valid API key was given" },
+  SIGNATURE_INVALID: { retry: false, fault: "user", http: 401, title: "The event is not signed with the trigger's secret" },
+  TRIGGER_PAUSED: { retry: true, fault: "user", http: 409, title: "The trigger is paused" },
   CONFIG_INVALID: { retry: false, fault: "user", http: 500, title: "The process's configuration is not valid" },
   FORBIDDEN: { retry: false, fault: "user", http: 403, title: "The request comes from where it may not come from" },
   // connections

@@ -16,21 +16,28 @@ export interface Scope {
   readonly each?: JsonObject;
 }
 
+/** What expressions of a trigger can read: the events of a run that is to be started, and the newest of them. */
+export interface EventScope {
+  readonly event: JsonObject;
+  readonly events: readonly JsonObject[];
+}
+
 export type ExpressionCheck = ({ readonly ok: true } & References) | { readonly ok: false; readonly message: string };
 
 /** What expressions read of the data interval of a run that has none. */
 export const NO_INTERVAL = { start: null, end: null } as const;
 
 const ROOTS = ["params", "run", "tasks", "each"] as const;
+const EVENT_ROOTS = ["event", "events"] as const;
 
 type Evaluate = (context: Record<string, unknown>) => unknown;
 
-const createEnvironment = (): Environment => {
+const createEnvironment = (roots: readonly string[]): Environment => {
   const environment = new Environment({
     homogeneousAggregateLiterals: false,
     limits: { maxAstNodes: 500, maxDepth: 50, maxListElements: 200, maxMapEntries: 200, maxCallArguments: 16 },
   });
-  for (const root of ROOTS) environment.registerVariable(root, "dyn");
+  for (const root of roots) environment.registerVariable(root, "dyn");
   // Whole numbers come as int and fractions as double; people mix them without a thought.
   const mixed: Readonly<Record<string, (left: number, right: number) => number>> = {
     "+": (left, right) => left + right,
@@ -53,11 +60,16 @@ interface Parsed {
   readonly fault: string | undefined;
 }
 
-const environment = createEnvironment();
-const cache = new Map<string, Parsed>();
+interface Dialect {
+  readonly environment: Environment;
+  readonly cache: Map<string, Parsed>;
+}
+
+const RUN_DIALECT: Dialect = { environment: createEnvironment(ROOTS), cache: new Map() };
+const EVENT_DIALECT: Dialect = { environment: createEnvironment(EVENT_ROOTS), cache: new Map() };
 const CACHE_SIZE = 1_000;
 
-const parse = (source: string): Parsed => {
+const parse = (source: string, { environment, cache }: Dialect): Parsed => {
   const known = cache.get(source);
   if (known !== undefined) return known;
   if (source.length > LIMITS.expressionLength) throw new Error(`it is longer than ${LIMITS.expressionLength} characters`);
@@ -82,10 +94,19 @@ const withHint = (message: string, source: string): string => {
 /** Parses without evaluating; says what the expression reads, or in one line what is wrong with it. */
 export const checkExpression = (source: string): ExpressionCheck => {
   try {
-    const { references, fault } = parse(source);
+    const { references, fault } = parse(source, RUN_DIALECT);
     return fault === undefined ? { ok: true, ...references } : { ok: false, message: fault };
   } catch (error) {
     return { ok: false, message: firstLine(error) };
+  }
+};
+
+/** The same for a trigger's expression; undefined: nothing is wrong with it. */
+export const checkEventExpression = (source: string): string | undefined => {
+  try {
+    return parse(source, EVENT_DIALECT).fault;
+  } catch (error) {
+    return firstLine(error);
   }
 };
 
@@ -115,8 +136,10 @@ const longestList = (value: Json): number => {
   return inner.reduce<number>((longest, entry) => Math.max(longest, longestList(entry)), Array.isArray(value) ? value.length : 0);
 };
 
-const refuseLongLists = ({ params, tasks }: Scope): void => {
-  const longest = Math.max(longestList(params), ...Object.values(tasks).map((task) => longestList(task.output)));
+const refuseLongLists = (scope: Scope | EventScope): void => {
+  const read: readonly Json[] =
+    "events" in scope ? [scope.events as Json] : [scope.params, ...Object.values(scope.tasks).map((task) => task.output)];
+  const longest = Math.max(...read.map(longestList));
   if (longest <= NESTED_LIST_LENGTH) return;
   throw new Error(`it walks a list inside a list, and one of them has ${longest} entries; the limit is ${NESTED_LIST_LENGTH}`);
 };
@@ -141,15 +164,20 @@ const fromCel = (value: unknown, source: string): Json => {
   throw new DownbeatError("EXPRESSION_FAILED", `expression "${source}" gives a value that is not JSON; convert it with string()`);
 };
 
+const contextOf = (scope: Scope | EventScope): Record<string, unknown> => {
+  if ("events" in scope) return { event: toCel(scope.event), events: toCel(scope.events) };
+  const { params, run, tasks, each = {} } = scope;
+  return { params: paramsToCel(params), run: toCel(run), tasks: toCel(tasks), each: toCel(each) };
+};
+
 /** Evaluates one expression. Throws EXPRESSION_FAILED naming it. */
-export const evaluateExpression = (source: string, scope: Scope): Json => {
+export const evaluateExpression = (source: string, scope: Scope | EventScope): Json => {
   let value: unknown;
   try {
-    const { evaluate, references, fault } = parse(source);
+    const { evaluate, references, fault } = parse(source, "events" in scope ? EVENT_DIALECT : RUN_DIALECT);
     if (fault !== undefined) throw new Error(fault);
     if (references.nested) refuseLongLists(scope);
-    const { params, run, tasks, each = {} } = scope;
-    value = evaluate({ params: paramsToCel(params), run: toCel(run), tasks: toCel(tasks), each: toCel(each) });
+    value = evaluate(contextOf(scope));
   } catch (error) {
     throw new DownbeatError("EXPRESSION_FAILED", `expression "${source.slice(0, 500)}" failed: ${firstLine(error)}`, { cause: error });
   }
@@ -160,14 +188,14 @@ export const evaluateExpression = (source: string, scope: Scope): Json => {
 export const conditionSource = (when: string): string => wholeTemplate(when) ?? when.trim();
 
 /** A `when`: anything but a boolean is an error. */
-export const evaluateCondition = (when: string, scope: Scope): boolean => {
+export const evaluateCondition = (when: string, scope: Scope | EventScope): boolean => {
   const value = evaluateExpression(conditionSource(when), scope);
   if (typeof value === "boolean") return value;
   throw new DownbeatError("EXPRESSION_FAILED", `condition "${when}" gives ${JSON.stringify(value)}, not true or false`);
 };
 
 /** Replaces every `${{ … }}` in a JSON value. A string that is exactly one template takes the value's own type. */
-export const renderTemplates = (value: Json, scope: Scope): Json => {
+export const renderTemplates = (value: Json, scope: Scope | EventScope): Json => {
   if (typeof value === "string") {
     if (!isTemplate(value)) return value;
     const whole = wholeTemplate(value);

@@ -63,6 +63,21 @@ export const parseFiring = (
   return Number.isNaN(firedAt) ? undefined : { runId, firedAt };
 };
 
+const TRIGGER_PREFIX = "downbeat/trigger/";
+
+export interface TriggerRef {
+  readonly pipeline: string;
+  readonly name: string;
+}
+
+/** The durable owner of an event trigger. */
+export const triggerWorkflowId = ({ pipeline, name }: TriggerRef): string => `${TRIGGER_PREFIX}${pipeline}/${name}`;
+
+export const parseTriggerWorkflowId = (id: string): TriggerRef | undefined => {
+  const [pipeline, name, ...rest] = id.startsWith(TRIGGER_PREFIX) ? id.slice(TRIGGER_PREFIX.length).split("/") : [];
+  return pipeline && name && rest.length === 0 ? { pipeline, name } : undefined;
+};
+
 /** A look at a connection; `unique` keeps looks at the same connection apart. */
 export const inspectWorkflowId = (kind: "check" | "discover", connection: string, unique: string): string =>
   `downbeat/${kind}/${connection}/${unique}`;

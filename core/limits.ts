@@ -19,6 +19,14 @@ export const LIMITS = {
   backfillPartitions: 100_000,
   /** Runs of one backfill at the same time. */
   backfillRuns: 200,
+  /** Event triggers of one pipeline. */
+  triggers: 100,
+  /** What one event says: it is kept in the store. */
+  eventBytes: 64 * 1024,
+  /** Events that one run can be started for. */
+  eventsPerRun: 1_000,
+  /** Ids of events that a trigger's workflow holds; the store has the others. At under 100 bytes each they go along when it continues as new. */
+  eventsWaiting: 10_000,
   /** Params travel in the workflow's input. */
   paramsBytes: 64 * 1024,
   /** All outputs that later tasks of one run read: with plan and params they fit Temporal's 2 MB payload when the run continues as new. */

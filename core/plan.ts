@@ -3,6 +3,7 @@
 import type { Side } from "./circuit.ts";
 import type { Json, JsonObject } from "./json.ts";
 import type { SchedulePlan } from "./schedule.ts";
+import type { TriggerPlan } from "./trigger.ts";
 
 export type TriggerRule =
   | "all_success"
@@ -158,4 +159,6 @@ export interface CompiledPlan {
   readonly uses?: Readonly<Record<string, readonly ConnectionUse[]>>;
   /** When runs of it start by themselves; absent: never. */
   readonly schedules?: readonly SchedulePlan[];
+  /** Which events start runs of it; absent: none. */
+  readonly triggers?: readonly TriggerPlan[];
 }

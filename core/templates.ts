@@ -1,5 +1,7 @@
 // Texts with `${{ … }}` in them, taken apart in one pass: what is text, what is an expression.
 
+import type { PathPart } from "./issues.ts";
+
 export type TemplatePart = { readonly text: string } | { readonly source: string };
 
 /** `closed` is false when a `${{` has no `}}`: such a text is refused at compile. */
@@ -51,4 +53,12 @@ export const isTemplate = (text: string): boolean => text.includes(OPEN);
 export const wholeTemplate = (text: string): string | undefined => {
   const [part, ...more] = parseTemplate(text.trim()).parts;
   return part !== undefined && "source" in part && more.length === 0 ? part.source : undefined;
+};
+
+/** Visits every text inside a value, with its place. */
+export const eachString = (value: unknown, path: readonly PathPart[], visit: (text: string, path: readonly PathPart[]) => void): void => {
+  if (typeof value === "string") visit(value, path);
+  else if (Array.isArray(value)) for (const [index, entry] of value.entries()) eachString(entry, [...path, index], visit);
+  else if (typeof value === "object" && value !== null)
+    for (const [key, entry] of Object.entries(value)) eachString(entry, [...path, key], visit);
 };

@@ -7,7 +7,15 @@ import type { PgDatabase, PgQueryResultHKT } from "drizzle-orm/pg-core";
 import { DownbeatError } from "../core/errors.ts";
 import * as schema from "./schema.ts";
 
-export type Database = PgDatabase<PgQueryResultHKT, typeof schema, ExtractTablesWithRelations<typeof schema>>;
+interface Answer<Row> {
+  readonly rows: readonly Row[];
+}
+/** What both drivers answer a statement with. */
+interface Rows extends PgQueryResultHKT {
+  type: Answer<this["row"]>;
+}
+
+export type Database = PgDatabase<Rows, typeof schema, ExtractTablesWithRelations<typeof schema>>;
 
 export interface OpenedDatabase {
   readonly db: Database;

@@ -6,6 +6,7 @@ import type { CompiledPlan } from "../core/plan.ts";
 import type { Database } from "./database.ts";
 import { storeCall } from "./failure.ts";
 import { replaceSchedules } from "./schedules.ts";
+import { replaceTriggers } from "./triggers.ts";
 import { overrides, pipelines, type PipelinePause, versions, type SourceFormat } from "./schema.ts";
 
 export interface VersionRecord {
@@ -41,7 +42,7 @@ export interface SaveResult {
 }
 
 export interface Definitions {
-  /** Makes a new version unless the latest one has the same hash. The pipeline's schedules are from then on those of the new version. */
+  /** Makes a new version unless the latest one has the same hash. The pipeline's schedules and triggers are from then on those of the new version. */
   save(input: Omit<VersionRecord, "version" | "createdAt" | "paused">): Promise<SaveResult>;
   find(pipeline: string, version?: number): Promise<VersionRecord | undefined>;
   /** Plans never change: the answer may be cached for ever. */
@@ -80,7 +81,9 @@ export const createDefinitions = (db: Database): Definitions => ({
         const version = latest + 1;
         await tx.insert(versions).values({ ...input, version });
         await tx.update(pipelines).set({ latestVersion: version, updatedAt: sql`now()` }).where(eq(pipelines.name, input.pipeline));
-        await replaceSchedules(tx, { pipeline: input.pipeline, version, planHash: input.hash }, input.plan.schedules ?? []);
+        const made = { pipeline: input.pipeline, version, planHash: input.hash };
+        await replaceSchedules(tx, made, input.plan.schedules ?? []);
+        await replaceTriggers(tx, made, input.plan.triggers ?? []);
         return { version, created: true, previous: previous?.definition };
       }),
     ),

@@ -9,6 +9,7 @@ import { createItems, type Items } from "./items.ts";
 import { createLoads, type Loads } from "./loads.ts";
 import { createPools, type Pools } from "./pools.ts";
 import { createRuns, type Runs } from "./runs.ts";
+import { createTriggers, type Triggers } from "./triggers.ts";
 import { createSchedules, type Schedules } from "./schedules.ts";
 import { createSecretBox } from "./secret-box.ts";
 import { createCatalogues, type Catalogues } from "./catalogues.ts";
@@ -18,6 +19,7 @@ export interface Store {
   readonly connections: Connections;
   readonly runs: Runs;
   readonly schedules: Schedules;
+  readonly triggers: Triggers;
   readonly backfills: Backfills;
   readonly loads: Loads;
   readonly items: Items;
@@ -44,6 +46,7 @@ export const openStore = async ({ url, secretKey }: StoreOptions): Promise<Store
     connections: createConnections(db, createSecretBox(secretKey)),
     runs,
     schedules: createSchedules(db),
+    triggers: createTriggers(db),
     backfills: createBackfills(db),
     loads: createLoads(db),
     items: createItems(db),

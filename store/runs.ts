@@ -7,7 +7,7 @@ import type { RerunRequest } from "../core/rerun.ts";
 import type { ActionChange, ParentTask, RunChanges, RunStatus, TaskChange, TaskError } from "../core/run-changes.ts";
 import type { Database } from "./database.ts";
 import { storeCall } from "./failure.ts";
-import { actions, assets, assetUpdates, attempts, runs, tasks } from "./schema.ts";
+import { actions, assets, assetUpdates, attempts, runs, tasks, triggers } from "./schema.ts";
 
 export type RunRecord = typeof runs.$inferSelect;
 export type TaskRecord = typeof tasks.$inferSelect;
@@ -74,7 +74,8 @@ export interface Runs {
   /** How many runs of the pipeline have not ended. */
   countOpen(pipeline: string): Promise<number>;
   /** Applies a report; one that is not newer than the last changes nothing. */
-  apply(changes: RunChanges): Promise<void>;
+  /** Answers whether any event trigger waits for ends of runs or for assets: most installations are spared the look for which. */
+  apply(changes: RunChanges): Promise<{ readonly isHeard: boolean }>;
   /** Runs that have not ended and were created before the moment, oldest first: what a reconciler looks at. */
   listOpen(before: string, page: { readonly limit: number; readonly after?: RunCursor }): Promise<readonly RunRecord[]>;
   /** Keeps why somebody asked for the end of a run that has not ended; the first reason stays. */
@@ -197,7 +198,7 @@ export const createRuns = (db: Database): Runs => ({
       const json = (value: unknown): string | null => (value === undefined ? null : JSON.stringify(value));
       // One statement, and so one round trip and one transaction, whatever the number of tasks: the rows travel as JSON documents.
       // A report that is not newer updates no run, and then inserts nothing. Everything it sets is absolute, so a repetition changes nothing.
-      await db.execute(sql`
+      const { rows } = await db.execute<{ heard: boolean }>(sql`
         with run as (
           update ${runs} set seq = ${seq}, status = ${status}, started_at = coalesce(${startedAt ?? null}::timestamptz, started_at),
             finished_at = coalesce(${finishedAt ?? null}::timestamptz, finished_at), error = coalesce(${json(error)}::jsonb, error),
@@ -215,14 +216,17 @@ export const createRuns = (db: Database): Runs => ({
           select run.id, (a ->> 'number')::int, a ->> 'action', a ->> 'taskId', a ->> 'by', a ->> 'why', a -> 'details', (a ->> 'at')::timestamptz
           from run, jsonb_array_elements(${json(changes.actions ?? [])}::jsonb) a
           on conflict (run_id, number) do nothing
-        )${made.length === 0 ? sql`` : assetsMade(made)}
+        )${made.length === 0 ? sql`` : assetsMade(made)}, reported_attempts as (
         insert into ${attempts} (run_id, task_id, attempt, status, worker, lost_attempts, error, started_at, finished_at)
         select run.id, a ->> 'taskId', (a ->> 'attempt')::int, a ->> 'status', a ->> 'worker', coalesce((a ->> 'lostAttempts')::int, 0), a -> 'error',
           (a ->> 'startedAt')::timestamptz, (a ->> 'finishedAt')::timestamptz
         from run, (select distinct on (e ->> 'taskId', e ->> 'attempt') e as a
           from jsonb_array_elements(${json(changes.attempts)}::jsonb) with ordinality as x(e, n) order by e ->> 'taskId', e ->> 'attempt', n desc) latest
         on conflict (run_id, task_id, attempt) do update set status = excluded.status, worker = excluded.worker,
-          lost_attempts = greatest(attempts.lost_attempts, excluded.lost_attempts), error = excluded.error, finished_at = excluded.finished_at`);
+          lost_attempts = greatest(attempts.lost_attempts, excluded.lost_attempts), error = excluded.error, finished_at = excluded.finished_at
+        )
+        select exists (select 1 from ${triggers} where ${triggers.plan} -> 'source' ->> 'kind' in ('pipeline', 'assets')) as heard`);
+      return { isHeard: rows[0]?.heard === true };
     }),
 
   countOpen: (pipeline) => storeCall(() => db.$count(runs, and(isOpen, eq(runs.pipeline, pipeline), isNull(runs.backfill)))),

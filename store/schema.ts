@@ -9,6 +9,7 @@ import type { ConnectionLimits } from "../core/circuit.ts";
 import type { CompiledPlan } from "../core/plan.ts";
 import type { Cut } from "../core/partitions.ts";
 import type { SchedulePlan } from "../core/schedule.ts";
+import type { TriggerPlan } from "../core/trigger.ts";
 import type {
   AttemptStatus,
   ItemStatus,
@@ -192,6 +193,48 @@ export const backfillActions = pgTable(
   (table) => [
     primaryKey({ columns: [table.backfill, table.number] }),
     foreignKey({ columns: [table.backfill], foreignColumns: [backfills.id] }),
+  ],
+);
+
+/** Event triggers: of each pipeline those of its latest version. */
+export const triggers = pgTable(
+  "triggers",
+  {
+    pipeline: text().notNull(),
+    name: text().notNull(),
+    version: integer().notNull(),
+    planHash: text().notNull(),
+    plan: jsonb().$type<TriggerPlan>().notNull(),
+    /** Paused or resumed by hand: it holds until the definition says something else of it. */
+    byHand: jsonb().$type<PausedByHand>(),
+    updatedAt: moment().notNull().defaultNow(),
+  },
+  (table) => [
+    primaryKey({ columns: [table.pipeline, table.name] }),
+    foreignKey({ columns: [table.pipeline], foreignColumns: [pipelines.name] }),
+  ],
+);
+
+/** Events that triggers have taken, each once. */
+export const events = pgTable(
+  "events",
+  {
+    pipeline: text().notNull(),
+    trigger: text().notNull(),
+    /** Made of what its sender calls it. */
+    id: text().notNull(),
+    subject: text(),
+    /** SQL knows no difference between null and nothing. */
+    data: jsonb().$type<Json>(),
+    receivedAt: moment().notNull().defaultNow(),
+    /** The run that was started for it, alone or with others. */
+    runId: text(),
+    /** Why no run could be started for it. */
+    error: jsonb().$type<TaskError>(),
+  },
+  (table) => [
+    primaryKey({ columns: [table.pipeline, table.trigger, table.id] }),
+    index("events_waiting").on(table.pipeline, table.trigger, table.receivedAt).where(sql`run_id is null and error is null`),
   ],
 );
 

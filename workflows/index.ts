@@ -5,3 +5,4 @@ export { inspect } from "./inspect.ts";
 export { mapped } from "./mapped.ts";
 export { pool } from "./pool.ts";
 export { run } from "./run.ts";
+export { trigger } from "./trigger.ts";

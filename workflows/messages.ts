@@ -10,6 +10,7 @@ import type { Actor, Control } from "../core/run-control.ts";
 import type { RunSnapshot } from "../core/run-snapshot.ts";
 import type { SlotRequest, Slots } from "../core/slots.ts";
 import type { RunOutcome } from "../core/run-state.ts";
+import type { TriggerSettings, WaitingEvent } from "../core/trigger.ts";
 import type { RunFacts, ScheduledStart } from "./ports.ts";
 
 export const RUN_WORKFLOW = "run";
@@ -122,6 +123,30 @@ export interface ControlRequest extends Actor {
 
 export interface ControlAnswer {
   readonly status: RunStatus;
+}
+
+export const TRIGGER_WORKFLOW = "trigger";
+
+/** What a trigger's owner takes: TriggerSettings, and TriggerEvent. */
+export const TRIGGER_SIGNALS = { configure: "configure", event: "event" } as const;
+export const TRIGGER_QUERY = "state";
+
+export interface TriggerInput {
+  readonly settings: TriggerSettings;
+  /** Where an earlier execution left off. */
+  readonly waiting?: readonly WaitingEvent[];
+  readonly looks?: boolean;
+  readonly told?: Pick<TriggerState, "lastEventAt" | "lastRun">;
+}
+
+export interface TriggerState {
+  /** Events that no run was started for. */
+  readonly waiting: number;
+  /** ISO 8601 UTC. */
+  readonly lastEventAt?: string;
+  readonly lastRun?: string;
+  /** Why no run is started although one is due. */
+  readonly heldFor?: string;
 }
 
 export const BACKFILL_WORKFLOW = "backfill";

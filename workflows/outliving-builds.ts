@@ -3,9 +3,11 @@
 import { setWorkflowOptions, type WorkflowInterceptorsFactory } from "@temporalio/workflow";
 import { backfill } from "./backfill.ts";
 import { pool } from "./pool.ts";
+import { trigger } from "./trigger.ts";
 
 // Not in pool.ts: a server refuses what a worker without a build id says of builds.
 setWorkflowOptions({ versioningBehavior: "AUTO_UPGRADE" }, pool);
 setWorkflowOptions({ versioningBehavior: "AUTO_UPGRADE" }, backfill);
+setWorkflowOptions({ versioningBehavior: "AUTO_UPGRADE" }, trigger);
 
 export const interceptors: WorkflowInterceptorsFactory = () => ({});

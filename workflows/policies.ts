@@ -61,6 +61,9 @@ export const OPEN_OPTIONS: ActivityOptions = {
   retry: { initialInterval: 1_000, maximumInterval: 60_000, maximumAttempts: 10_000 },
 };
 
+/** The same, a few runs at a time: a killed worker must not hold the other events of a trigger for long. */
+export const START_EVENTS_OPTIONS: ActivityOptions = { ...OPEN_OPTIONS, startToCloseTimeout: 10_000 };
+
 export const INSPECT_OPTIONS: ActivityOptions = {
   startToCloseTimeout: 90_000,
   scheduleToCloseTimeout: 120_000,

@@ -1,6 +1,8 @@
 // What workflows need of activities: the closed set of verbs. activities/ implements it; names and shapes are a wire contract.
 
 import type { BackfillReport } from "../core/backfill.ts";
+import type { TriggerRef } from "../core/ids.ts";
+import type { WaitingEvent } from "../core/trigger.ts";
 import type { Json, JsonObject } from "../core/json.ts";
 import type { Plan, PlanTask, Policy } from "../core/plan.ts";
 import type { ItemStatus, RunChanges, TaskError, TaskResult } from "../core/run-changes.ts";
@@ -176,6 +178,24 @@ export interface InspectResult {
   readonly milliseconds: number;
 }
 
+/** An event that the store has taken for a trigger. */
+export interface TriggerEvent {
+  readonly id: string;
+  readonly subject?: string;
+}
+
+/** Events of each run that is to be started. */
+export interface EventRunsCall extends TriggerRef {
+  readonly batches: readonly (readonly string[])[];
+}
+
+export interface StartedEventRuns {
+  /** Of each batch from the first on; null: no run comes of it. */
+  readonly runs: readonly (string | null)[];
+  /** Why the rest must wait. */
+  readonly heldFor?: string;
+}
+
 export interface DagActivities {
   transfer(call: TaskCall): Promise<TaskResult>;
   sql(call: TaskCall): Promise<TaskResult>;
@@ -210,6 +230,10 @@ export interface DagActivities {
   openSubRun(call: OpenSubRunCall): Promise<OpenedSubRun>;
   /** Writes down the run that a schedule has started; safe to repeat. */
   openRun(call: OpenRunCall): Promise<OpenedRun>;
+  /** Writes down and starts the runs that events are to start; safe to repeat. */
+  startEventRuns(call: EventRunsCall): Promise<StartedEventRuns>;
+  /** The oldest events of a trigger that no run was started for. */
+  waitingEvents(call: TriggerRef & { readonly limit: number }): Promise<readonly WaitingEvent[]>;
   /** Applies a batch of state changes to the store; safe to repeat. */
   recordRun(changes: RunChanges): Promise<void>;
   checkConnection(call: InspectCall): Promise<InspectResult>;

@@ -14,6 +14,7 @@ import type { ApiDeps } from "../deps.ts";
 import { contentHash } from "../hash.ts";
 import { schemaFault } from "../params.ts";
 import { applySchedules } from "../reconcile-schedules.ts";
+import { applyTriggers } from "../reconcile-triggers.ts";
 import { checkScheduleParams } from "../schedule-params.ts";
 import { moment } from "../present.ts";
 import { IssuesError } from "../problem.ts";
@@ -66,9 +67,14 @@ const compile = async (request: Request, deps: ApiDeps): Promise<Compiled> => {
 };
 
 /** The names of the schedules that the version before had and this one has not. */
-const droppedSchedules = (previous: JsonObject | undefined, { schedules = [] }: Compiled["compiled"]): readonly string[] => {
-  const before = (previous?.["schedules"] ?? []) as readonly { readonly name: string }[];
-  return before.map(({ name }) => name).filter((name) => !schedules.some((schedule) => schedule.name === name));
+const droppedNames = (
+  kind: "schedules" | "triggers",
+  previous: JsonObject | undefined,
+  compiled: Compiled["compiled"],
+): readonly string[] => {
+  const before = (previous?.[kind] ?? []) as readonly { readonly name: string }[];
+  const now = compiled[kind] ?? [];
+  return before.map(({ name }) => name).filter((name) => !now.some((one) => one.name === name));
 };
 
 const refused = (issues: readonly Issue[]): IssuesError =>
@@ -127,7 +133,8 @@ export const pipelineRoutes = (deps: ApiDeps): Router => {
       plan: compiled,
     });
     const changed = saved.created && saved.previous !== undefined ? changedPaths(saved.previous, definition) : [];
-    await applySchedules(deps, name, saved.created ? droppedSchedules(saved.previous, compiled) : []);
+    await applySchedules(deps, name, saved.created ? droppedNames("schedules", saved.previous, compiled) : []);
+    await applyTriggers(deps, name, saved.created ? droppedNames("triggers", saved.previous, compiled) : []);
     response
       .status(saved.created ? 201 : 200)
       .location(`/v1/pipelines/${name}`)

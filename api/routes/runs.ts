@@ -29,7 +29,7 @@ export const waitOf = (request: Request): number => {
   return Math.min(milliseconds, MAX_WAIT_MS);
 };
 
-export const triggerRoutes = (deps: ApiDeps): Router => {
+export const pipelineRunRoutes = (deps: ApiDeps): Router => {
   const router = Router({ mergeParams: true });
   const { store, orchestrator } = deps;
 

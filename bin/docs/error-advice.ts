@@ -20,6 +20,10 @@ export const ERROR_ADVICE: Readonly<Record<ErrorCode, string>> = {
   PIPELINE_PAUSED:
     "The detail says who paused it and why. Resume it with `POST /v1/pipelines/NAME/resume`, or start this one run with `force: true`. A task that runs a paused pipeline waits for it within its `timeout.total`.",
   UNAUTHENTICATED: "Send the key of `DOWNBEAT_API_KEY` as a bearer token or in `X-API-Key`.",
+  SIGNATURE_INVALID:
+    "Sign the raw body with the secret that the trigger's `secret` leads to, and send the time with it; the sender's clock may be 5 minutes off. See [event triggers](../guides/event-triggers.md).",
+  TRIGGER_PAUSED:
+    "Events are not taken while a trigger is paused. Resume it with `POST /v1/pipelines/NAME/triggers/TRIGGER/resume` and send the event again.",
   FORBIDDEN: "A page of another site sent the request through somebody's browser. Programs and the API's own pages are not affected.",
   CONFIG_INVALID: "The message lists every fault of the environment or of `downbeat.config.ts`. See [configuration](configuration.md).",
   CONNECTION_NOT_FOUND: "Create the connection with `PUT /v1/connections/NAME`, or mend the name in the task.",

@@ -180,6 +180,9 @@ const definitionPage = (): string => {
     "## A schedule",
     "Exactly one of `cron`, `every` and `calendar`; see [the guide](../guides/schedules.md).",
     keyTable(schema.properties?.["schedules"]?.items ?? {}),
+    "## An event trigger",
+    "Exactly one of `webhook`, `pipeline` and `assets`; see [the guide](../guides/event-triggers.md).",
+    keyTable(schema.properties?.["triggers"]?.items ?? {}),
     ...sections,
   ].join("\n\n");
 };

@@ -9,6 +9,7 @@ import type { ApiDeps } from "../../api/deps.ts";
 import type { Orchestrator, RunReference } from "../../api/orchestrator.ts";
 import type { LimitDoor } from "../../api/orchestrator-limits.ts";
 import type { BackfillDoor } from "../../api/orchestrator-backfills.ts";
+import type { TriggerDoor } from "../../api/orchestrator-triggers.ts";
 import type { ScheduleDoor, WantedSchedule } from "../../api/orchestrator-schedules.ts";
 import { createCatalogue } from "../../connectors/catalogue.ts";
 import type { ConnectorSpec } from "../../connectors/connector.ts";
@@ -17,6 +18,7 @@ import { controlBackfill, refuseBackfillControl } from "../../core/backfill.ts";
 import { DownbeatError } from "../../core/errors.ts";
 import { scheduleId } from "../../core/ids.ts";
 import type { RunStatus } from "../../core/run-changes.ts";
+import type { TriggerSettings } from "../../core/trigger.ts";
 import { emptySlots, resizeSlots, type Slots } from "../../core/slots.ts";
 import { openStore, type Store } from "../../store/open-store.ts";
 import { expectDocumented } from "./documented.ts";
@@ -30,7 +32,7 @@ import type {
   InspectInput,
   RunInput,
 } from "../../workflows/messages.ts";
-import type { InspectResult } from "../../workflows/ports.ts";
+import type { InspectResult, TriggerEvent } from "../../workflows/ports.ts";
 
 /** Opens nothing: the API never does. */
 const sample: ConnectorSpec = {
@@ -126,6 +128,41 @@ export class RecordingOrchestrator implements Orchestrator {
       Promise.resolve().then(() => {
         this.#check();
         return this.backfillStatuses.get(id) ?? "unknown";
+      }),
+  };
+
+  /** What owners of triggers were told, and which run: by `pipeline/name`. */
+  readonly triggerEvents: { readonly trigger: string; readonly event: TriggerEvent }[] = [];
+  readonly triggerOwners = new Map<string, TriggerSettings>();
+  readonly triggers: TriggerDoor = {
+    ensure: (settings) =>
+      Promise.resolve().then(() => {
+        this.#check();
+        const key = `${settings.pipeline}/${settings.name}`;
+        const isKept = isDeepStrictEqual(this.triggerOwners.get(key), settings);
+        this.triggerOwners.set(key, settings);
+        return isKept ? "kept" : "changed";
+      }),
+    tell: ({ pipeline, name }, event) =>
+      Promise.resolve().then(() => {
+        this.#check();
+        this.triggerEvents.push({ trigger: `${pipeline}/${name}`, event });
+      }),
+    stateOf: ({ pipeline, name }) =>
+      Promise.resolve(
+        this.triggerOwners.has(`${pipeline}/${name}`)
+          ? { waiting: this.triggerEvents.filter(({ trigger }) => trigger === `${pipeline}/${name}`).length }
+          : undefined,
+      ),
+    remove: ({ pipeline, name }) =>
+      Promise.resolve().then(() => {
+        this.#check();
+        return this.triggerOwners.delete(`${pipeline}/${name}`);
+      }),
+    list: () =>
+      Promise.resolve().then(() => {
+        this.#check();
+        return [...this.triggerOwners.values()].map(({ pipeline, name }) => ({ pipeline, name }));
       }),
   };
 
@@ -226,6 +263,9 @@ export interface Kit {
   send(method: string, path: string, body?: unknown, headers?: Readonly<Record<string, string>>): Promise<Answer>;
 }
 
+/** What `{ env: HOOK_SECRET }` leads to. */
+export const HOOK_SECRET = "whsec_c2VjcmV0IG9mIHRoZSB0ZXN0";
+
 /** One app for a test file. */
 export const useApi = (options: Pick<ApiDeps, "apiKey" | "temporalUiUrl" | "metrics"> = {}): (() => Kit) => {
   let kit: Kit | undefined;
@@ -240,7 +280,11 @@ export const useApi = (options: Pick<ApiDeps, "apiKey" | "temporalUiUrl" | "metr
         logs.push({ level, fields: fields as LogLine["fields"], message });
       };
     const log = { info: logAs("info"), warn: logAs("warn"), error: logAs("error") };
-    const deps: ApiDeps = { store, orchestrator, catalogue: createCatalogue([sample]), log, ...options };
+    const resolveSecret: ApiDeps["resolveSecret"] = ({ env }) =>
+      env === "HOOK_SECRET"
+        ? Promise.resolve(HOOK_SECRET)
+        : Promise.reject(new DownbeatError("SECRET_UNRESOLVED", `${String(env)} is not set`));
+    const deps: ApiDeps = { store, orchestrator, catalogue: createCatalogue([sample]), log, resolveSecret, ...options };
     const server = createApp(deps).listen(0, "127.0.0.1");
     await new Promise((resolve) => server.once("listening", resolve));
     const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;

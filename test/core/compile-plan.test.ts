@@ -199,12 +199,6 @@ describe("faults", () => {
     ]);
   });
 
-  it.each(["triggers"])("says that the key %s is of a later version", (key) => {
-    expect(issuesOf([{ id: "a", ...own }], { [key]: [] })).toMatchObject([
-      { code: "UNKNOWN_KEY", path: key, message: `"${key}" is not in this version yet; remove it` },
-    ]);
-  });
-
   it.each(["dbt", "spark", "refresh", "external"])("says that the operator %s is of a later version", (operator) => {
     expect(issuesOf([{ id: "a", [operator]: {} }])).toMatchObject([
       { code: "UNKNOWN_OPERATOR", message: `operator "${operator}" is not in this version yet; remove it` },

@@ -21,6 +21,8 @@ const PATIENCE_MS = 60_000;
 
 export class World {
   readonly effects: Effects;
+  /** Where the API answers. */
+  readonly url: string;
   readonly #api: ApiClient;
   readonly #processes: Readonly<Record<"api" | "worker", SupervisedProcess>>;
   readonly #store: Service<PostgresAddress>;
@@ -29,6 +31,7 @@ export class World {
 
   private constructor(parts: {
     effects: Effects;
+    url: string;
     api: ApiClient;
     processes: Readonly<Record<"api" | "worker", SupervisedProcess>>;
     store: Service<PostgresAddress>;
@@ -36,6 +39,7 @@ export class World {
     close: () => Promise<void>;
   }) {
     this.effects = parts.effects;
+    this.url = parts.url;
     this.#api = parts.api;
     this.#processes = parts.processes;
     this.#store = parts.store;
@@ -72,14 +76,15 @@ export class World {
     const processes = { api: supervised("api"), worker: supervised("worker") };
     processes.api.start();
     processes.worker.start();
-    const api = new ApiClient({ baseUrl: `http://127.0.0.1:${port}`, patienceMs: PATIENCE_MS });
+    const url = `http://127.0.0.1:${port}`;
+    const api = new ApiClient({ baseUrl: url, patienceMs: PATIENCE_MS });
     const close = async (): Promise<void> => {
       await Promise.all([processes.api.stop(), processes.worker.stop()]);
       await effects.close();
       await Promise.all([store.stop(), destination.stop(), temporal.stop()]);
       rmSync(folder, { recursive: true, force: true });
     };
-    const world = new World({ effects, api, processes, store, temporal, close });
+    const world = new World({ effects, url, api, processes, store, temporal, close });
     const { host, database, user, password } = destination.address;
     const config = { host, port: destination.address.port, database, user, password };
     await world.call("PUT", "/v1/connections/effects", { kind: "postgres", config });

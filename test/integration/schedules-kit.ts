@@ -37,6 +37,8 @@ export interface ScheduleKit {
   stop(): Promise<void>;
 }
 
+export const WEBHOOK_SECRET = "a secret of the test";
+
 const unused = (): Promise<never> => Promise.reject(new Error("no test of schedules needs it"));
 
 export const startScheduleKit = async (): Promise<ScheduleKit> => {
@@ -51,7 +53,8 @@ export const startScheduleKit = async (): Promise<ScheduleKit> => {
   await waitUntil(() => orchestrator.schedules.list(), { timeoutMs: 60_000 });
   const catalogue = createCatalogue([], [{ name: "see" }]);
   const log = { info: () => undefined, warn: () => undefined, error: console.error };
-  const deps: ApiDeps = { store, orchestrator, catalogue, log };
+  const resolveSecret = (): Promise<string> => Promise.resolve(WEBHOOK_SECRET);
+  const deps: ApiDeps = { store, orchestrator, catalogue, log, resolveSecret };
   const server = createApp(deps).listen(0, "127.0.0.1");
   await new Promise((resolve) => server.once("listening", resolve));
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
@@ -94,6 +97,9 @@ export const startScheduleKit = async (): Promise<ScheduleKit> => {
     findAsset: unused,
     poolOwners: poolOwners(native, namespace, store),
     backfills: store.backfills,
+    triggers: store.triggers,
+    findRun: (id) => store.runs.find(id),
+    tellTrigger: (settings, event) => orchestrator.triggers.tell(settings, event),
     startRun: async (run, plan, priority) => orchestrator.startRun(await runInput(store, run, plan), priority),
     items: store.items,
     files: { baseDir: tmpdir(), reserved: [] },

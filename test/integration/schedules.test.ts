@@ -285,7 +285,7 @@ describe("a running API", () => {
     const figure = async (): Promise<number> =>
       Number(/^downbeat_schedules_without_next_action(?:\{.*\})? (\d+)/m.exec(await telemetry.metricsText())?.[1]);
     const loaded = { catalogue: kit.deps.catalogue, implementations: {} };
-    const api = await startApi({ config, store, loaded, connection, log: createLogger("error", "api"), telemetry, port: 0 });
+    const api = await startApi({ config, store, loaded, connection, log: createLogger("error", "api"), telemetry, port: 0, env: {} });
     try {
       await until("both are there again", async () => {
         const found = await kit.deps.orchestrator.schedules.list();

@@ -138,6 +138,8 @@ const activitiesOf = (
     ...createBackfillActivities(
       backfills ?? { backfills: missingStore, createRun: missing, findPause: missing, findPlan: missing, startRun: missing },
     ),
+    startEventRuns: missing,
+    waitingEvents: missing,
     openRun({ workflowId }) {
       const run = runs.get(workflowId);
       return run === undefined ? Promise.reject(new Error(`${workflowId} is no run of this test`)) : Promise.resolve(run.opened);

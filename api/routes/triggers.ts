@@ -1,0 +1,80 @@
+// /v1/pipelines/:name/triggers: list, show, pause and resume.
+
+import { Router, type Request } from "express";
+import { z } from "zod";
+import type { TriggerState } from "../../workflows/messages.ts";
+import { isTriggerPaused, type TriggerRecord } from "../../store/triggers.ts";
+import type { ApiDeps } from "../deps.ts";
+import { moment } from "../present.ts";
+import { applyTriggers } from "../reconcile-triggers.ts";
+import { decodeCursor, jsonBody, notFound, page, parseInput, pathParam } from "../request.ts";
+import { pageQuery, pauseBody } from "../schemas.ts";
+
+const presentTrigger = (record: TriggerRecord, state: TriggerState | undefined) => {
+  const { pipeline, name, version, plan, byHand, updatedAt } = record;
+  return {
+    pipeline,
+    name,
+    version,
+    kind: plan.source.kind,
+    summary: plan.summary,
+    paused: isTriggerPaused(record),
+    by_hand: byHand === null ? null : { by: byHand.by, why: byHand.why ?? null, at: moment(byHand.at) },
+    state:
+      state === undefined
+        ? null
+        : {
+            waiting: state.waiting,
+            last_event_at: state.lastEventAt ?? null,
+            last_run: state.lastRun ?? null,
+            held_for: state.heldFor ?? null,
+          },
+    updated_at: moment(updatedAt),
+    links: plan.source.kind === "webhook" ? { hook: `/v1/hooks/${pipeline}/${name}` } : {},
+  };
+};
+
+export const triggerRoutes = (deps: ApiDeps): Router => {
+  const router = Router({ mergeParams: true });
+  const { store, orchestrator } = deps;
+  const present = async (record: TriggerRecord) => presentTrigger(record, await orchestrator.triggers.stateOf(record));
+
+  const existing = async (request: Request): Promise<TriggerRecord> => {
+    const asked = { pipeline: pathParam(request, "name"), name: pathParam(request, "trigger") };
+    const found = await store.triggers.find(asked);
+    if (found === undefined) throw notFound("trigger", `${asked.pipeline}/${asked.name}`);
+    return found;
+  };
+
+  router.get("/", async (request, response) => {
+    const pipeline = pathParam(request, "name");
+    if ((await store.definitions.find(pipeline)) === undefined) throw notFound("pipeline", pipeline);
+    const { limit, cursor } = parseInput(pageQuery, request.query);
+    const after = decodeCursor(z.string(), cursor);
+    const found = await store.triggers.list({
+      pipeline,
+      limit: limit + 1,
+      ...(after === undefined ? {} : { after: { pipeline, name: after } }),
+    });
+    const { items, next } = page(found, limit, ({ name }) => name);
+    response.json({ items: await Promise.all(items.map(present)), next });
+  });
+
+  router.get("/:trigger", async (request, response) => {
+    response.json(await present(await existing(request)));
+  });
+
+  for (const action of ["pause", "resume"] as const) {
+    router.post(`/:trigger/${action}`, async (request, response) => {
+      const { by, why } = parseInput(pauseBody, jsonBody(request));
+      const found = await existing(request);
+      const byHand = { paused: action === "pause", by, ...(why === undefined ? {} : { why }), at: new Date().toISOString() };
+      const changed = await store.triggers.setByHand(found, byHand);
+      if (changed === undefined) throw notFound("trigger", `${found.pipeline}/${found.name}`);
+      await applyTriggers(deps, found.pipeline, []);
+      response.json(await present(changed));
+    });
+  }
+
+  return router;
+};

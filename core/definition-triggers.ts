@@ -1,0 +1,60 @@
+// The schema of a definition's event triggers. What their parts mean together is checked at compile.
+
+import { z } from "zod";
+import { LIMITS } from "./limits.ts";
+import { assetName, durationSchema, nameSchema } from "./operators.ts";
+import { RUN_ENDS, SIGNATURES } from "./trigger.ts";
+
+const secretReference = z
+  .union([
+    z.strictObject({ env: z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/, "is no name of an environment variable") }),
+    z.strictObject({ file: z.string().min(1) }),
+  ])
+  .describe("Where the API finds the secret: { env: NAME } or { file: PATH }, never the secret itself");
+
+const webhookSchema = z
+  .strictObject({
+    secret: secretReference,
+    signature: z
+      .enum(SIGNATURES)
+      .default("downbeat")
+      .describe("How senders sign: downbeat as Standard Webhooks does, or github (X-Hub-Signature-256)"),
+  })
+  .describe("Signed requests to POST /v1/hooks/PIPELINE/TRIGGER");
+
+const pipelineSchema = z
+  .strictObject({
+    name: nameSchema.describe("The other pipeline"),
+    on: z.enum(RUN_ENDS).default("succeeded").describe("ended: whatever became of it, cancelled runs included"),
+  })
+  .describe("Ends of another pipeline's runs");
+
+const assetsSchema = z
+  .strictObject({
+    any_of: z.array(assetName).min(1).max(100).optional().describe("An update of any of them"),
+    all_of: z.array(assetName).min(1).max(100).optional().describe("One run once each was updated since the last one"),
+  })
+  .describe("Updates of assets");
+
+export const triggerSchema = z.strictObject({
+  name: nameSchema.describe("Unique in the pipeline"),
+  webhook: webhookSchema.optional(),
+  pipeline: pipelineSchema.optional(),
+  assets: assetsSchema.optional(),
+  when: z.string().min(1).optional().describe("CEL condition over event; other events count for nothing"),
+  params: z.record(z.string(), z.json()).default({}).describe("Of its runs; expressions read event (the newest) and events"),
+  batch: z
+    .strictObject({
+      max: z.int().min(2).max(LIMITS.eventsPerRun).describe("A run begins at the latest with so many"),
+      within: durationSchema("1s", "7d").describe("or so long after the first of them"),
+    })
+    .optional()
+    .describe("One run for several events"),
+  debounce: durationSchema("1s", "1d").optional().describe("One run, once no event has come for so long"),
+  longest_wait: durationSchema("1s", "7d")
+    .optional()
+    .describe("With debounce: never later than this after the first event; default ten times as long"),
+  paused: z.boolean().default(false).describe("Whether it begins paused"),
+});
+
+export type TriggerDefinition = z.output<typeof triggerSchema>;

@@ -1,0 +1,192 @@
+// Event triggers as they should be in Temporal, and the events that they have taken: each event is kept once, and becomes part of one run.
+
+import { createHash } from "node:crypto";
+import { and, asc, eq, getTableColumns, inArray, isNull, notInArray, or, sql } from "drizzle-orm";
+import type { TriggerRef } from "../core/ids.ts";
+import type { Json } from "../core/json.ts";
+import type { TaskError } from "../core/run-changes.ts";
+import type { TriggerPlan } from "../core/trigger.ts";
+import type { Database } from "./database.ts";
+import { storeCall } from "./failure.ts";
+import { events, pipelines, runs, triggers, type PausedByHand, type PipelinePause } from "./schema.ts";
+
+export type TriggerRecord = typeof triggers.$inferSelect & {
+  /** Of its whole pipeline: events wait until it is over. */
+  readonly pipelinePause: PipelinePause | null;
+};
+
+export type EventRecord = typeof events.$inferSelect;
+
+export interface NewEvent {
+  readonly id: string;
+  readonly subject?: string;
+  readonly data: Json;
+}
+
+export interface Triggers {
+  find(ref: TriggerRef): Promise<TriggerRecord | undefined>;
+  /** By pipeline and name. */
+  list(filter: { readonly pipeline?: string; readonly limit: number; readonly after?: TriggerRef }): Promise<readonly TriggerRecord[]>;
+  /** Keeps that somebody paused or resumed it; undefined: there is no such trigger. */
+  setByHand(ref: TriggerRef, byHand: PausedByHand): Promise<TriggerRecord | undefined>;
+  /** Those that wait for updates of one of these assets or, where the run has ended, for ends of its pipeline's runs. */
+  listeners(to: { readonly runId: string; readonly ended: boolean; readonly assets: readonly string[] }): Promise<readonly TriggerRecord[]>;
+  /** Safe to repeat: an event that is there stays as it is, and is answered. */
+  addEvent(ref: TriggerRef, event: NewEvent): Promise<EventRecord>;
+  /**
+   * Makes those of the events that are part of no run one's own, named after the first of them, in the order in which they came. No events: all are part of runs
+   * already; the run is that of the first, or null where nothing is known of them.
+   */
+  claim(ref: TriggerRef, ids: readonly string[]): Promise<{ readonly runId: string | null; readonly events: readonly EventRecord[] }>;
+  /** Why there is no run for the events that were to be part of it. */
+  refuse(ref: TriggerRef, runId: string, error: TaskError): Promise<void>;
+  /** The oldest events that no run was started for. */
+  waiting(ref: TriggerRef, limit: number): Promise<readonly Pick<EventRecord, "id" | "subject" | "receivedAt">[]>;
+}
+
+/** The same for the same event, however often it comes; of the form of a run's id, since a run is named after its first event. */
+export const eventId = ({ pipeline, name }: TriggerRef, key: string): string => {
+  const digest = createHash("sha256").update(`${pipeline}\0${name}\0${key}`).digest("hex");
+  return `${digest.slice(0, 8)}-${digest.slice(8, 12)}-8${digest.slice(13, 16)}-a${digest.slice(17, 20)}-${digest.slice(20, 32)}`;
+};
+
+/** What its user wants last: by hand, or by the definition. */
+export const isTriggerPaused = ({ byHand, plan }: Pick<TriggerRecord, "byHand" | "plan">): boolean => byHand?.paused ?? plan.paused;
+
+type Transaction = Parameters<Parameters<Database["transaction"]>[0]>[0];
+
+/** Makes the pipeline's triggers those of the version. */
+export const replaceTriggers = async (
+  tx: Transaction,
+  version: Pick<TriggerRecord, "pipeline" | "version" | "planHash">,
+  plans: readonly TriggerPlan[],
+): Promise<void> => {
+  const names = plans.map(({ name }) => name);
+  const ofPipeline = eq(triggers.pipeline, version.pipeline);
+  await tx.delete(triggers).where(names.length === 0 ? ofPipeline : and(ofPipeline, notInArray(triggers.name, names)));
+  if (plans.length === 0) return;
+  await tx
+    .insert(triggers)
+    .values(plans.map((plan) => ({ ...version, name: plan.name, plan })))
+    .onConflictDoUpdate({
+      target: [triggers.pipeline, triggers.name],
+      set: {
+        version: version.version,
+        planHash: version.planHash,
+        plan: sql`excluded.plan`,
+        byHand: sql`case when ${triggers.plan} -> 'paused' = excluded.plan -> 'paused' then ${triggers.byHand} end`,
+        updatedAt: sql`now()`,
+      },
+    });
+};
+
+export const createTriggers = (db: Database): Triggers => {
+  const at = ({ pipeline, name }: TriggerRef) => and(eq(triggers.pipeline, pipeline), eq(triggers.name, name));
+  const eventsOf = ({ pipeline, name }: TriggerRef) => and(eq(events.pipeline, pipeline), eq(events.trigger, name));
+  const withPause = () =>
+    db
+      .select({ ...getTableColumns(triggers), pipelinePause: pipelines.paused })
+      .from(triggers)
+      .innerJoin(pipelines, eq(pipelines.name, triggers.pipeline));
+  const find = async (ref: TriggerRef): Promise<TriggerRecord | undefined> => (await withPause().where(at(ref)))[0];
+  /** Also one whose run was to be started when its trigger's workflow was ended: there is no row of it. */
+  const isFree = and(
+    or(isNull(events.runId), sql`not exists (select 1 from ${runs} where ${runs.id} = ${events.runId})`),
+    isNull(events.error),
+  );
+  return {
+    find: (ref) => storeCall(() => find(ref)),
+
+    list: ({ pipeline, limit, after }) =>
+      storeCall(() =>
+        withPause()
+          .where(
+            and(
+              pipeline === undefined ? undefined : eq(triggers.pipeline, pipeline),
+              after === undefined ? undefined : sql`(${triggers.pipeline}, ${triggers.name}) > (${after.pipeline}, ${after.name})`,
+            ),
+          )
+          .orderBy(asc(triggers.pipeline), asc(triggers.name))
+          .limit(limit),
+      ),
+
+    setByHand: (ref, byHand) =>
+      storeCall(async () => {
+        await db.update(triggers).set({ byHand }).where(at(ref));
+        return find(ref);
+      }),
+
+    listeners: ({ runId, ended, assets }) =>
+      storeCall(() => {
+        const source = sql`${triggers.plan} -> 'source'`;
+        const ofRun = sql`(select ${runs.pipeline} from ${runs} where ${runs.id} = ${runId})`;
+        const toEnds = ended ? sql`(${source} ->> 'kind' = 'pipeline' and ${source} ->> 'name' = ${ofRun})` : undefined;
+        const anyName = sql`exists (select 1 from jsonb_array_elements_text(${source} -> 'names') listed (asset)
+          where listed.asset in (select jsonb_array_elements_text(${JSON.stringify(assets)}::jsonb)))`;
+        const toAssets = assets.length === 0 ? undefined : sql`(${source} ->> 'kind' = 'assets' and ${anyName})`;
+        return withPause().where(or(toEnds, toAssets));
+      }),
+
+    addEvent: (ref, { id, subject, data }) =>
+      storeCall(async () => {
+        await db
+          .insert(events)
+          .values({ pipeline: ref.pipeline, trigger: ref.name, id, data, ...(subject === undefined ? {} : { subject }) })
+          .onConflictDoNothing();
+        const [found] = await db
+          .select()
+          .from(events)
+          .where(and(eventsOf(ref), eq(events.id, id)));
+        if (found === undefined) throw new Error(`event ${id} is not there although it was just written`);
+        return found;
+      }),
+
+    claim: (ref, ids) =>
+      storeCall(() =>
+        db.transaction(async (tx) => {
+          const these = and(eventsOf(ref), inArray(events.id, [...ids]));
+          const order = [asc(events.receivedAt), asc(events.id)];
+          const free = await tx
+            .select()
+            .from(events)
+            .where(and(these, isFree))
+            .orderBy(...order)
+            .for("update");
+          const [first] = free;
+          if (first === undefined) {
+            const [known] = await tx
+              .select()
+              .from(events)
+              .where(these)
+              .orderBy(...order)
+              .limit(1);
+            return { runId: known?.runId ?? null, events: [] };
+          }
+          const found = free.map(({ id }) => id);
+          await tx
+            .update(events)
+            .set({ runId: first.id })
+            .where(and(eventsOf(ref), inArray(events.id, found)));
+          return { runId: first.id, events: free };
+        }),
+      ),
+
+    refuse: (ref, runId, error) =>
+      storeCall(async () => {
+        await db
+          .update(events)
+          .set({ error })
+          .where(and(eventsOf(ref), eq(events.runId, runId)));
+      }),
+
+    waiting: (ref, limit) =>
+      storeCall(() =>
+        db
+          .select({ id: events.id, subject: events.subject, receivedAt: events.receivedAt })
+          .from(events)
+          .where(and(eventsOf(ref), isFree))
+          .orderBy(asc(events.receivedAt), asc(events.id))
+          .limit(limit),
+      ),
+  };
+};
