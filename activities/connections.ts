@@ -106,6 +106,7 @@ const ROLE_FIELD = {
   publish: "publisher",
   http: "http",
   files: "files",
+  events: "events",
 } as const;
 type RoleField = typeof ROLE_FIELD;
 

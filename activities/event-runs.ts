@@ -12,7 +12,7 @@ import type { BackfillDeps } from "./backfills.ts";
 import { failing, isSystemFault } from "./failure.ts";
 
 export interface EventRunDeps {
-  readonly triggers: Pick<Triggers, "find" | "claim" | "refuse" | "waiting" | "listeners" | "addEvent">;
+  readonly triggers: Pick<Triggers, "find" | "claim" | "refuse" | "waiting">;
   readonly findVersion: Definitions["find"];
   readonly findRun: Runs["find"];
   readonly createRun: Runs["create"];

@@ -1,9 +1,10 @@
 // The only place that builds ApplicationFailures: every error leaves as a code of the table, never retryable to Temporal (the reducer retries).
 
-import { ApplicationFailure, CancelledFailure } from "@temporalio/common";
+import { ApplicationFailure, ApplicationFailureCategory, CancelledFailure } from "@temporalio/common";
 import { DownbeatError } from "../core/errors.ts";
 import { storable, storableText, type Json } from "../core/json.ts";
 import { LIMITS } from "../core/limits.ts";
+import { NOT_YET } from "../core/trigger.ts";
 import type { FailureFacts } from "../workflows/ports.ts";
 
 const cut = (text: string): string => storableText(text.length <= LIMITS.errorBytes ? text : `${text.slice(0, LIMITS.errorBytes)}… (cut)`);
@@ -35,6 +36,14 @@ export const toFailure = (error: unknown, facts: Pick<FailureFacts, "worker" | "
 };
 
 /** Not the fault of what was asked: the same may do once a service is back. */
+/** Makes Temporal try again so much later, which costs no history. The code and message are seen there meanwhile. */
+export const tryAgain = (error: DownbeatError, afterMs: number): ApplicationFailure =>
+  ApplicationFailure.create({ message: cut(scrub(error.message)), type: error.code, nextRetryDelay: afterMs });
+
+/** The same where nothing is wrong. */
+export const notYet = (message: string, afterMs: number): ApplicationFailure =>
+  ApplicationFailure.create({ message, type: NOT_YET, nextRetryDelay: afterMs, category: ApplicationFailureCategory.BENIGN });
+
 export const isSystemFault = ({ rule }: DownbeatError): boolean => rule.fault === "system";
 
 export const isStoreAway = ({ code }: DownbeatError): boolean => code === "STORE_UNAVAILABLE";

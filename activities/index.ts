@@ -1,6 +1,7 @@
 // Builds the activities that the worker registers: the verbs with what they need, and the reports to the store.
 
 import type { Runs } from "../store/runs.ts";
+import type { Triggers } from "../store/triggers.ts";
 import type { DagActivities } from "../workflows/ports.ts";
 import { type BackfillDeps, createBackfillActivities } from "./backfills.ts";
 import { createCheck } from "./check.ts";
@@ -21,6 +22,7 @@ import { createSql } from "./sql.ts";
 import { createTellListeners, type TellListenersDeps } from "./tell-listeners.ts";
 import { createTransfer } from "./transfer.ts";
 import type { Verb, VerbDeps } from "./verb.ts";
+import { createWatchEvents, type WatchDeps } from "./watch-events.ts";
 
 export interface ActivityDeps
   extends VerbDeps,
@@ -30,7 +32,9 @@ export interface ActivityDeps
     ProbeDeps,
     BackfillDeps,
     EventRunDeps,
+    WatchDeps,
     Pick<TellListenersDeps, "tellTrigger"> {
+  readonly triggers: Triggers;
   readonly poolOwners: PoolOwners;
   readonly commands: CommandHost;
   readonly applyRunChanges: Runs["apply"];
@@ -63,6 +67,7 @@ export const createActivities = (deps: ActivityDeps): DagActivities => {
     ...createPools(deps.poolOwners, deps.worker),
     ...createBackfillActivities(deps),
     ...createEventRuns(deps),
+    ...createWatchEvents(deps),
     openRun: createOpenRun(deps),
     openSubRun: createOpenSubRun(deps),
     ...createSingleItems({ ...deps, openSubRun: (call) => openSubRun(deps, call) }),

@@ -5,7 +5,7 @@ import type { OpenedConnection } from "./connections.ts";
 
 export const parseOptions = (
   opened: OpenedConnection,
-  schema: "sourceOptions" | "targetOptions" | "publishOptions",
+  schema: "sourceOptions" | "targetOptions" | "publishOptions" | "eventOptions",
   options: Readonly<Record<string, unknown>>,
 ): Readonly<Record<string, unknown>> => {
   const parser = opened.spec[schema];

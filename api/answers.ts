@@ -7,6 +7,7 @@ import { OVERLAPS } from "../core/schedule.ts";
 import { localMoment, moment, pageOf } from "./answer-parts.ts";
 import { BACKFILL_ANSWERS } from "./answers-backfills.ts";
 import { RUN_STATUSES } from "./schemas.ts";
+import { EVENT_STATUSES } from "../store/triggers.ts";
 
 const TASK_STATUSES = [
   "pending",
@@ -203,7 +204,7 @@ const eventTrigger = z.object({
   pipeline: z.string(),
   name: z.string(),
   version: z.int(),
-  kind: z.enum(["webhook", "pipeline", "assets"]),
+  kind: z.enum(["webhook", "pipeline", "assets", "stream", "files"]),
   summary: z.string(),
   paused: z.boolean(),
   by_hand: z.object({ by: z.string(), why: z.string().nullable(), at: moment }).nullable(),
@@ -213,11 +214,29 @@ const eventTrigger = z.object({
       last_event_at: moment.nullable(),
       last_run: z.string().nullable(),
       held_for: z.string().nullable().describe("Why no run is started although one is due"),
+      looks: z
+        .object({
+          without_news: z.int().describe("Looks in a row that found nothing"),
+          trouble: z.string().nullable().describe("What was wrong with the last one"),
+        })
+        .nullable()
+        .describe("Of a trigger that looks for its events"),
     })
     .nullable()
     .describe("null: no worker answers"),
   updated_at: moment,
   links: z.object({ hook: z.string().optional() }),
+});
+
+const event = z.object({
+  id: z.string(),
+  status: z.enum(EVENT_STATUSES).describe("refused: no run can be started for it; ignored: none is to be"),
+  at: moment.describe("When it was taken"),
+  subject: z.string().nullable(),
+  data: json,
+  run: z.string().nullable(),
+  error: error.nullable(),
+  links: z.object({ run: z.string().optional() }),
 });
 
 const schedule = z.object({
@@ -332,6 +351,7 @@ export const ANSWERS = {
   Schedules: pageOf(schedule),
   EventTrigger: eventTrigger,
   Triggers: pageOf(eventTrigger),
+  Events: pageOf(event),
   TakenEvent: z.object({
     event: z.string().describe("The same whenever the same event is sent"),
     counts: z.boolean().describe("false: the trigger's `when` leaves it out"),

@@ -1,6 +1,7 @@
 // The operations of event triggers, for the OpenAPI document.
 
-import { body, header, type Operation, PAGE, path } from "./openapi-parts.ts";
+import { body, header, type Operation, PAGE, path, queryOf } from "./openapi-parts.ts";
+import { eventListQuery } from "./schemas.ts";
 
 export const TRIGGER_OPERATIONS: Readonly<Record<string, Operation>> = {
   "POST /v1/hooks/{pipeline}/{trigger}": {
@@ -33,6 +34,12 @@ export const TRIGGER_OPERATIONS: Readonly<Record<string, Operation>> = {
     summary: "Show an event trigger, and how many of its events wait",
     parameters: [path("name"), path("trigger")],
     answers: { 200: ["The trigger", "EventTrigger"], 404: "None" },
+  },
+  "GET /v1/pipelines/{name}/triggers/{trigger}/events": {
+    tag: "triggers",
+    summary: "List the events that a trigger has taken, newest first, and what became of them",
+    parameters: [path("name"), path("trigger"), ...queryOf(eventListQuery)],
+    answers: { 200: ["A page", "Events"], 404: "None" },
   },
   "POST /v1/pipelines/{name}/triggers/{trigger}/pause": {
     tag: "triggers",

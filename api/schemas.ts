@@ -4,6 +4,7 @@ import { z } from "zod";
 import { parseDuration } from "../core/duration.ts";
 import { durationSchema } from "../core/operators.ts";
 import type { ItemStatus, RunStatus } from "../core/run-changes.ts";
+import { EVENT_STATUSES } from "../store/triggers.ts";
 
 export const RUN_STATUSES = [
   "queued",
@@ -42,6 +43,8 @@ export const runListQuery = pageQuery.extend({
 const ITEM_STATUSES = ["pending", "succeeded", "failed"] as const satisfies readonly ItemStatus[];
 
 export const itemListQuery = pageQuery.extend({ status: z.enum(ITEM_STATUSES).optional().describe("Only of this status") });
+
+export const eventListQuery = pageQuery.extend({ status: z.enum(EVENT_STATUSES).optional().describe("Only of this status") });
 
 const force = z.boolean().default(false).describe("Also while the pipeline is paused");
 

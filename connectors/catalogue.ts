@@ -25,6 +25,7 @@ export interface ConnectorDescription {
   readonly source_options?: Readonly<Record<string, unknown>>;
   readonly target_options?: Readonly<Record<string, unknown>>;
   readonly publish_options?: Readonly<Record<string, unknown>>;
+  readonly event_options?: Readonly<Record<string, unknown>>;
 }
 
 export interface Catalogue {
@@ -61,6 +62,7 @@ export const createCatalogue = (specs: readonly ConnectorSpec[], activities: rea
       ...(spec.sourceOptions === undefined ? {} : { source_options: jsonSchema(spec.sourceOptions) }),
       ...(spec.targetOptions === undefined ? {} : { target_options: jsonSchema(spec.targetOptions) }),
       ...(spec.publishOptions === undefined ? {} : { publish_options: jsonSchema(spec.publishOptions) }),
+      ...(spec.eventOptions === undefined ? {} : { event_options: jsonSchema(spec.eventOptions) }),
     }));
   const facts = (spec: ConnectorSpec): ConnectorFacts => ({
     roles: spec.roles,
@@ -70,6 +72,7 @@ export const createCatalogue = (specs: readonly ConnectorSpec[], activities: rea
     ...(spec.sourceOptions === undefined ? {} : { sourceOptions: spec.sourceOptions }),
     ...(spec.targetOptions === undefined ? {} : { targetOptions: spec.targetOptions }),
     ...(spec.publishOptions === undefined ? {} : { publishOptions: spec.publishOptions }),
+    ...(spec.eventOptions === undefined ? {} : { eventOptions: spec.eventOptions }),
   });
   const sorted = activities.toSorted((left, right) => left.name.localeCompare(right.name));
   const text = JSON.stringify([describe().toSorted((left, right) => left.kind.localeCompare(right.kind)), sorted]);

@@ -3,9 +3,10 @@
 import type { z } from "zod";
 import type { Json } from "../core/json.ts";
 import type { Batch, Column, Position } from "./batch.ts";
+import type { EventSource } from "./event-source.ts";
 import type { FileStore } from "./file-store.ts";
 
-export type Role = "source" | "destination" | "sql" | "publish" | "http" | "files";
+export type Role = "source" | "destination" | "sql" | "publish" | "http" | "files" | "events";
 
 /** What a connector gets from its host. Everything that lasts stops within seconds of `signal` and rejects with its reason. */
 export interface ConnectorContext {
@@ -56,6 +57,8 @@ export interface ConnectorSpec<Config extends z.ZodObject = z.ZodObject> {
   /** Publish role: keys of `publish` beside connection, query, params, to. */
   readonly publishOptions?: z.ZodObject;
   readonly capabilities: Capabilities;
+  /** Events role: keys of a trigger's `stream` beside connection, stream, every. */
+  readonly eventOptions?: z.ZodObject;
   /** Lines of Markdown for the reference page: type tables, limits, what it refuses. */
   readonly notes?: string;
   /** Opens nothing that it does not need yet; imports its driver here, never at the top of the file. */
@@ -72,6 +75,7 @@ export interface Connector extends AsyncDisposable {
   readonly publisher?: Publisher;
   readonly http?: HttpCaller;
   readonly files?: FileStore;
+  readonly events?: EventSource;
 }
 
 // ---- sources

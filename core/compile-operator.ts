@@ -3,6 +3,7 @@
 import type { Side } from "./circuit.ts";
 import type { Catalogue, ConnectorFacts, OptionsSchema } from "./compile-plan.ts";
 import type { TaskDefinition } from "./definition.ts";
+import { STREAM_KEYS, type TriggerDefinition } from "./definition-triggers.ts";
 import { MOMENT_HINT, parseDuration, parseMoment } from "./duration.ts";
 import { didYouMean, type Fault, type PathPart } from "./issues.ts";
 import type { JsonObject } from "./json.ts";
@@ -67,6 +68,18 @@ export class OperatorCheck {
       this.#uses.delete(task.id);
     }
     return operator === "activity" ? {} : (task[operator] as unknown as JsonObject);
+  }
+
+  /** Checks what an event trigger reads. Its looks take no slot of the connection. */
+  checkTrigger({ stream, files }: Pick<TriggerDefinition, "stream" | "files">, path: Path): void {
+    this.#task = "";
+    if (stream !== undefined) {
+      const at = [...path, "stream"];
+      const source = this.#connector(stream.connection, ["events"], at);
+      this.#options(source, source?.eventOptions, stream, STREAM_KEYS, at);
+    }
+    if (files?.connection !== undefined) this.#connector(files.connection, ["files"], [...path, "files"]);
+    this.#uses.delete("");
   }
 
   #transfer({ from, to }: TransferConfig, path: Path): void {

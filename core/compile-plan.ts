@@ -36,6 +36,7 @@ export interface ConnectorFacts {
   readonly sourceOptions?: OptionsSchema;
   readonly targetOptions?: OptionsSchema;
   readonly publishOptions?: OptionsSchema;
+  readonly eventOptions?: OptionsSchema;
 }
 
 /** What definitions may name. */
@@ -117,7 +118,7 @@ export const compilePlan = (definition: Definition, catalogue: Catalogue, locate
     fault("TOO_LARGE", ["tasks"], message);
   }
   const schedules = compileSchedules(definition.schedules ?? [], fault);
-  const triggers = compileTriggers(definition, fault);
+  const triggers = compileTriggers(definition, operators, fault);
   if (issues.length > 0) return { ok: false, issues };
   const { connections, uses } = operators;
   const compiled = { plan, configs, connections, ...(Object.keys(uses).length === 0 ? {} : { uses }) };

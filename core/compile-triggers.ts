@@ -1,5 +1,6 @@
 // A definition's event triggers → plans of them, or every fault of their meaning.
 
+import type { OperatorCheck } from "./compile-operator.ts";
 import type { Definition } from "./definition.ts";
 import type { TriggerDefinition } from "./definition-triggers.ts";
 import { parseDuration } from "./duration.ts";
@@ -9,7 +10,7 @@ import type { JsonObject } from "./json.ts";
 import { eachString, parseTemplate } from "./templates.ts";
 import type { TriggerPlan, TriggerSource, TriggerTiming } from "./trigger.ts";
 
-const FORMS = ["webhook", "pipeline", "assets"] as const;
+const FORMS = ["webhook", "pipeline", "assets", "stream", "files"] as const;
 
 /** Of what `debounce` says, where `longest_wait` does not say it. */
 const LONGEST_WAIT_FACTOR = 10;
@@ -17,7 +18,11 @@ const LONGEST_WAIT_FACTOR = 10;
 type Refuse = (key: readonly PathPart[], message: string, known?: readonly string[]) => void;
 
 /** Where a fault is reported, the answer means nothing. */
-export const compileTriggers = ({ name, triggers = [], params }: Definition, fault: Fault): readonly TriggerPlan[] => {
+export const compileTriggers = (
+  { name, triggers = [], params }: Definition,
+  operators: OperatorCheck,
+  fault: Fault,
+): readonly TriggerPlan[] => {
   const names = new Set<string>();
   const declared = params?.["properties"];
   const known = typeof declared === "object" && declared !== null && !Array.isArray(declared) ? Object.keys(declared) : undefined;
@@ -28,6 +33,7 @@ export const compileTriggers = ({ name, triggers = [], params }: Definition, fau
       fault("DUPLICATE_TRIGGER", [...path, "name"], `there are two triggers named "${trigger.name}"; give each a name of its own`);
     names.add(trigger.name);
     checkExpressions(trigger, path, fault);
+    operators.checkTrigger(trigger, path);
     for (const key of Object.keys(trigger.params))
       if (known !== undefined && !known.includes(key))
         fault("UNKNOWN_REFERENCE", [...path, "params", key], `params does not declare "${key}"${didYouMean(key, known)}`, known);
@@ -42,22 +48,32 @@ const compileTrigger = (trigger: TriggerDefinition, pipeline: string, refuse: Re
     refuse([], `trigger "${trigger.name}" ${what}; give exactly one of ${FORMS.join(", ")}`, FORMS);
   }
   const source = sourceOf(trigger, pipeline, refuse);
+  const every = trigger.stream?.every ?? trigger.files?.every;
   return {
     name: trigger.name,
     summary: summaryOf(source),
     source,
     ...(trigger.when === undefined ? {} : { when: conditionSource(trigger.when) }),
     timing: timingOf(trigger, source, refuse),
+    ...(every === undefined ? {} : { everyMs: milliseconds(every) }),
     paused: trigger.paused,
     params: trigger.params as JsonObject,
   };
 };
 
-const sourceOf = ({ webhook, pipeline, assets }: TriggerDefinition, own: string, refuse: Refuse): TriggerSource => {
+const sourceOf = ({ webhook, pipeline, assets, stream, files }: TriggerDefinition, own: string, refuse: Refuse): TriggerSource => {
   if (webhook !== undefined) return { kind: "webhook", ...webhook };
   if (pipeline !== undefined) {
     if (pipeline.name === own) refuse(["pipeline", "name"], "a pipeline cannot start itself whenever it ends: it would never stop");
     return { kind: "pipeline", ...pipeline };
+  }
+  if (stream !== undefined) {
+    const { connection, stream: name, every: _, ...options } = stream;
+    return { kind: "stream", connection, stream: name, options: options as JsonObject };
+  }
+  if (files !== undefined) {
+    const { connection, glob, existing } = files;
+    return { kind: "files", glob, existing, ...(connection === undefined ? {} : { connection }) };
   }
   const { any_of: anyOf, all_of: allOf } = assets ?? {};
   if (assets !== undefined && (anyOf === undefined) === (allOf === undefined))
@@ -99,6 +115,8 @@ const milliseconds = (text: string | undefined): number => parseDuration(text ??
 
 const summaryOf = (source: TriggerSource): string => {
   if (source.kind === "webhook") return `webhook signed as ${source.signature} does`;
+  if (source.kind === "stream") return `messages of ${source.stream} in ${source.connection}`;
+  if (source.kind === "files") return `new files ${source.glob} in ${source.connection ?? "the data folder"}`.slice(0, 200);
   if (source.kind === "pipeline") return `end of ${source.name} (${source.on})`;
   return `update of ${source.mode === "all_of" ? "all of" : "any of"} ${source.names.join(", ")}`.slice(0, 200);
 };

@@ -36,11 +36,37 @@ const assetsSchema = z
   })
   .describe("Updates of assets");
 
+const everySchema = durationSchema("1s", "1d")
+  .default("10s")
+  .describe("How long from one look to the next; looks hold no worker in between");
+
+const streamSchema = z
+  .looseObject({
+    connection: nameSchema,
+    stream: z.string().min(1).describe("The topic"),
+    every: everySchema,
+  })
+  .describe("Messages of a topic, each once; further keys are the connector's");
+
+const filesSchema = z
+  .strictObject({
+    connection: nameSchema.optional().describe("Without it: the workers' data folder"),
+    glob: z.string().min(1).describe("Which files: *, **, ?, {a,b}, [a-z]"),
+    existing: z.boolean().default(false).describe("Whether those count that are there when it first looks"),
+    every: everySchema,
+  })
+  .describe("New files, and files with new content, each once");
+
+/** Keys of `stream` that are not the connector's. */
+export const STREAM_KEYS = Object.keys(streamSchema.shape);
+
 export const triggerSchema = z.strictObject({
   name: nameSchema.describe("Unique in the pipeline"),
   webhook: webhookSchema.optional(),
   pipeline: pipelineSchema.optional(),
   assets: assetsSchema.optional(),
+  stream: streamSchema.optional(),
+  files: filesSchema.optional(),
   when: z.string().min(1).optional().describe("CEL condition over event; other events count for nothing"),
   params: z.record(z.string(), z.json()).default({}).describe("Of its runs; expressions read event (the newest) and events"),
   batch: z

@@ -10,7 +10,11 @@ export type TriggerSource =
   /** `secret`: a reference, `{ env }` or `{ file }`; what it leads to is nowhere in the plan. */
   | { readonly kind: "webhook"; readonly secret: JsonObject; readonly signature: (typeof SIGNATURES)[number] }
   | { readonly kind: "pipeline"; readonly name: string; readonly on: (typeof RUN_ENDS)[number] }
-  | { readonly kind: "assets"; readonly names: readonly string[]; readonly mode: "any_of" | "all_of" };
+  | { readonly kind: "assets"; readonly names: readonly string[]; readonly mode: "any_of" | "all_of" }
+  /** A topic; `options` are the connector's. */
+  | { readonly kind: "stream"; readonly connection: string; readonly stream: string; readonly options: JsonObject }
+  /** Without a connection: files of the workers' data folder. `existing`: whether those count that are there when it first looks. */
+  | { readonly kind: "files"; readonly connection?: string; readonly glob: string; readonly existing: boolean };
 
 /** When the events that wait become a run; nothing of it: each at once, by itself. */
 export interface TriggerTiming {
@@ -29,6 +33,8 @@ export interface TriggerPlan {
   /** CEL source over `event`, checked at compile: events for which it is false count for nothing. */
   readonly when?: string;
   readonly timing: TriggerTiming;
+  /** Milliseconds from one look for events to the next; absent: they come by themselves. */
+  readonly everyMs?: number;
   readonly paused: boolean;
   /** Of its runs, with expressions over `event` and `events` inside. */
   readonly params: JsonObject;
@@ -39,8 +45,12 @@ export interface TriggerSettings {
   readonly pipeline: string;
   readonly name: string;
   readonly timing: TriggerTiming;
+  readonly everyMs?: number;
   readonly paused: boolean;
 }
+
+/** The type of the failure by which a look for events says that there are none yet. */
+export const NOT_YET = "NOT_YET";
 
 /** An event that has become part of no run yet; what it says is in the store. */
 export interface WaitingEvent {

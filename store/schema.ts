@@ -1,7 +1,20 @@
 // The store's tables: definitions with immutable versions, connections, runs, tasks, attempts. One schema for PGlite and PostgreSQL.
 
 import { sql } from "drizzle-orm";
-import { bigint, foreignKey, index, integer, json, jsonb, pgTable, primaryKey, text, timestamp, uniqueIndex } from "drizzle-orm/pg-core";
+import {
+  bigint,
+  boolean,
+  foreignKey,
+  index,
+  integer,
+  json,
+  jsonb,
+  pgTable,
+  primaryKey,
+  text,
+  timestamp,
+  uniqueIndex,
+} from "drizzle-orm/pg-core";
 import type { BackfillState } from "../core/backfill.ts";
 import type { Json, JsonObject } from "../core/json.ts";
 import type { RerunRequest } from "../core/rerun.ts";
@@ -196,6 +209,13 @@ export const backfillActions = pgTable(
   ],
 );
 
+/** How far a trigger has looked. */
+export interface Watched {
+  /** One more with every look that has found something. */
+  readonly mark: number;
+  readonly position: Json;
+}
+
 /** Event triggers: of each pipeline those of its latest version. */
 export const triggers = pgTable(
   "triggers",
@@ -207,6 +227,8 @@ export const triggers = pgTable(
     plan: jsonb().$type<TriggerPlan>().notNull(),
     /** Paused or resumed by hand: it holds until the definition says something else of it. */
     byHand: jsonb().$type<PausedByHand>(),
+    /** How far it has looked where events do not come by themselves. */
+    watched: jsonb().$type<Watched>(),
     updatedAt: moment().notNull().defaultNow(),
   },
   (table) => [
@@ -231,10 +253,12 @@ export const events = pgTable(
     runId: text(),
     /** Why no run could be started for it. */
     error: jsonb().$type<TaskError>(),
+    /** False: it is known, and no run is to come of it. */
+    counts: boolean().notNull().default(true),
   },
   (table) => [
     primaryKey({ columns: [table.pipeline, table.trigger, table.id] }),
-    index("events_waiting").on(table.pipeline, table.trigger, table.receivedAt).where(sql`run_id is null and error is null`),
+    index("events_waiting").on(table.pipeline, table.trigger, table.receivedAt).where(sql`run_id is null and error is null and counts`),
   ],
 );
 

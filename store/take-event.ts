@@ -54,5 +54,6 @@ export const settingsOf = (trigger: TriggerRecord): TriggerSettings => ({
   pipeline: trigger.pipeline,
   name: trigger.name,
   timing: trigger.plan.timing,
+  ...(trigger.plan.everyMs === undefined ? {} : { everyMs: trigger.plan.everyMs }),
   paused: isTriggerPaused(trigger),
 });

@@ -1,14 +1,14 @@
 // Event triggers as they should be in Temporal, and the events that they have taken: each event is kept once, and becomes part of one run.
 
 import { createHash } from "node:crypto";
-import { and, asc, eq, getTableColumns, inArray, isNull, notInArray, or, sql } from "drizzle-orm";
+import { and, asc, desc, eq, getTableColumns, inArray, isNotNull, isNull, not, notInArray, or, sql } from "drizzle-orm";
 import type { TriggerRef } from "../core/ids.ts";
 import type { Json } from "../core/json.ts";
 import type { TaskError } from "../core/run-changes.ts";
 import type { TriggerPlan } from "../core/trigger.ts";
 import type { Database } from "./database.ts";
 import { storeCall } from "./failure.ts";
-import { events, pipelines, runs, triggers, type PausedByHand, type PipelinePause } from "./schema.ts";
+import { events, pipelines, runs, triggers, type PausedByHand, type PipelinePause, type Watched } from "./schema.ts";
 
 export type TriggerRecord = typeof triggers.$inferSelect & {
   /** Of its whole pipeline: events wait until it is over. */
@@ -21,6 +21,34 @@ export interface NewEvent {
   readonly id: string;
   readonly subject?: string;
   readonly data: Json;
+}
+
+/** An event that a look has found. */
+export interface FoundEvent extends NewEvent {
+  /** Why no run can be started for it. */
+  readonly error?: TaskError;
+  /** False: it is only to be known. */
+  readonly counts: boolean;
+}
+
+/** waiting: no run was begun for it yet; refused: none can be; ignored: none is to be. */
+export const EVENT_STATUSES = ["waiting", "started", "refused", "ignored"] as const;
+export type EventStatus = (typeof EVENT_STATUSES)[number];
+
+export const eventStatus = ({ counts, error, runId }: Pick<EventRecord, "counts" | "error" | "runId">): EventStatus => {
+  if (!counts) return "ignored";
+  if (error !== null) return "refused";
+  return runId === null ? "waiting" : "started";
+};
+
+export interface EventFilter {
+  readonly status?: EventStatus;
+  readonly limit: number;
+  readonly after?: { readonly at: string; readonly id: string };
+}
+
+export interface Look extends Watched {
+  readonly events: readonly FoundEvent[];
 }
 
 export interface Triggers {
@@ -38,8 +66,17 @@ export interface Triggers {
    * already; the run is that of the first, or null where nothing is known of them.
    */
   claim(ref: TriggerRef, ids: readonly string[]): Promise<{ readonly runId: string | null; readonly events: readonly EventRecord[] }>;
+  /** Newest first. */
+  events(ref: TriggerRef, filter: EventFilter): Promise<readonly EventRecord[]>;
   /** Why there is no run for the events that were to be part of it. */
   refuse(ref: TriggerRef, runId: string, error: TaskError): Promise<void>;
+  /**
+   * Keeps what a look has found, and how far it has come, in one step; `mark` is what it began with. Answers the mark that is to be known from then on:
+   * one more where any of the events counts. Undefined: another look has come before it, and nothing was kept.
+   */
+  recordLook(ref: TriggerRef, look: Look): Promise<number | undefined>;
+  /** Which of these events are there. */
+  known(ref: TriggerRef, ids: readonly string[]): Promise<ReadonlySet<string>>;
   /** The oldest events that no run was started for. */
   waiting(ref: TriggerRef, limit: number): Promise<readonly Pick<EventRecord, "id" | "subject" | "receivedAt">[]>;
 }
@@ -75,6 +112,9 @@ export const replaceTriggers = async (
         planHash: version.planHash,
         plan: sql`excluded.plan`,
         byHand: sql`case when ${triggers.plan} -> 'paused' = excluded.plan -> 'paused' then ${triggers.byHand} end`,
+        // Another topic or other files begin anew. The mark stays: the trigger's workflow knows it.
+        watched: sql`case when (${triggers.plan} -> 'source') - 'options' - 'existing' = (excluded.plan -> 'source') - 'options' - 'existing'
+          or ${triggers.watched} is null then ${triggers.watched} else ${triggers.watched} || '{"position": null}' end`,
         updatedAt: sql`now()`,
       },
     });
@@ -93,6 +133,7 @@ export const createTriggers = (db: Database): Triggers => {
   const isFree = and(
     or(isNull(events.runId), sql`not exists (select 1 from ${runs} where ${runs.id} = ${events.runId})`),
     isNull(events.error),
+    events.counts,
   );
   return {
     find: (ref) => storeCall(() => find(ref)),
@@ -177,6 +218,60 @@ export const createTriggers = (db: Database): Triggers => {
           .update(events)
           .set({ error })
           .where(and(eventsOf(ref), eq(events.runId, runId)));
+      }),
+
+    events: (ref, { status, limit, after }) =>
+      storeCall(() => {
+        const ofStatus = {
+          waiting: and(events.counts, isNull(events.error), isNull(events.runId)),
+          started: and(events.counts, isNull(events.error), isNotNull(events.runId)),
+          refused: and(events.counts, isNotNull(events.error)),
+          ignored: not(events.counts),
+        };
+        return db
+          .select()
+          .from(events)
+          .where(
+            and(
+              eventsOf(ref),
+              status === undefined ? undefined : ofStatus[status],
+              after === undefined ? undefined : sql`(${events.receivedAt}, ${events.id}) < (${after.at}::timestamptz, ${after.id})`,
+            ),
+          )
+          .orderBy(desc(events.receivedAt), desc(events.id))
+          .limit(limit);
+      }),
+
+    recordLook: (ref, { mark, position, events: found }) =>
+      storeCall(() =>
+        db.transaction(async (tx) => {
+          const next = found.some(({ counts, error }) => counts && error === undefined) ? mark + 1 : mark;
+          const isNext = sql`coalesce((${triggers.watched} ->> 'mark')::int, 0) = ${mark}`;
+          const watched: Watched = { mark: next, position };
+          const kept = await tx
+            .update(triggers)
+            .set({ watched })
+            .where(and(at(ref), isNext))
+            .returning({ name: triggers.name });
+          if (kept.length === 0) return undefined;
+          // One after the other, so that they are read in the order in which they came.
+          if (found.length > 0)
+            await tx.execute(sql`
+              insert into ${events} (pipeline, trigger, id, data, error, counts, received_at)
+              select ${ref.pipeline}, ${ref.name}, e ->> 'id', e -> 'data', e -> 'error', (e ->> 'counts')::boolean, clock_timestamp() + n * interval '1 microsecond'
+              from jsonb_array_elements(${JSON.stringify(found)}::jsonb) with ordinality as x(e, n)
+              on conflict do nothing`);
+          return next;
+        }),
+      ),
+
+    known: (ref, ids) =>
+      storeCall(async () => {
+        const rows = await db
+          .select({ id: events.id })
+          .from(events)
+          .where(and(eventsOf(ref), inArray(events.id, [...ids])));
+        return new Set(rows.map(({ id }) => id));
       }),
 
     waiting: (ref, limit) =>

@@ -137,6 +137,7 @@ export interface TriggerInput {
   readonly waiting?: readonly WaitingEvent[];
   readonly looks?: boolean;
   readonly told?: Pick<TriggerState, "lastEventAt" | "lastRun">;
+  readonly mark?: number;
 }
 
 export interface TriggerState {

@@ -64,6 +64,13 @@ export const OPEN_OPTIONS: ActivityOptions = {
 /** The same, a few runs at a time: a killed worker must not hold the other events of a trigger for long. */
 export const START_EVENTS_OPTIONS: ActivityOptions = { ...OPEN_OPTIONS, startToCloseTimeout: 10_000 };
 
+/** Looks for events come one after another as tries of one activity, which cost no history; each says itself when the next is due. */
+export const WATCH_OPTIONS: ActivityOptions = {
+  startToCloseTimeout: 300_000,
+  heartbeatTimeout: 10_000,
+  retry: { initialInterval: 1_000, backoffCoefficient: 2, maximumInterval: 60_000 },
+};
+
 export const INSPECT_OPTIONS: ActivityOptions = {
   startToCloseTimeout: 90_000,
   scheduleToCloseTimeout: 120_000,

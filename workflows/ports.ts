@@ -234,6 +234,8 @@ export interface DagActivities {
   startEventRuns(call: EventRunsCall): Promise<StartedEventRuns>;
   /** The oldest events of a trigger that no run was started for. */
   waitingEvents(call: TriggerRef & { readonly limit: number }): Promise<readonly WaitingEvent[]>;
+  /** Looks for new events until there are any, and keeps them; `mark` is what the last look has answered. */
+  watchEvents(call: TriggerRef & { readonly mark: number }): Promise<{ readonly mark: number }>;
   /** Applies a batch of state changes to the store; safe to repeat. */
   recordRun(changes: RunChanges): Promise<void>;
   checkConnection(call: InspectCall): Promise<InspectResult>;

@@ -1,6 +1,7 @@
 // The durable owner of an event trigger: holds the ids of events that wait, and has runs started for them when they are due.
 
 import {
+  CancellationScope,
   condition,
   continueAsNew,
   defineQuery,
@@ -9,16 +10,18 @@ import {
   proxyActivities,
   setCurrentDetails,
   setHandler,
+  sleep,
   upsertMemo,
   workflowInfo,
 } from "@temporalio/workflow";
 import { LIMITS } from "../core/limits.ts";
 import { dueAt, sizeOfNext, type TriggerSettings, type WaitingEvent } from "../core/trigger.ts";
 import { TRIGGER_QUERY, TRIGGER_SIGNALS, type TriggerInput, type TriggerState } from "./messages.ts";
-import { START_EVENTS_OPTIONS } from "./policies.ts";
+import { START_EVENTS_OPTIONS, WATCH_OPTIONS } from "./policies.ts";
 import type { DagActivities, TriggerEvent } from "./ports.ts";
 
 const { startEventRuns, waitingEvents } = proxyActivities<DagActivities>(START_EVENTS_OPTIONS);
+const { watchEvents } = proxyActivities<DagActivities>(WATCH_OPTIONS);
 
 /** Runs that one call starts: a call that is repeated repeats few. */
 const MOST_STARTS = 20;
@@ -32,7 +35,7 @@ export async function trigger(input: TriggerInput): Promise<void> {
   setHandler(defineSignal<[TriggerSettings]>(TRIGGER_SIGNALS.configure), (settings) => owner.configure(settings));
   setHandler(defineSignal<[TriggerEvent]>(TRIGGER_SIGNALS.event), (event) => owner.take(event));
   setHandler(defineQuery<TriggerState>(TRIGGER_QUERY), () => owner.state);
-  await owner.drive();
+  await owner.live();
   return continueAsNew<typeof trigger>(owner.handOver());
 }
 
@@ -46,13 +49,18 @@ class TriggerOwner {
   #heldFor: string | undefined;
   #heldUntil = 0;
   #changes = 0;
+  /** Of the last look for events that do not come by themselves. */
+  #mark: number;
+  #watching: CancellationScope | undefined;
+  #isEnding = false;
 
-  constructor({ settings, waiting = [], looks = true, told = {} }: TriggerInput) {
+  constructor({ settings, waiting = [], looks = true, told = {}, mark = 0 }: TriggerInput) {
     this.#settings = settings;
     this.#waiting = [...waiting];
     this.#known = new Set(waiting.map(({ id }) => id));
     this.#looks = looks;
     this.#told = told;
+    this.#mark = mark;
   }
 
   get state(): TriggerState {
@@ -65,6 +73,7 @@ class TriggerOwner {
     this.#heldUntil = 0;
     this.#looks = true;
     this.#changes += 1;
+    this.#watching?.cancel();
   }
 
   take({ id, subject }: TriggerEvent): void {
@@ -85,7 +94,18 @@ class TriggerOwner {
   }
 
   /** Until the history is long. */
-  async drive(): Promise<void> {
+  async live(): Promise<void> {
+    const watching = this.#watch();
+    try {
+      await Promise.race([this.#drive(), watching]);
+    } finally {
+      this.#isEnding = true;
+      this.#watching?.cancel();
+    }
+    await watching;
+  }
+
+  async #drive(): Promise<void> {
     for (;;) {
       const { historyLength, continueAsNewSuggested } = workflowInfo();
       if (historyLength >= LIMITS.historyEvents / 2 || continueAsNewSuggested) return;
@@ -153,7 +173,31 @@ class TriggerOwner {
     }
   }
 
+  #watches(): boolean {
+    const { everyMs, paused } = this.#settings;
+    return everyMs !== undefined && !paused && this.#waiting.length < LIMITS.eventsWaiting / 2;
+  }
+
+  /** Looks for events that do not come by themselves, for as long as the execution lasts. */
+  async #watch(): Promise<void> {
+    for (;;) {
+      await condition(() => this.#isEnding || this.#watches());
+      if (this.#isEnding) return;
+      const { pipeline, name } = this.#settings;
+      this.#watching = new CancellationScope();
+      try {
+        const { mark } = await this.#watching.run(() => watchEvents({ pipeline, name, mark: this.#mark }));
+        this.#mark = mark;
+        this.#looks = true;
+        this.#changes += 1;
+      } catch (error) {
+        // Interrupted: the settings are others now, or the execution ends.
+        if (!isCancellation(error)) await sleep(HOLD_MS);
+      }
+    }
+  }
+
   handOver(): TriggerInput {
-    return { settings: this.#settings, waiting: this.#waiting, looks: this.#looks, told: this.#told };
+    return { settings: this.#settings, waiting: this.#waiting, looks: this.#looks, told: this.#told, mark: this.#mark };
   }
 }

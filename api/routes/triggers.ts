@@ -2,15 +2,15 @@
 
 import { Router, type Request } from "express";
 import { z } from "zod";
-import type { TriggerState } from "../../workflows/messages.ts";
-import { isTriggerPaused, type TriggerRecord } from "../../store/triggers.ts";
+import type { TriggerView } from "../orchestrator-triggers.ts";
+import { type EventRecord, eventStatus, isTriggerPaused, type TriggerRecord } from "../../store/triggers.ts";
 import type { ApiDeps } from "../deps.ts";
 import { moment } from "../present.ts";
 import { applyTriggers } from "../reconcile-triggers.ts";
 import { decodeCursor, jsonBody, notFound, page, parseInput, pathParam } from "../request.ts";
-import { pageQuery, pauseBody } from "../schemas.ts";
+import { eventListQuery, pageQuery, pauseBody } from "../schemas.ts";
 
-const presentTrigger = (record: TriggerRecord, state: TriggerState | undefined) => {
+const presentTrigger = (record: TriggerRecord, state: TriggerView | undefined) => {
   const { pipeline, name, version, plan, byHand, updatedAt } = record;
   return {
     pipeline,
@@ -28,11 +28,23 @@ const presentTrigger = (record: TriggerRecord, state: TriggerState | undefined) 
             last_event_at: state.lastEventAt ?? null,
             last_run: state.lastRun ?? null,
             held_for: state.heldFor ?? null,
+            looks: state.looks ?? null,
           },
     updated_at: moment(updatedAt),
     links: plan.source.kind === "webhook" ? { hook: `/v1/hooks/${pipeline}/${name}` } : {},
   };
 };
+
+const presentEvent = (event: EventRecord) => ({
+  id: event.id,
+  status: eventStatus(event),
+  at: moment(event.receivedAt),
+  subject: event.subject,
+  data: event.data,
+  run: event.error === null ? event.runId : null,
+  error: event.error,
+  links: event.runId === null || event.error !== null ? {} : { run: `/v1/runs/${event.runId}` },
+});
 
 export const triggerRoutes = (deps: ApiDeps): Router => {
   const router = Router({ mergeParams: true });
@@ -62,6 +74,19 @@ export const triggerRoutes = (deps: ApiDeps): Router => {
 
   router.get("/:trigger", async (request, response) => {
     response.json(await present(await existing(request)));
+  });
+
+  router.get("/:trigger/events", async (request, response) => {
+    const found = await existing(request);
+    const { limit, cursor, status } = parseInput(eventListQuery, request.query);
+    const after = decodeCursor(z.strictObject({ at: z.string(), id: z.string() }), cursor);
+    const events = await store.triggers.events(found, {
+      limit: limit + 1,
+      ...(status === undefined ? {} : { status }),
+      ...(after === undefined ? {} : { after }),
+    });
+    const { items, next } = page(events, limit, ({ receivedAt, id }) => ({ at: receivedAt, id }));
+    response.json({ items: items.map(presentEvent), next });
   });
 
   for (const action of ["pause", "resume"] as const) {

@@ -108,6 +108,9 @@ const connectorsPage = (): string => {
         ...(connector.publish_options === undefined
           ? []
           : ["### Options of a publish's `to`", keyTable(connector.publish_options as JsonSchema)]),
+        ...(connector.event_options === undefined
+          ? []
+          : ["### Options of a trigger's `stream`", keyTable(connector.event_options as JsonSchema)]),
         ...(spec?.notes === undefined ? [] : ["### Notes", spec.notes]),
       ].join("\n\n");
     });
@@ -181,7 +184,7 @@ const definitionPage = (): string => {
     "Exactly one of `cron`, `every` and `calendar`; see [the guide](../guides/schedules.md).",
     keyTable(schema.properties?.["schedules"]?.items ?? {}),
     "## An event trigger",
-    "Exactly one of `webhook`, `pipeline` and `assets`; see [the guide](../guides/event-triggers.md).",
+    "Exactly one of `webhook`, `stream`, `files`, `pipeline` and `assets`; see [the guide](../guides/event-triggers.md).",
     keyTable(schema.properties?.["triggers"]?.items ?? {}),
     ...sections,
   ].join("\n\n");

@@ -6,9 +6,10 @@ import { DownbeatError } from "../../core/errors.ts";
 import type { Json } from "../../core/json.ts";
 import type { Connector, ConnectorContext, StreamInfo, StreamRequest } from "../connector.ts";
 import { clientOptions, createConsumer, kafkaError, untilAborted } from "./client.ts";
-import { readPartitions, type PartitionRange } from "./fetch.ts";
+import { eventPages } from "./events.ts";
+import { positionOf, readPartitions, type PartitionRange } from "./fetch.ts";
 import { createMessageBatches } from "./messages.ts";
-import type { KafkaConfig, KafkaSourceOptions } from "./spec.ts";
+import type { KafkaConfig, KafkaEventOptions, KafkaSourceOptions } from "./spec.ts";
 
 /** Partition → next offset, as text: offsets are 64 bits wide. */
 type Offsets = Readonly<Record<string, string>>;
@@ -34,6 +35,21 @@ export const openKafka = async (config: KafkaConfig, context: ConnectorContext):
     return found.get(topic) ?? [];
   };
 
+  const endsOf = async (topic: string): Promise<Offsets> => {
+    const ends = await offsetsAt(topic, LATEST);
+    return Object.fromEntries(ends.map((offset, partition) => [String(partition), offset.toString()]));
+  };
+
+  const rangesOf = async ({ stream, position }: Place, options: StartOptions, ends: Offsets): Promise<PartitionRange[]> => {
+    const kept = { first: await offsetsAt(stream, EARLIEST), end: await offsetsAt(stream, LATEST) };
+    const starts = startOffsets({ stream, position }, options, ends, kept);
+    return Object.entries(ends).map(([partition, end]) => ({
+      partition: Number(partition),
+      next: starts[partition] ?? 0n,
+      end: BigInt(end),
+    }));
+  };
+
   return {
     async check() {
       await ask("metadata", () => consumer.metadata({}));
@@ -45,24 +61,14 @@ export const openKafka = async (config: KafkaConfig, context: ConnectorContext):
         return topics.map((name) => ({ name, columns: [] }));
       },
 
-      async bounds(request): Promise<Json> {
-        const ends = await offsetsAt(request.stream, LATEST);
-        return Object.fromEntries(ends.map((offset, partition) => [String(partition), offset.toString()]));
-      },
+      bounds: (request): Promise<Json> => endsOf(request.stream),
 
       async *read(request) {
         const options = request.options as unknown as KafkaSourceOptions;
         refuseForeignOptions(request);
-        const ends = request.bounds as Offsets;
-        const kept = { first: await offsetsAt(request.stream, EARLIEST), end: await offsetsAt(request.stream, LATEST) };
-        const starts = startOffsets(request, options, ends, kept);
-        const ranges: PartitionRange[] = Object.entries(ends).map(([partition, end]) => ({
-          partition: Number(partition),
-          next: starts[partition] ?? 0n,
-          end: BigInt(end),
-        }));
+        const ranges = await rangesOf(request, options, request.bounds as Offsets);
         const batches = createMessageBatches(request.stream, options);
-        const position = (): Json => Object.fromEntries(ranges.map(({ partition, next }) => [String(partition), next.toString()]));
+        const position = (): Json => positionOf(ranges);
         try {
           for await (const messages of readPartitions(consumer, request.stream, ranges, context)) {
             for (const message of messages) batches.add(message);
@@ -75,11 +81,26 @@ export const openKafka = async (config: KafkaConfig, context: ConnectorContext):
       },
     },
 
+    events: {
+      async *follow(request) {
+        const options = request.options as unknown as KafkaEventOptions;
+        const ranges = await rangesOf(request, options, await endsOf(request.stream));
+        try {
+          yield* eventPages(request.stream, options, ranges, readPartitions(consumer, request.stream, ranges, context));
+        } catch (error) {
+          throw kafkaError(error, `topic ${request.stream}`, context);
+        }
+      },
+    },
+
     async [Symbol.asyncDispose]() {
       await Promise.race([consumer.close(true).catch(() => undefined), pause(CLOSE_MS, undefined, { ref: false })]);
     },
   };
 };
+
+type Place = Pick<StreamRequest, "stream" | "position">;
+type StartOptions = Pick<KafkaSourceOptions, "from" | "on_lost_offsets">;
 
 type Ask = <Value>(what: string, call: () => Promise<Value>) => Promise<Value>;
 
@@ -106,8 +127,8 @@ const refuseForeignOptions = ({ query, cursor }: StreamRequest): void => {
 
 /** Committed offsets, or where a first run begins; what retention has deleted meanwhile is an error unless allowed. */
 const startOffsets = (
-  request: StreamRequest,
-  options: KafkaSourceOptions,
+  request: Place,
+  options: StartOptions,
   ends: Offsets,
   kept: { readonly first: readonly bigint[]; readonly end: readonly bigint[] },
 ): Record<string, bigint> => {

@@ -3,6 +3,7 @@
 import { setTimeout as pause } from "node:timers/promises";
 import type { Consumer, KafkaRecord, RecordsBatch } from "@platformatic/kafka";
 import { DownbeatError } from "../../core/errors.ts";
+import type { Json } from "../../core/json.ts";
 import type { ConnectorContext } from "../connector.ts";
 import { untilAborted } from "./client.ts";
 
@@ -20,7 +21,12 @@ export interface KafkaMessage {
   readonly timestampMs: bigint;
   readonly key: Buffer | null;
   readonly value: Buffer | null;
+  readonly headers: KafkaRecord["headers"];
 }
+
+/** Partition → next offset. */
+export const positionOf = (ranges: readonly PartitionRange[]): Json =>
+  Object.fromEntries(ranges.map(({ partition, next }) => [String(partition), next.toString()]));
 
 const MAX_WAIT_MS = 500;
 const MAX_BYTES = 16 * 1024 * 1024;
@@ -66,6 +72,7 @@ const takeRecords = (range: PartitionRange, batch: RecordsBatch, messages: Kafka
       timestampMs: (batch.attributes & HAS_APPEND_TIME) === 0 ? batch.firstTimestamp + record.timestampDelta : batch.maxTimestamp,
       key: record.key,
       value: record.value,
+      headers: record.headers,
     });
   }
 };

@@ -34,13 +34,28 @@ export const kafkaSourceOptions = z.strictObject({
 
 export type KafkaSourceOptions = z.output<typeof kafkaSourceOptions>;
 
+export const kafkaEventOptions = z.strictObject({
+  format: z
+    .enum(["json", "text"])
+    .default("json")
+    .describe("json: event.data.value is the message's JSON; text: its text. Messages that are not so start no run"),
+  from: z
+    .enum(["earliest", "latest"])
+    .default("latest")
+    .describe("Where the first look begins: at the oldest message, or with those to come"),
+  on_lost_offsets: kafkaSourceOptions.shape.on_lost_offsets,
+});
+
+export type KafkaEventOptions = z.output<typeof kafkaEventOptions>;
+
 export const kafka = defineConnector({
   kind: "kafka",
   title: "Apache Kafka",
   description: "Topics of JSON, text or binary messages, from the last committed offsets to the end as it was when the load began",
-  roles: ["source"],
+  roles: ["source", "events"],
   config: kafkaConfig,
   sourceOptions: kafkaSourceOptions,
+  eventOptions: kafkaEventOptions,
   capabilities: { incremental: "always", resumable: true },
   notes: `
 A stream is a topic. A load reads every partition from the offsets committed in the destination (with the rows, in one transaction) up to the end offsets at its beginning; no consumer group is used.

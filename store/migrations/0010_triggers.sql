@@ -7,6 +7,7 @@ CREATE TABLE "events" (
 	"received_at" timestamp with time zone DEFAULT now() NOT NULL,
 	"run_id" text,
 	"error" jsonb,
+	"counts" boolean DEFAULT true NOT NULL,
 	CONSTRAINT "events_pipeline_trigger_id_pk" PRIMARY KEY("pipeline","trigger","id")
 );
 --> statement-breakpoint
@@ -17,9 +18,10 @@ CREATE TABLE "triggers" (
 	"plan_hash" text NOT NULL,
 	"plan" jsonb NOT NULL,
 	"by_hand" jsonb,
+	"watched" jsonb,
 	"updated_at" timestamp with time zone DEFAULT now() NOT NULL,
 	CONSTRAINT "triggers_pipeline_name_pk" PRIMARY KEY("pipeline","name")
 );
 --> statement-breakpoint
 ALTER TABLE "triggers" ADD CONSTRAINT "triggers_pipeline_pipelines_name_fk" FOREIGN KEY ("pipeline") REFERENCES "public"."pipelines"("name") ON DELETE no action ON UPDATE no action;--> statement-breakpoint
-CREATE INDEX "events_waiting" ON "events" USING btree ("pipeline","trigger","received_at") WHERE run_id is null and error is null;
+CREATE INDEX "events_waiting" ON "events" USING btree ("pipeline","trigger","received_at") WHERE run_id is null and error is null and counts;

@@ -203,3 +203,37 @@ describe("triggers", () => {
     expect(orchestrator.triggerOwners.has(`${name}/push`)).toBe(false);
   });
 });
+
+describe("events of a trigger", () => {
+  it("are listed by page, newest first, with what became of each", async () => {
+    const name = await deploy("{ name: push, files: { glob: '*.csv' } }");
+    const ref = { pipeline: name, name: "push" };
+    const event = (id: string) => ({ id, data: { path: id }, counts: true });
+    const refused = { ...event("b"), error: { code: "BODY_TOO_LARGE", message: "it is too large" } };
+    await api().store.triggers.recordLook(ref, {
+      mark: 0,
+      position: 1,
+      events: [event("a"), refused, { ...event("c"), counts: false }, event("d")],
+    });
+    await api().store.triggers.claim(ref, ["d"]);
+    const list = async (query: string) => {
+      const { body, status } = await api().send("GET", `/v1/pipelines/${name}/triggers/push/events${query}`, undefined, KEY);
+      expect(status).toBe(200);
+      return body as { readonly items: readonly { readonly id: string; readonly status: string }[]; readonly next: string | null };
+    };
+    const first = await list("?limit=3");
+    expect(first.items).toMatchObject([
+      { id: "d", status: "started", run: "d", links: { run: "/v1/runs/d" } },
+      { id: "c", status: "ignored", run: null },
+      { id: "b", status: "refused", run: null, error: { code: "BODY_TOO_LARGE" } },
+    ]);
+    expect(await list(`?limit=3&cursor=${first.next}`)).toMatchObject({
+      items: [{ id: "a", status: "waiting", data: { path: "a" } }],
+      next: null,
+    });
+    for (const status of ["waiting", "started", "refused", "ignored"])
+      expect((await list(`?status=${status}`)).items.map((found) => found.status)).toEqual([status]);
+    expect((await api().send("GET", `/v1/pipelines/${name}/triggers/push/events?status=lost`, undefined, KEY)).status).toBe(400);
+    expect((await api().send("GET", `/v1/pipelines/${name}/triggers/other/events`, undefined, KEY)).status).toBe(404);
+  });
+});

@@ -3,7 +3,7 @@ import { z } from "zod";
 import type { Catalogue } from "../../core/compile-plan.ts";
 
 export const catalogue: Catalogue = {
-  connections: { shop: "table", warehouse: "table", lake: "objects", hook: "endpoint", orphan: "tables" },
+  connections: { shop: "table", warehouse: "table", lake: "objects", hook: "endpoint", orphan: "tables", broker: "topics" },
   connectors: {
     table: {
       roles: ["source", "destination", "sql"],
@@ -19,6 +19,10 @@ export const catalogue: Catalogue = {
       incrementalWhen: "new_only",
       sourceOptions: z.strictObject({ format: z.enum(["csv", "json"]).optional(), new_only: z.boolean().optional() }),
       targetOptions: z.strictObject({ format: z.enum(["csv", "json"]).optional() }),
+    },
+    topics: {
+      roles: ["events"],
+      eventOptions: z.strictObject({ from: z.string(), format: z.string(), on_lost_offsets: z.string() }).partial(),
     },
     endpoint: { roles: ["http", "publish"], publishOptions: z.strictObject({ path: z.string() }) },
   },

@@ -1,11 +1,17 @@
 // Event triggers: what compiles, what is refused, and when events become a run.
 
 import { describe, expect, it } from "vitest";
+import { kafkaEventOptions } from "../../connectors/kafka/spec.ts";
 import { compilePlan } from "../../core/compile-plan.ts";
 import { parseDefinition } from "../../core/definition.ts";
 import { dueAt, sizeOfNext, type TriggerTiming } from "../../core/trigger.ts";
 
-const catalogue = { connections: {}, connectors: {}, activities: { score: {} }, pools: [] };
+const catalogue = {
+  connections: { broker: "kafka", lake: "s3", mail: "mail" },
+  connectors: { kafka: { roles: ["events"], eventOptions: kafkaEventOptions }, s3: { roles: ["files"] }, mail: { roles: [] } },
+  activities: { score: {} },
+  pools: [],
+};
 
 const compile = (triggers: string) => {
   const text = `apiVersion: downbeat/v1
@@ -36,6 +42,13 @@ describe("a trigger that is refused", () => {
     [`{ name: t, ${HOOK}, when: "event.data ==" }`, "INVALID_EXPRESSION", "triggers[0].when", "event and events"],
     [`{ name: t, ${HOOK}, when: "params.country == 'DE'" }`, "INVALID_EXPRESSION", "triggers[0].when", "params"],
     [`{ name: t, ${HOOK}, params: { country: "\${{ run.id }}" } }`, "INVALID_EXPRESSION", "triggers[0].params.country", "run"],
+    ["{ name: t, stream: { connection: brokr, stream: x } }", "UNKNOWN_CONNECTION", "triggers[0].stream.connection", 'mean "broker"'],
+    ["{ name: t, stream: { connection: mail, stream: x } }", "ROLE_MISMATCH", "triggers[0].stream.connection", "as events"],
+    ["{ name: t, stream: { connection: broker, stream: x, form: text } }", "UNKNOWN_KEY", "triggers[0].stream.form", 'mean "from"'],
+    ["{ name: t, stream: { connection: broker, stream: x, from: 3 } }", "INVALID_OPTIONS", "triggers[0].stream.from", "earliest"],
+    ["{ name: t, stream: { connection: broker, stream: x, every: 1ms } }", "INVALID_DURATION", "triggers[0].stream.every", "1s"],
+    ["{ name: t, files: { connection: broker, glob: x } }", "ROLE_MISMATCH", "triggers[0].files.connection", "as files"],
+    ["{ name: t, files: { connection: lake } }", "MISSING_KEY", "triggers[0].files.glob", ""],
     [`{ name: t, ${HOOK}, params: { county: DE } }`, "UNKNOWN_REFERENCE", "triggers[0].params.county", 'did you mean "country"?'],
   ])("%s", (trigger, code, path, message) => {
     const result = compile(`  - ${trigger}`);
@@ -60,6 +73,19 @@ describe("a trigger that is refused", () => {
 });
 
 describe("a trigger that compiles", () => {
+  it("names what is looked at, and how often", () => {
+    const result = compile(`  - { name: a, stream: { connection: broker, stream: orders, from: earliest } }
+  - { name: b, files: { connection: lake, glob: "in/*.csv", every: 1m } }
+  - { name: c, files: { glob: "in/*.csv", existing: true } }`);
+    expect(result.ok && result.compiled.triggers).toMatchObject([
+      { source: { kind: "stream", connection: "broker", stream: "orders", options: { from: "earliest" } }, everyMs: 10_000 },
+      { source: { kind: "files", connection: "lake", glob: "in/*.csv", existing: false }, everyMs: 60_000 },
+      { source: { kind: "files", glob: "in/*.csv", existing: true }, summary: "new files in/*.csv in the data folder" },
+    ]);
+    expect(result.ok && result.compiled.connections).toEqual(["broker", "lake"]);
+    expect(result.ok && result.compiled.uses).toBeUndefined();
+  });
+
   it("has its defaults, and never its secret", () => {
     const result = compile(`  - { name: t, ${HOOK}, when: "\${{ event.data.ok }}", debounce: 10s, batch: { max: 5, within: 1m } }`);
     expect(result.ok && result.compiled.triggers).toEqual([

@@ -1,9 +1,13 @@
 // Downbeat in one process on a namespace of its own: the app, a store, a worker with the product's activities, and an own activity to hold runs open.
 
+import { mkdtempSync } from "node:fs";
+import { rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
+import path from "node:path";
 import type { AddressInfo } from "node:net";
 import { Client, Connection } from "@temporalio/client";
 import { NativeConnection, Worker } from "@temporalio/worker";
+import { createConnectionOpener } from "../../activities/connections.ts";
 import { checkParams } from "../../api/params.ts";
 import { createActivities } from "../../activities/index.ts";
 import { createApp } from "../../api/app.ts";
@@ -14,6 +18,7 @@ import { poolOwners } from "../../bin/pool-owners.ts";
 import { waitUntil } from "../../bin/services/wait.ts";
 import { registerSearchAttributes } from "../../bin/temporal.ts";
 import { createCatalogue } from "../../connectors/catalogue.ts";
+import { builtinConnectors } from "../../connectors/registry.ts";
 import { DownbeatError } from "../../core/errors.ts";
 import { DEFAULT_QUEUE } from "../../core/ids.ts";
 import type { Json } from "../../core/json.ts";
@@ -27,6 +32,8 @@ export interface ScheduleKit {
   readonly connection: Connection;
   readonly deps: ApiDeps;
   readonly url: string;
+  /** Where files lie that are named without a connection. */
+  readonly dataDir: string;
   /** What the tasks of runs were given, in order. */
   readonly seen: readonly Json[];
   /** What such a task does. */
@@ -51,7 +58,7 @@ export const startScheduleKit = async (): Promise<ScheduleKit> => {
   const store = await openStore({ url: "pglite:memory", secretKey: new Uint8Array(32).fill(3) });
   const orchestrator = createOrchestrator({ connection, namespace });
   await waitUntil(() => orchestrator.schedules.list(), { timeoutMs: 60_000 });
-  const catalogue = createCatalogue([], [{ name: "see" }]);
+  const catalogue = createCatalogue(builtinConnectors, [{ name: "see" }]);
   const log = { info: () => undefined, warn: () => undefined, error: console.error };
   const resolveSecret = (): Promise<string> => Promise.resolve(WEBHOOK_SECRET);
   const deps: ApiDeps = { store, orchestrator, catalogue, log, resolveSecret };
@@ -59,6 +66,7 @@ export const startScheduleKit = async (): Promise<ScheduleKit> => {
   await new Promise((resolve) => server.once("listening", resolve));
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
   const seen: Json[] = [];
+  const dataDir = mkdtempSync(path.join(tmpdir(), "downbeat-kit-"));
   const native = await NativeConnection.connect({ address });
 
   const kit: ScheduleKit = {
@@ -67,6 +75,7 @@ export const startScheduleKit = async (): Promise<ScheduleKit> => {
     client: new Client({ connection, namespace }),
     deps,
     url,
+    dataDir,
     seen,
     whileSeen: () => Promise.resolve(null),
     storeIsAway: false,
@@ -86,11 +95,18 @@ export const startScheduleKit = async (): Promise<ScheduleKit> => {
       await native.close();
       await connection.close();
       await store.close();
+      await rm(dataDir, { recursive: true, force: true });
     },
   };
   const activities = createActivities({
     findConfig: async (hash, taskId) => (await store.definitions.findPlan(hash))?.configs[taskId] ?? {},
-    openConnection: unused,
+    openConnection: createConnectionOpener({
+      findConnection: (name) => store.connections.findOpened(name),
+      findSpec: (kind) => catalogue.find(kind),
+      resolveSecret: unused,
+      tempRoot: tmpdir(),
+      baseDir: dataDir,
+    }),
     failpoint: () => Promise.resolve(),
     recordLoad: unused,
     findOutput: async (place) => (await store.items.findOutput(place)) ?? null,
@@ -102,7 +118,7 @@ export const startScheduleKit = async (): Promise<ScheduleKit> => {
     tellTrigger: (settings, event) => orchestrator.triggers.tell(settings, event),
     startRun: async (run, plan, priority) => orchestrator.startRun(await runInput(store, run, plan), priority),
     items: store.items,
-    files: { baseDir: tmpdir(), reserved: [] },
+    files: { baseDir: dataDir, reserved: [] },
     commands: { allowed: [], shell: false, environment: {}, folder: tmpdir(), resolveSecret: unused },
     findPause: (pipeline) => store.definitions.findPause(pipeline),
     findVersion: (pipeline, version) => store.definitions.find(pipeline, version),

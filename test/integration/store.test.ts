@@ -6,6 +6,7 @@ import { describe, expect, it } from "vitest";
 import { openStore, type Store } from "../../store/open-store.ts";
 import { freshPostgresDatabase } from "../fixtures/services.ts";
 import { describeStore, SECRET_KEY } from "../store/suite.ts";
+import { describeTriggers } from "../store/triggers-suite.ts";
 
 const query = async <Row extends pg.QueryResultRow>(url: string, text: string): Promise<readonly Row[]> => {
   const client = new pg.Client({ connectionString: url });
@@ -22,6 +23,7 @@ const freshDatabase = async (): Promise<string> => (await freshPostgresDatabase(
 const open = (url: string): Promise<Store> => openStore({ url, secretKey: SECRET_KEY });
 
 describeStore("store on PostgreSQL", async () => open(await freshDatabase()));
+describeTriggers("triggers on PostgreSQL", async () => open(await freshDatabase()));
 
 describe("a PostgreSQL store", () => {
   it("is migrated once by starters at the same time, and again opened with what it held", async () => {

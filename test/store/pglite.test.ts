@@ -9,8 +9,11 @@ import path from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
 import { openStore } from "../../store/open-store.ts";
 import { describeStore, SECRET_KEY } from "./suite.ts";
+import { describeTriggers } from "./triggers-suite.ts";
 
-describeStore("store on PGlite", () => openStore({ url: "pglite:memory", secretKey: SECRET_KEY }));
+const openInMemory = () => openStore({ url: "pglite:memory", secretKey: SECRET_KEY });
+describeStore("store on PGlite", openInMemory);
+describeTriggers("triggers on PGlite", openInMemory);
 
 describe("a PGlite folder", () => {
   const root = mkdtempSync(path.join(tmpdir(), "downbeat-store-"));

@@ -140,6 +140,7 @@ const activitiesOf = (
     ),
     startEventRuns: missing,
     waitingEvents: missing,
+    watchEvents: missing,
     openRun({ workflowId }) {
       const run = runs.get(workflowId);
       return run === undefined ? Promise.reject(new Error(`${workflowId} is no run of this test`)) : Promise.resolve(run.opened);
