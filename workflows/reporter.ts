@@ -19,6 +19,8 @@ const { recordRun } = proxyLocalActivities<DagActivities>(RECORD_OPTIONS);
 
 export interface ReporterOptions {
   readonly runId: string;
+  /** Reporting outlives the cancellation of what it reports. */
+  readonly shield: CancellationScope;
   /** When this execution was asked for: it began so much later than that. Milliseconds since 1970. */
   readonly askedAt: number;
   /** ISO 8601 UTC. */
@@ -43,7 +45,7 @@ export class Reporter {
   #lagPause = 0;
   #isLooping = false;
   #isClosed = false;
-  #inFlight: Promise<boolean> = Promise.resolve(true);
+  #inFlight: Promise<boolean> | undefined;
 
   constructor(options: ReporterOptions) {
     this.#options = options;
@@ -81,25 +83,31 @@ export class Reporter {
   #begin(): void {
     if (this.#isLooping || this.#isClosed) return;
     this.#isLooping = true;
-    // Reporting outlives the cancellation of what it reports.
-    void CancellationScope.nonCancellable(() => this.#loop());
+    const { shield } = this.#options;
+    if (CancellationScope.current() === shield) this.#wait(PAUSE_MS);
+    else void shield.run(async () => this.#wait(PAUSE_MS));
   }
 
   attempt(change: AttemptChange): void {
     this.#attempts.set(`${change.taskId}#${change.attempt}`, change);
   }
 
-  async #loop(): Promise<void> {
-    let pause = PAUSE_MS;
-    for (;;) {
-      const due = Date.now() + pause + this.#lagPause;
-      await sleep(pause + this.#lagPause);
+  #wait(pause: number): void {
+    const due = Date.now() + pause + this.#lagPause;
+    void sleep(pause + this.#lagPause).then(() => {
       this.#setLag(Date.now() - due);
-      if (this.#isClosed || this.#isEmpty()) break;
-      this.#options.onReport();
-      pause = (await this.#send({ status: this.#options.openStatus() })) ? PAUSE_MS : Math.min(pause * 2, MOST_PAUSE_MS);
+      return this.#report(pause);
+    });
+  }
+
+  async #report(pause: number): Promise<void> {
+    if (this.#isClosed || this.#isEmpty()) {
+      this.#isLooping = false;
+      return;
     }
-    this.#isLooping = false;
+    this.#options.onReport();
+    const isTaken = await this.#send({ status: this.#options.openStatus() });
+    this.#wait(isTaken ? PAUSE_MS : Math.min(pause * 2, MOST_PAUSE_MS));
   }
 
   /** Sends what is pending and answers whether the store took it; what it did not take goes with the next report. */
@@ -136,7 +144,7 @@ export class Reporter {
   /** The last report of this execution: everything pending, once nothing else is in flight. Waits long for a store that is away. */
   async close(run: RunPart): Promise<void> {
     this.#isClosed = true;
-    await this.#inFlight;
+    if (this.#inFlight !== undefined) await this.#inFlight;
     const until = Date.now() + PATIENCE_MS;
     for (let pause = PAUSE_MS; !(await this.#send(run)) && Date.now() < until; pause = Math.min(pause * 2, MOST_PAUSE_MS))
       await sleep(pause);

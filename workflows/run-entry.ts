@@ -22,6 +22,11 @@ export class RunEntry {
     if (continued?.startedAt !== undefined && plan.concurrency !== undefined) this.#place = "held";
   }
 
+  /** Whether nothing is to be waited for. */
+  get isIn(): boolean {
+    return this.#input.plan.concurrency === undefined || this.#place === "held";
+  }
+
   /** Waits where runs are limited. `cancelled`: the run was, while it waited. */
   async enter(): Promise<"at once" | "entered" | "refused" | "cancelled"> {
     const { plan, run } = this.#input;

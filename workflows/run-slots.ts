@@ -143,6 +143,11 @@ export class RunSlots {
     this.#events.changed(slots.index);
   }
 
+  /** Whether anything was asked of an owner. */
+  get wereUsed(): boolean {
+    return this.#client.wasUsed;
+  }
+
   settled(): Promise<void> {
     return this.#client.settled();
   }

@@ -9,7 +9,6 @@ import {
   defineQuery,
   defineSignal,
   defineUpdate,
-  isCancellation,
   setCurrentDetails,
   setHandler,
   sleep,
@@ -63,16 +62,12 @@ export async function run(input: RunInput | ScheduledInput): Promise<RunResult> 
   setHandler(defineUpdate<ControlAnswer, [ControlRequest]>(CONTROL_UPDATE), (request) => execution.byHand.act(request), {
     validator: (request) => execution.byHand.refuse(request),
   });
-  await execution.enter();
-  await execution.drive();
-  if (!execution.isOver()) {
-    const next = await execution.handOver();
-    // A cancellation that came meanwhile would not reach the next execution.
-    if (!CancellationScope.current().consideredCancelled) return continueAsNew<typeof run>(next);
-    execution.cancel();
-  }
-  return execution.finish();
+  return execution.carryOut();
 }
+
+/**
+ * Promises are what a run costs most: the SDK notes the stack of each. So there are few scopes, and nothing is awaited that is there.
+ */
 
 class RunExecution {
   #input: RunInput;
@@ -85,14 +80,10 @@ class RunExecution {
    * Where attempts run, and what cancels them: those that a failure stops, those that go on after one, and those that nothing stops. None hears of the root's
    * cancellation directly, only through the reducer's `stop`. A scope for each attempt would triple what a task costs the sandbox.
    */
-  readonly #scopes = (() => {
-    const shield = new CancellationScope({ cancellable: false });
-    return {
-      stoppable: new CancellationScope({ cancellable: true, parent: shield }),
-      surviving: new CancellationScope({ cancellable: true, parent: shield }),
-      final: shield,
-    };
-  })();
+  readonly #root = CancellationScope.current();
+  readonly #shield = new CancellationScope({ cancellable: false });
+  readonly #stoppable = new CancellationScope({ cancellable: true, parent: this.#shield });
+  #surviving: CancellationScope | undefined;
   readonly #slots = new RunSlots({
     granted: (index) => {
       if (waiting.giveSlot(this.#state, index)) this.#pump();
@@ -122,6 +113,7 @@ class RunExecution {
     this.#startedAt = startedAt;
     this.#reporter = new Reporter({
       runId: input.run.id,
+      shield: this.#shield,
       askedAt: workflowInfo().runStartTime.getTime(),
       startedAt: () => iso(this.#startedAt),
       seq,
@@ -153,11 +145,40 @@ class RunExecution {
       if (hold === "pool") this.#slots.ask(index, reducer.taskOf(this.#graph, index), input.run);
   }
 
+  async carryOut(): Promise<RunResult> {
+    if (!this.#entry.isIn) await this.#enter();
+    // Only the reducer hears of a cancellation.
+    this.#root.cancelRequested.catch(() => this.#guarded(() => this.#cancel()));
+    return this.#shield.run(() => this.#live());
+  }
+
+  async #live(): Promise<RunResult> {
+    this.#pump();
+    // Everything has ended, or nothing runs and the history is full.
+    await condition(() => this.#broken !== undefined || this.#isOver() || (this.#isDraining && this.#inFlight === 0));
+    if (this.#broken !== undefined) throw this.#broken;
+    if (!this.#isOver()) {
+      const next = await this.#handOver();
+      // A cancellation that came meanwhile would not reach the next execution.
+      if (!this.#root.consideredCancelled) return continueAsNew<typeof run>(next);
+      this.#cancel();
+    }
+    return this.#finish();
+  }
+
   /** Waits for one of its pipeline's slots where those are limited; without one nothing of it begins. */
-  async enter(): Promise<void> {
+  async #enter(): Promise<void> {
     const entered = await this.#entry.enter();
     if (entered === "entered" || entered === "refused") this.#startedAt = Date.now();
-    if (entered === "refused") this.cancel();
+    if (entered === "refused") this.#cancel();
+  }
+
+  #guarded(work: () => void): void {
+    try {
+      work();
+    } catch (error) {
+      this.#broken = error;
+    }
   }
 
   receiveSlot(slot: SlotSignal): void {
@@ -172,25 +193,11 @@ class RunExecution {
     this.#settle(waiting.refuseSlot(this.#state, this.#graph, index, failure, Date.now()));
   }
 
-  isOver(): boolean {
+  #isOver(): boolean {
     return reducer.isOver(this.#state);
   }
 
-  /** Runs until everything has ended, or nothing runs and the history is full. A cancellation stops the run, not this loop. */
-  async drive(): Promise<void> {
-    const isIdle = (): boolean => this.#broken !== undefined || this.isOver() || (this.#isDraining && this.#inFlight === 0);
-    this.#pump();
-    try {
-      await condition(isIdle);
-    } catch (error) {
-      if (!isCancellation(error)) throw error;
-      this.cancel();
-      await CancellationScope.nonCancellable(() => condition(isIdle));
-    }
-    if (this.#broken !== undefined) throw this.#broken;
-  }
-
-  cancel(): void {
+  #cancel(): void {
     this.#settle(reducer.stop(this.#state, this.#graph, "cancelled", Date.now()));
   }
 
@@ -219,7 +226,7 @@ class RunExecution {
   #wakeAt(moment: number): void {
     if (moment >= this.#wakesAt) return;
     this.#wakesAt = moment;
-    void CancellationScope.nonCancellable(async () => {
+    void this.#inScope(this.#shield, async () => {
       await sleep(Math.max(moment - Date.now(), 1));
       if (this.#wakesAt === moment) this.#wakesAt = Infinity;
       this.#pump();
@@ -293,11 +300,7 @@ class RunExecution {
       this.#inFlight -= 1;
       // Also between two attempts: who waits holds nothing.
       this.#slots.giveBack(reducer.taskOf(this.#graph, index), { code });
-      try {
-        this.#settle(settle());
-      } catch (error) {
-        this.#broken = error;
-      }
+      this.#guarded(() => this.#settle(settle()));
     };
     const work = (): Promise<void> =>
       send().then(
@@ -307,15 +310,20 @@ class RunExecution {
           ended(() => this.#settleFailure(index, end, attempt), end.kind === "cancelled" ? "CANCELLED" : end.error.code);
         },
       );
-    // Most tasks are started by the end of another, in the right scope already.
-    const scope = this.#scopeOf(index);
-    void (CancellationScope.current() === scope ? work() : scope.run(work));
+    void this.#inScope(this.#scopeOf(index), work);
+  }
+
+  /** Most tasks are started by the end of another, in the right scope already. */
+  #inScope(scope: CancellationScope, work: () => Promise<void>): Promise<void> {
+    return CancellationScope.current() === scope ? work() : scope.run(work);
   }
 
   #scopeOf(index: number): CancellationScope {
     const { rule, finally: isFinally } = reducer.taskOf(this.#graph, index);
-    if (isFinally !== undefined) return this.#scopes.final;
-    return RUNS_AFTER_FAILURE.has(rule) ? this.#scopes.surviving : this.#scopes.stoppable;
+    if (isFinally !== undefined) return this.#shield;
+    if (!RUNS_AFTER_FAILURE.has(rule)) return this.#stoppable;
+    this.#surviving ??= new CancellationScope({ cancellable: true, parent: this.#shield });
+    return this.#surviving;
   }
 
   #settleSuccess(
@@ -375,8 +383,8 @@ class RunExecution {
   }
 
   /** The input of the run's next execution. The store knows all before it, so the snapshot can leave that out. */
-  async handOver(): Promise<RunInput> {
-    await CancellationScope.nonCancellable(() => this.#reporter.close({ status: byHand.openStatus(this.#state) }));
+  async #handOver(): Promise<RunInput> {
+    await this.#reporter.close({ status: byHand.openStatus(this.#state) });
     const snapshot = takeSnapshot(this.#state, this.#graph);
     const { seq, unsent } = this.#reporter;
     const continued = {
@@ -390,7 +398,7 @@ class RunExecution {
   }
 
   /** Reports the outcome and ends the workflow the way Temporal's UI shows it: completed, failed or cancelled. */
-  async finish(): Promise<RunResult> {
+  async #finish(): Promise<RunResult> {
     const { details, ...ended } = conclude(this.#state, this.#graph);
     const { refusal } = this.#entry;
     const whole =
@@ -402,9 +410,9 @@ class RunExecution {
     setCurrentDetails(details);
     this.#held.show(outcome);
     const more = { ...(error === undefined ? {} : { error }), ...(output === undefined ? {} : { output }) };
-    await CancellationScope.nonCancellable(() => this.#reporter.close({ status: outcome, finishedAt: iso(Date.now()), ...more }));
-    await this.#slots.settled();
-    await tellBackfill(this.#input.run, outcome === "succeeded");
+    await this.#reporter.close({ status: outcome, finishedAt: iso(Date.now()), ...more });
+    if (this.#slots.wereUsed) await this.#slots.settled();
+    if (this.#input.run.backfill !== undefined) await tellBackfill(this.#input.run, outcome === "succeeded");
     if (outcome === "cancelled") throw new CancelledFailure("the run was cancelled");
     if (outcome === "failed") throw ApplicationFailure.nonRetryable(error?.message ?? "the run failed", error?.code ?? "INTERNAL");
     return { outcome, ...(output === undefined ? {} : { output }) };

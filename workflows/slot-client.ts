@@ -18,7 +18,11 @@ export interface SlotWish extends PoolInput {
 }
 
 export class SlotClient {
-  #last: Promise<void> = Promise.resolve();
+  #last: Promise<void> | undefined;
+
+  get wasUsed(): boolean {
+    return this.#last !== undefined;
+  }
 
   /** Answers when the owner has the wish, not when there is a slot: that is a signal of its own. */
   acquire({ key, priority = DEFAULT_PRIORITY, otherwise = "queue", ...pool }: SlotWish): Promise<void> {
@@ -37,11 +41,12 @@ export class SlotClient {
 
   /** Until everything is on its way: what a workflow sends as it ends would be lost. */
   settled(): Promise<void> {
-    return CancellationScope.nonCancellable(() => this.#last);
+    return CancellationScope.nonCancellable(() => this.#last ?? Promise.resolve());
   }
 
   #inOrder(work: () => Promise<void>): Promise<void> {
-    const done = CancellationScope.nonCancellable(() => this.#last.then(work));
+    const before = this.#last ?? Promise.resolve();
+    const done = CancellationScope.nonCancellable(() => before.then(work));
     this.#last = done.catch(() => undefined);
     return done;
   }
