@@ -46,5 +46,5 @@ export const createOpenRun =
       });
       // Temporal forgets workflows after its retention and would then run a moment of the past again.
       if (isRunEnded(run.status)) throw new DownbeatError("CONFLICT", `run ${id} has ended already`);
-      return { run: runFacts(run), plan: await guardedPlan(compiled, guardedConnections), params: run.params };
+      return { live: true, run: runFacts(run), plan: await guardedPlan(compiled, guardedConnections), params: run.params };
     });

@@ -62,5 +62,11 @@ export const openSubRun = async (
     params,
     parent: { runId: call.run.id, taskId: call.taskId, depth },
   });
-  return { run: runFacts(run), plan: await guardedPlan(version.plan, deps.guardedConnections), planHash: version.hash, params: run.params };
+  return {
+    live: true,
+    run: runFacts(run),
+    plan: await guardedPlan(version.plan, deps.guardedConnections),
+    planHash: version.hash,
+    params: run.params,
+  };
 };

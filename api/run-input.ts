@@ -13,6 +13,7 @@ type Stored = Pick<Store, "connections" | "definitions" | "runs">;
 
 export const runInput = async (store: Stored, run: RunRecord, known?: CompiledPlan): Promise<RunInput> => {
   const input = async (compiled: CompiledPlan): Promise<RunInput> => ({
+    live: true,
     run: runFacts(run),
     planHash: run.planHash,
     plan: await guardedPlan(compiled, store.connections.guarded),

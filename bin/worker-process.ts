@@ -11,6 +11,7 @@ import { checkParams } from "../api/params.ts";
 import { runInput } from "../api/run-input.ts";
 import { DownbeatError } from "../core/errors.ts";
 import { DEFAULT_QUEUE } from "../core/ids.ts";
+import { isRunEnded } from "../core/run-changes.ts";
 import type { Json, JsonObject } from "../core/json.ts";
 import type { CompiledPlan } from "../core/plan.ts";
 import type { Store } from "../store/open-store.ts";
@@ -20,6 +21,7 @@ import { createFailpoint } from "./failpoints.ts";
 import { temporalLogger, type Logger } from "./log.ts";
 import { poolOwners } from "./pool-owners.ts";
 import { commandHost } from "./command-host.ts";
+import { createProgress } from "./progress.ts";
 import { createSecretResolver } from "./secrets.ts";
 import type { Telemetry } from "./telemetry.ts";
 import type { LoadedCatalogue } from "./user-config.ts";
@@ -78,6 +80,7 @@ export const startWorker = async (deps: WorkerDeps): Promise<RunningWorker> => {
   mkdirSync(tempRoot, { recursive: true });
   mkdirSync(config.dataDir, { recursive: true });
   const identity = `${process.pid}@${hostname()}`;
+  const progress = createProgress(store.runs, log);
   const orchestrator = createOrchestrator({ connection, namespace: config.temporal.namespace });
   const activities = createActivities({
     findConfig: planCache(store),
@@ -112,6 +115,7 @@ export const startWorker = async (deps: WorkerDeps): Promise<RunningWorker> => {
     recordLoad: (load) => store.loads.record(load),
     async applyRunChanges(changes) {
       const applied = await store.runs.apply(changes);
+      if (isRunEnded(changes.status)) progress.forget(changes.runId);
       telemetry.onRunChanges(changes);
       return applied;
     },
@@ -132,7 +136,7 @@ export const startWorker = async (deps: WorkerDeps): Promise<RunningWorker> => {
     shutdownGraceTime: config.shutdownGraceMs,
     shutdownForceTime: config.shutdownGraceMs + 5_000,
     interceptors: telemetry.workerInterceptors,
-    ...(telemetry.sinks === undefined ? {} : { sinks: telemetry.sinks }),
+    sinks: { ...telemetry.sinks, ...progress.sinks } as NonNullable<WorkerOptions["sinks"]>,
   };
   /** Runs go by the default queue; all others bring nothing but tasks. */
   const workflowOptions = async (): Promise<Partial<WorkerOptions>> => ({
@@ -163,6 +167,7 @@ export const startWorker = async (deps: WorkerDeps): Promise<RunningWorker> => {
     async stop() {
       stopAll();
       await done.catch(() => undefined);
+      await progress.stop();
     },
   };
 };

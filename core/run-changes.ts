@@ -105,7 +105,6 @@ export interface AttemptChange {
   readonly error?: TaskError;
 }
 
-/** A coalesced batch. `seq` grows by one a flush; a batch at or below the last applied one changes nothing. */
 /** Of a run that a task of another run has started. */
 export interface ParentTask {
   readonly runId: string;
@@ -114,6 +113,7 @@ export interface ParentTask {
   readonly depth: number;
 }
 
+/** A coalesced batch. `seq` grows by one a report; one at or below the last applied one changes nothing. */
 export interface RunChanges {
   readonly runId: string;
   readonly seq: number;

@@ -21,6 +21,8 @@ export interface RunInput {
   readonly planHash: string;
   readonly plan: Plan;
   readonly params: JsonObject;
+  /** Its progress is shown by the worker as it happens. Absent: it began when runs had a timer for that, and its history has those. */
+  readonly live?: true;
   /** The run that this one repeats: what has succeeded of its items is not done again, but those of `fresh`. */
   readonly rerun?: { readonly of: string; readonly fresh?: { readonly task: string; readonly items?: readonly number[] } };
   /** Where an earlier execution of the same run left off. */

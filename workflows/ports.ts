@@ -1,5 +1,6 @@
 // What workflows need of activities: the closed set of verbs. activities/ implements it; names and shapes are a wire contract.
 
+import type { Sinks } from "@temporalio/workflow";
 import type { BackfillReport } from "../core/backfill.ts";
 import type { TriggerRef } from "../core/ids.ts";
 import type { WaitingEvent } from "../core/trigger.ts";
@@ -52,6 +53,8 @@ export interface OpenedSubRun extends OpenedRun {
 }
 
 export interface OpenedRun {
+  /** Absent in answers that older workers have given. */
+  readonly live?: true;
   readonly run: RunFacts;
   readonly plan: Plan;
   readonly params: JsonObject;
@@ -194,6 +197,11 @@ export interface StartedEventRuns {
   readonly runs: readonly (string | null)[];
   /** Why the rest must wait. */
   readonly heldFor?: string;
+}
+
+/** What a run's workflow lets its worker know at once. Nothing of it is sure to arrive: reports bring all of it again. */
+export interface ProgressSinks extends Sinks {
+  readonly progress: { show(changes: RunChanges): void };
 }
 
 export interface DagActivities {

@@ -1,12 +1,16 @@
-// Tells the store what changed, in coalesced batches: at most one in flight, about a second apart, and always before the run ends.
+// Tells the store what changed. At once, by way of the worker, what is only to be seen; in reports that arrive, what has to be kept.
 
-import { CancellationScope, proxyLocalActivities, sleep } from "@temporalio/workflow";
+import { CancellationScope, proxyLocalActivities, proxySinks, sleep } from "@temporalio/workflow";
 import type { ActionChange, AttemptChange, RunChanges, TaskChange } from "../core/run-changes.ts";
-import type { DagActivities } from "./ports.ts";
+import type { DagActivities, ProgressSinks } from "./ports.ts";
 import { RECORD_OPTIONS } from "./policies.ts";
 
 /** Changes closer together travel together; a run shorter than this reports once. */
-const PAUSE_MS = 1_000;
+const PAUSE_MS = 10_000;
+/** For what is urgent, and for all of a run that shows nothing at once. */
+const SHORT_PAUSE_MS = 1_000;
+/** Reports stay small: one begins early when so many tasks have changed. */
+const MOST_TASKS = 500;
 /** Where the server is busy, reports would make it busier: this many times as late as it was is added to the pause. */
 const LAG_FACTOR = 10;
 const MOST_LAG_PAUSE_MS = 30_000;
@@ -16,9 +20,12 @@ const MOST_PAUSE_MS = 5 * 60_000;
 const PATIENCE_MS = 24 * 3_600_000;
 
 const { recordRun } = proxyLocalActivities<DagActivities>(RECORD_OPTIONS);
+const { progress } = proxySinks<ProgressSinks>();
 
 export interface ReporterOptions {
   readonly runId: string;
+  /** See RunInput. */
+  readonly isLive: boolean;
   /** Reporting outlives the cancellation of what it reports. */
   readonly shield: CancellationScope;
   /** When this execution was asked for: it began so much later than that. Milliseconds since 1970. */
@@ -28,6 +35,8 @@ export interface ReporterOptions {
   /** Of the last report sent. */
   readonly seq: number;
   readonly taskChange: (index: number) => TaskChange;
+  /** Others wait for the task's change, or for what is seen of it in Temporal. */
+  readonly isUrgent: (index: number) => boolean;
   readonly openStatus: () => RunChanges["status"];
   /** Called before each report of a running run. */
   readonly onReport: () => void;
@@ -35,15 +44,37 @@ export interface ReporterOptions {
 
 type RunPart = Pick<RunChanges, "status" | "finishedAt" | "error" | "output">;
 
+/** What is to be told. */
+class Changes {
+  tasks = new Set<number>();
+  /** By task and attempt: an attempt that begins and ends between two reports is one change. */
+  attempts = new Map<string, AttemptChange>();
+  actions: readonly ActionChange[] = [];
+
+  get isEmpty(): boolean {
+    return this.tasks.size === 0 && this.actions.length === 0;
+  }
+
+  /** Puts back what was taken before these. */
+  putBack({ tasks, attempts, actions }: Changes): void {
+    this.tasks = new Set([...tasks, ...this.tasks]);
+    this.attempts = new Map([...attempts, ...this.attempts]);
+    this.actions = [...actions, ...this.actions];
+  }
+}
+
 export class Reporter {
   readonly #options: ReporterOptions;
   #seq: number;
-  #tasks = new Set<number>();
-  /** By task and attempt: an attempt that begins and ends between two reports is one change. */
-  #attempts = new Map<string, AttemptChange>();
-  #actions: readonly ActionChange[] = [];
+  #unsent = new Changes();
+  #unshown = new Changes();
+  #isUrgent = false;
   #lagPause = 0;
-  #isLooping = false;
+  /** When the next report is due. */
+  #dueAt = Infinity;
+  #isSending = false;
+  /** The store is away: nothing is so urgent that it would be asked sooner. */
+  #isRefused = false;
   #isClosed = false;
   #inFlight: Promise<boolean> | undefined;
 
@@ -61,66 +92,45 @@ export class Reporter {
     return this.#seq;
   }
 
+  /** What the last report of this execution did not have: the next one's must. */
+  get unsent(): { readonly tasks: readonly number[]; readonly actions: readonly ActionChange[] } | undefined {
+    const { isEmpty, tasks, actions } = this.#unsent;
+    return isEmpty ? undefined : { tasks: [...tasks], actions };
+  }
+
   task(index: number): void {
-    this.#tasks.add(index);
-    this.#begin();
+    this.#unsent.tasks.add(index);
+    if (this.#options.isLive) this.#unshown.tasks.add(index);
+    this.#remind();
   }
 
   action(change: ActionChange): void {
-    this.#actions = [...this.#actions, change];
-    this.#begin();
-  }
-
-  /** What the last report of this execution did not have: the next one's must. */
-  get unsent(): { readonly tasks: readonly number[]; readonly actions: readonly ActionChange[] } | undefined {
-    return this.#isEmpty() ? undefined : { tasks: [...this.#tasks], actions: this.#actions };
-  }
-
-  #isEmpty(): boolean {
-    return this.#tasks.size === 0 && this.#actions.length === 0;
-  }
-
-  #begin(): void {
-    if (this.#isLooping || this.#isClosed) return;
-    this.#isLooping = true;
-    const { shield } = this.#options;
-    if (CancellationScope.current() === shield) this.#wait(PAUSE_MS);
-    else void shield.run(async () => this.#wait(PAUSE_MS));
+    this.#unsent.actions = [...this.#unsent.actions, change];
+    this.#isUrgent = true;
+    this.#remind();
   }
 
   attempt(change: AttemptChange): void {
-    this.#attempts.set(`${change.taskId}#${change.attempt}`, change);
+    const key = `${change.taskId}#${change.attempt}`;
+    this.#unsent.attempts.set(key, change);
+    if (this.#options.isLive) this.#unshown.attempts.set(key, change);
   }
 
-  #wait(pause: number): void {
-    const due = Date.now() + pause + this.#lagPause;
-    void sleep(pause + this.#lagPause).then(() => {
-      this.#setLag(Date.now() - due);
-      return this.#report(pause);
-    });
-  }
-
-  async #report(pause: number): Promise<void> {
-    if (this.#isClosed || this.#isEmpty()) {
-      this.#isLooping = false;
-      return;
+  /** Lets the worker know what has changed since it was told last. */
+  show(): void {
+    if (this.#unshown.tasks.size === 0) return;
+    const shown = this.#unshown;
+    this.#unshown = new Changes();
+    if (this.#unsent.tasks.size >= MOST_TASKS || [...shown.tasks].some(this.#options.isUrgent)) {
+      this.#isUrgent = true;
+      this.#remind();
     }
-    this.#options.onReport();
-    const isTaken = await this.#send({ status: this.#options.openStatus() });
-    this.#wait(isTaken ? PAUSE_MS : Math.min(pause * 2, MOST_PAUSE_MS));
+    progress.show(this.#changes(shown, { status: this.#options.openStatus() }));
   }
 
-  /** Sends what is pending and answers whether the store took it; what it did not take goes with the next report. */
-  #send(run: RunPart): Promise<boolean> {
-    const tasks = this.#tasks;
-    const attempts = this.#attempts;
-    this.#tasks = new Set();
-    this.#attempts = new Map();
-    const actions = this.#actions;
-    this.#actions = [];
-    this.#seq += 1;
+  #changes({ tasks, attempts, actions }: Changes, run: RunPart): RunChanges {
     const { runId, startedAt, taskChange } = this.#options;
-    const report = {
+    return {
       runId,
       seq: this.#seq,
       startedAt: startedAt(),
@@ -129,12 +139,43 @@ export class Reporter {
       attempts: [...attempts.values()],
       ...(actions.length === 0 ? {} : { actions }),
     };
-    this.#inFlight = recordRun(report).then(
+  }
+
+  #remind(pause = this.#options.isLive && !this.#isUrgent ? PAUSE_MS : SHORT_PAUSE_MS): void {
+    const dueAt = Date.now() + pause + this.#lagPause;
+    if (this.#isSending || this.#isClosed || dueAt >= this.#dueAt) return;
+    if (this.#dueAt !== Infinity && (this.#isRefused || !this.#options.isLive)) return;
+    this.#dueAt = dueAt;
+    const wait = (): Promise<void> => sleep(pause + this.#lagPause).then(() => this.#report(dueAt, pause));
+    const { shield } = this.#options;
+    void (CancellationScope.current() === shield ? wait() : shield.run(wait));
+  }
+
+  async #report(dueAt: number, pause: number): Promise<void> {
+    // An earlier one has come between.
+    if (dueAt !== this.#dueAt) return;
+    this.#dueAt = Infinity;
+    this.#setLag(Date.now() - dueAt);
+    if (this.#isClosed || this.#unsent.isEmpty) return;
+    this.#options.onReport();
+    this.#isSending = true;
+    const isTaken = await this.#send({ status: this.#options.openStatus() });
+    this.#isSending = false;
+    this.#isRefused = !isTaken;
+    if (!isTaken) this.#remind(Math.min(pause * 2, MOST_PAUSE_MS));
+    else if (!this.#options.isLive || !this.#unsent.isEmpty) this.#remind();
+  }
+
+  /** Sends what is pending and answers whether the store took it; what it did not take goes with the next report. */
+  #send(run: RunPart): Promise<boolean> {
+    const sent = this.#unsent;
+    this.#unsent = new Changes();
+    this.#isUrgent = false;
+    this.#seq += 1;
+    this.#inFlight = recordRun(this.#changes(sent, run)).then(
       () => true,
       () => {
-        this.#tasks = new Set([...tasks, ...this.#tasks]);
-        this.#attempts = new Map([...attempts, ...this.#attempts]);
-        this.#actions = [...actions, ...this.#actions];
+        this.#unsent.putBack(sent);
         return false;
       },
     );
@@ -146,7 +187,7 @@ export class Reporter {
     this.#isClosed = true;
     if (this.#inFlight !== undefined) await this.#inFlight;
     const until = Date.now() + PATIENCE_MS;
-    for (let pause = PAUSE_MS; !(await this.#send(run)) && Date.now() < until; pause = Math.min(pause * 2, MOST_PAUSE_MS))
+    for (let pause = SHORT_PAUSE_MS; !(await this.#send(run)) && Date.now() < until; pause = Math.min(pause * 2, MOST_PAUSE_MS))
       await sleep(pause);
   }
 }

@@ -47,11 +47,14 @@ import { RunEntry } from "./run-entry.ts";
 import { RunSlots } from "./run-slots.ts";
 import { tellBackfill } from "./tell-backfill.ts";
 import { openScheduled } from "./scheduled-start.ts";
-import { taskChange } from "./task-report.ts";
+import { isUrgent, taskChange } from "./task-report.ts";
 import { type PreparedCall, prepareCall, scopeOf } from "./task-call.ts";
 
 /** Lost attempts of a user's own activity that are forgiven before the task counts as failed. */
 const MOST_LOST_ATTEMPTS = 100;
+
+/** The details of larger runs in Temporal's UI are written with each report. */
+const DESCRIBED_AT_ONCE = 50;
 
 const iso = (milliseconds: number): string => new Date(milliseconds).toISOString();
 
@@ -113,11 +116,13 @@ class RunExecution {
     this.#startedAt = startedAt;
     this.#reporter = new Reporter({
       runId: input.run.id,
+      isLive: input.live === true,
       shield: this.#shield,
       askedAt: workflowInfo().runStartTime.getTime(),
       startedAt: () => iso(this.#startedAt),
       seq,
       taskChange: (index) => taskChange(this.#input, this.#graph, this.#state, index, this.#slots, this.#results.get(index)),
+      isUrgent: (index) => isUrgent(this.#graph, this.#state, index),
       openStatus: () => byHand.openStatus(this.#state),
       onReport: () => {
         setCurrentDetails(describeProgress(this.#state, this.#graph, this.#slots));
@@ -219,7 +224,13 @@ class RunExecution {
       this.#begin(index);
     }
     this.#isPumping = false;
+    this.#show();
     if (wakeAt !== undefined && !this.#isDraining) this.#wakeAt(wakeAt);
+  }
+
+  #show(): void {
+    this.#reporter.show();
+    if (this.#state.tasks.length <= DESCRIBED_AT_ONCE) setCurrentDetails(describeProgress(this.#state, this.#graph, this.#slots));
   }
 
   /** One timer is enough: an earlier one looks again. */

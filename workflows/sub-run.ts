@@ -14,12 +14,12 @@ interface Caller {
 
 /** The output of the task that started it. Fails with what the run failed with. */
 export const carryOutSubRun = async (
-  { run, plan, planHash, params }: OpenedSubRun,
+  { run, plan, planHash, params, live }: OpenedSubRun,
   { pipeline, taskId, remainingMs }: Caller,
 ): Promise<JsonObject> => {
   const { output = null } = await executeChild<(started: RunInput) => Promise<RunResult>>(RUN_WORKFLOW, {
     workflowId: runWorkflowId(run.pipeline, run.id),
-    args: [{ run, plan, planHash, params }],
+    args: [{ run, plan, planHash, params, ...(live === undefined ? {} : { live }) }],
     workflowExecutionTimeout: Math.max(remainingMs, 1_000),
     cancellationType: "WAIT_CANCELLATION_COMPLETED",
     typedSearchAttributes: searchAttributesOf(run),

@@ -36,6 +36,12 @@ export const taskChange = (
   };
 };
 
+/** It is held, which Temporal's UI is to show, or has made what others wait for. */
+export const isUrgent = (graph: Graph, state: RunState, index: number): boolean => {
+  const status = state.tasks[index]?.status;
+  return status === "waiting" || status === "parked" || (status === "succeeded" && taskOf(graph, index).assets !== undefined);
+};
+
 const waitingFor = (
   input: RunInput,
   graph: Graph,

@@ -15,6 +15,7 @@ import type { ApiDeps } from "../../api/deps.ts";
 import { createOrchestrator } from "../../api/orchestrator.ts";
 import { runInput } from "../../api/run-input.ts";
 import { poolOwners } from "../../bin/pool-owners.ts";
+import { createProgress } from "../../bin/progress.ts";
 import { waitUntil } from "../../bin/services/wait.ts";
 import { registerSearchAttributes } from "../../bin/temporal.ts";
 import { createCatalogue } from "../../connectors/catalogue.ts";
@@ -90,6 +91,7 @@ export const startScheduleKit = async (): Promise<ScheduleKit> => {
     async stop() {
       worker.shutdown();
       await done.catch(() => undefined);
+      await progress.stop();
       server.closeAllConnections();
       await new Promise((resolve) => server.close(resolve));
       await native.close();
@@ -136,12 +138,14 @@ export const startScheduleKit = async (): Promise<ScheduleKit> => {
     seen.push(input);
     return kit.whileSeen(input);
   };
+  const progress = createProgress(store.runs, silentLog);
   const worker = await Worker.create({
     connection: native,
     namespace,
     taskQueue: DEFAULT_QUEUE,
     workflowBundle: await bundleRun(),
     activities: { ...activities, see },
+    sinks: progress.sinks as never,
     shutdownGraceTime: 0,
     shutdownForceTime: "5s",
   });

@@ -296,6 +296,31 @@ export const describeStore = (title: string, open: () => Promise<Store>): void =
       expect(await attemptsOf(id)).toEqual(once[2]);
     });
 
+    caseOf("what is shown of several runs is seen at once, keeps no report out, and changes nothing that has ended", async () => {
+      const [one, two, ended] = [await newRun(), await newRun(), await newRun()];
+      const shown = (runId: string, seq: number, status: TaskChange["status"]): RunChanges =>
+        report(runId, seq, {
+          tasks: [{ taskId: "t", status, attempts: 1 }],
+          attempts: [{ taskId: "t", attempt: 1, status: "running", startedAt: "2026-01-02T03:04:05.678Z" }],
+        });
+      await store.runs.apply(report(two.id, 1));
+      await store.runs.repair(ended.id, "failed");
+      await store.runs.show([shown(one.id, 0, "running"), shown(two.id, 0, "running"), shown(ended.id, 0, "running")]);
+      const statuses = async (id: string) => [
+        (await store.runs.find(id))?.status,
+        (await store.runs.tasksOf(id)).map(({ status }) => status),
+      ];
+      expect(await statuses(one.id)).toEqual(["running", ["running"]]);
+      // It was shown before the report came.
+      expect(await statuses(two.id)).toEqual(["running", []]);
+      expect(await statuses(ended.id)).toEqual(["failed", []]);
+      await store.runs.show([shown(one.id, 1, "succeeded")]);
+      expect(await store.runs.find(one.id)).toMatchObject({ seq: 0, startedAt: expect.anything() });
+      await store.runs.apply({ ...shown(one.id, 1, "failed"), status: "failed" });
+      await store.runs.show([shown(one.id, 1, "running")]);
+      expect(await statuses(one.id)).toEqual(["failed", ["failed"]]);
+    });
+
     caseOf("a report without times and errors keeps those that are known", async () => {
       const { id } = await newRun();
       await store.runs.apply(report(id, 1, { error: { code: "SQL_FAILED", message: "no" } }));

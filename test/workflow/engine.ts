@@ -3,7 +3,15 @@
 import { randomBytes } from "node:crypto";
 import path from "node:path";
 import { Client, Connection, WorkflowFailedError, type WorkflowHandle } from "@temporalio/client";
-import { bundleWorkflowCode, DefaultLogger, NativeConnection, Runtime, Worker, type WorkflowBundleWithSourceMap } from "@temporalio/worker";
+import {
+  bundleWorkflowCode,
+  DefaultLogger,
+  type InjectedSinks,
+  NativeConnection,
+  Runtime,
+  Worker,
+  type WorkflowBundleWithSourceMap,
+} from "@temporalio/worker";
 import { type BackfillDeps, createBackfillActivities } from "../../activities/backfills.ts";
 import { createMapped } from "../../activities/mapped.ts";
 import { createSingleItems } from "../../activities/single-items.ts";
@@ -17,7 +25,7 @@ import { DownbeatError } from "../../core/errors.ts";
 import type { Json, JsonObject } from "../../core/json.ts";
 import type { Plan } from "../../core/plan.ts";
 import type { AttemptChange, RunChanges, TaskChange, TaskResult } from "../../core/run-changes.ts";
-import type { DagActivities, OpenedRun, TaskCall } from "../../workflows/ports.ts";
+import type { DagActivities, OpenedRun, ProgressSinks, TaskCall } from "../../workflows/ports.ts";
 import type { Items } from "../../store/items.ts";
 import type { Store } from "../../store/open-store.ts";
 import { RUN_WORKFLOW, type RunInput, type RunResult, type ScheduledInput } from "../../workflows/messages.ts";
@@ -53,6 +61,8 @@ export interface StartedRun {
   readonly id: string;
   readonly handle: WorkflowHandle<(input: RunInput | ScheduledInput) => Promise<RunResult>>;
   readonly reports: readonly RunChanges[];
+  /** What its worker was let know at once. */
+  readonly shown: readonly RunChanges[];
   end(): Promise<Outcome>;
   /** By task id, the newest report of each. */
   tasks(): Readonly<Record<string, TaskChange>>;
@@ -76,6 +86,7 @@ interface Registered {
   readonly options: StartOptions;
   readonly opened: OpenedRun;
   readonly reports: RunChanges[];
+  readonly shown: RunChanges[];
   tries: number;
 }
 
@@ -104,7 +115,7 @@ const activitiesOf = (
     const id = [run.id, taskId, tries, ...(item === undefined ? [] : [item, attempt])].join(".");
     const facts = { ...run, id, pipeline: taskId, trigger: "pipeline", depth: (run.depth ?? 0) + 1 };
     const opened = { run: facts, plan, params: { ...params, ...each } };
-    if (!runs.has(id)) runs.set(id, { options: parent.options, opened, reports: [], tries: 0 });
+    if (!runs.has(id)) runs.set(id, { options: parent.options, opened, reports: [], shown: [], tries: 0 });
     return Promise.resolve({ ...opened, planHash: "hash" });
   };
   const inspect: DagActivities["checkConnection"] = ({ connection }) => Promise.resolve({ ok: connection !== "broken", milliseconds: 1 });
@@ -190,6 +201,10 @@ const missingStore = new Proxy({} as Items & BackfillDeps["backfills"], { get: (
 
 const fresh = (prefix: string): string => `${prefix}_${randomBytes(6).toString("hex")}`;
 
+const sinksOf = (runs: ReadonlyMap<string, Registered>): InjectedSinks<ProgressSinks> => ({
+  progress: { show: { callDuringReplay: false, fn: (_info, changes) => void runs.get(changes.runId)?.shown.push(changes) } },
+});
+
 export const startEngine = async (address: string, options: EngineOptions = {}): Promise<Engine> => {
   const runs = new Map<string, Registered>();
   const queue = fresh("queue");
@@ -207,6 +222,7 @@ export const startEngine = async (address: string, options: EngineOptions = {}):
     identity: IDENTITY,
     workflowBundle: bundle,
     activities: { ...options.own, ...activities },
+    sinks: sinksOf(runs) as never,
     enableNonLocalActivities: options.runsTasks ?? true,
     maxHeartbeatThrottleInterval: "200ms",
     shutdownGraceTime: 0,
@@ -225,15 +241,22 @@ export const startEngine = async (address: string, options: EngineOptions = {}):
       triggeredAt: "2026-01-01T00:00:00.000Z",
     };
     const { params = {}, rerun, isScheduled = false } = startOptions;
-    const registered: Registered = { options: startOptions, opened: { run, plan, params }, reports: [], tries: 0 };
+    const registered: Registered = { options: startOptions, opened: { live: true, run, plan, params }, reports: [], shown: [], tries: 0 };
     runs.set(id, registered);
     const scheduled = { pipeline: run.pipeline, schedule: "tested", version: run.version, planHash: "hash", params };
     const handle = await client.workflow.start<(input: RunInput | ScheduledInput) => Promise<RunResult>>(RUN_WORKFLOW, {
       workflowId: id,
       taskQueue: queue,
-      args: [isScheduled ? { scheduled } : { run, planHash: "hash", plan, params, ...(rerun === undefined ? {} : { rerun }) }],
+      args: [isScheduled ? { scheduled } : { live: true, run, planHash: "hash", plan, params, ...(rerun === undefined ? {} : { rerun }) }],
     });
-    return { id, handle, reports: registered.reports, end: () => outcomeOf(handle), ...viewOf(registered.reports) };
+    return {
+      id,
+      handle,
+      reports: registered.reports,
+      shown: registered.shown,
+      end: () => outcomeOf(handle),
+      ...viewOf(registered.reports),
+    };
   };
 
   return {

@@ -244,6 +244,21 @@ describe("stopping and waiting", () => {
     expect(reported).toEqual({ made: ["w/a", "w/b"], broken: undefined, next: undefined });
   });
 
+  it("shows at once what changes, and nothing twice; its reports have all of it", async () => {
+    const { promise: released, resolve: release } = Promise.withResolvers<void>();
+    const waits: Behaviour = () => released.then(() => ({ output: null }));
+    const run = await engine().start(planOf({ a: {}, b: { needs: ["a"] } }), { verbs: { a: succeeds, b: waits } });
+    const seen = (): readonly string[] => run.shown.flatMap(({ tasks }) => tasks.map(({ taskId, status }) => `${taskId} ${status}`));
+    await until("b is seen to run", () => seen().includes("b running"));
+    expect(seen()).toEqual(["a running", "a succeeded", "b running"]);
+    expect(run.shown.map(({ seq, status }) => [seq, status])).toEqual(run.shown.map(() => [0, "running"]));
+    expect(run.reports).toEqual([]);
+    release();
+    await run.end();
+    expect(run.reports).toMatchObject([{ seq: 1, status: "succeeded" }]);
+    expect(run.attempts("a")).toMatchObject([{ status: "succeeded" }]);
+  });
+
   it("a long run is reported while it goes on, and says of itself what runs", async () => {
     const seen = { started: false, stopped: false };
     const run = await engine().start(planOf({ quick: {}, slow: {} }), { verbs: { slow: hangs(seen) } });
