@@ -65,102 +65,126 @@ export interface Definitions {
 export const pauseText = (pipeline: string, { by, why }: PipelinePause): string =>
   `pipeline "${pipeline}" is paused by ${by}${why === undefined ? "" : `: ${why}`}`;
 
-export const createDefinitions = (db: Database): Definitions => ({
-  save: (input) =>
-    storeCall(() =>
-      db.transaction(async (tx) => {
-        // The row lock makes concurrent saves of one pipeline take turns.
-        await tx.insert(pipelines).values({ name: input.pipeline, latestVersion: 0 }).onConflictDoNothing();
-        const [pipeline] = await tx.select().from(pipelines).where(eq(pipelines.name, input.pipeline)).for("update");
-        const latest = pipeline?.latestVersion ?? 0;
-        const [previous] = await tx
-          .select({ hash: versions.hash, definition: versions.definition })
-          .from(versions)
-          .where(and(eq(versions.pipeline, input.pipeline), eq(versions.version, latest)));
-        if (previous?.hash === input.hash) return { version: latest, created: false, previous: previous.definition };
-        const version = latest + 1;
-        await tx.insert(versions).values({ ...input, version });
-        await tx.update(pipelines).set({ latestVersion: version, updatedAt: sql`now()` }).where(eq(pipelines.name, input.pipeline));
-        const made = { pipeline: input.pipeline, version, planHash: input.hash };
-        await replaceSchedules(tx, made, input.plan.schedules ?? []);
-        await replaceTriggers(tx, made, input.plan.triggers ?? []);
-        return { version, created: true, previous: previous?.definition };
+/** Latest versions that are kept at hand: what they say never changes, only which one it is. */
+const MOST_KEPT = 100;
+
+export const createDefinitions = (db: Database): Definitions => {
+  const latestOf = db
+    .select({ hash: versions.hash, version: versions.version, paused: pipelines.paused })
+    .from(pipelines)
+    .innerJoin(versions, and(eq(versions.pipeline, pipelines.name), eq(versions.version, pipelines.latestVersion)))
+    .where(eq(pipelines.name, sql.placeholder("pipeline")))
+    .prepare("version_latest");
+  const kept = new Map<string, VersionRecord>();
+
+  const read = async (pipeline: string, version: number): Promise<VersionRecord | undefined> => {
+    const [found] = await db
+      .select({ ...getTableColumns(versions), paused: pipelines.paused })
+      .from(versions)
+      .innerJoin(pipelines, eq(pipelines.name, versions.pipeline))
+      .where(and(eq(versions.pipeline, pipeline), eq(versions.version, version)));
+    return found;
+  };
+
+  const findLatest = async (pipeline: string): Promise<VersionRecord | undefined> => {
+    const [latest] = await latestOf.execute({ pipeline });
+    if (latest === undefined) return undefined;
+    const known = kept.get(pipeline);
+    if (known?.hash === latest.hash && known.version === latest.version) return { ...known, paused: latest.paused };
+    const found = await read(pipeline, latest.version);
+    kept.delete(pipeline);
+    if (found !== undefined) kept.set(pipeline, found);
+    for (const oldest of kept.keys()) if (kept.size > MOST_KEPT) kept.delete(oldest);
+    return found;
+  };
+
+  return {
+    save: (input) =>
+      storeCall(() =>
+        db.transaction(async (tx) => {
+          // The row lock makes concurrent saves of one pipeline take turns.
+          await tx.insert(pipelines).values({ name: input.pipeline, latestVersion: 0 }).onConflictDoNothing();
+          const [pipeline] = await tx.select().from(pipelines).where(eq(pipelines.name, input.pipeline)).for("update");
+          const latest = pipeline?.latestVersion ?? 0;
+          const [previous] = await tx
+            .select({ hash: versions.hash, definition: versions.definition })
+            .from(versions)
+            .where(and(eq(versions.pipeline, input.pipeline), eq(versions.version, latest)));
+          if (previous?.hash === input.hash) return { version: latest, created: false, previous: previous.definition };
+          const version = latest + 1;
+          await tx.insert(versions).values({ ...input, version });
+          await tx.update(pipelines).set({ latestVersion: version, updatedAt: sql`now()` }).where(eq(pipelines.name, input.pipeline));
+          const made = { pipeline: input.pipeline, version, planHash: input.hash };
+          await replaceSchedules(tx, made, input.plan.schedules ?? []);
+          await replaceTriggers(tx, made, input.plan.triggers ?? []);
+          return { version, created: true, previous: previous?.definition };
+        }),
+      ),
+
+    find: (pipeline, version) => storeCall(() => (version === undefined ? findLatest(pipeline) : read(pipeline, version))),
+
+    findPlan: (hash) =>
+      storeCall(async () => {
+        const [version] = await db.select({ plan: versions.plan }).from(versions).where(eq(versions.hash, hash)).limit(1);
+        if (version !== undefined) return version.plan;
+        return (await db.select({ plan: overrides.plan }).from(overrides).where(eq(overrides.hash, hash)))[0]?.plan;
       }),
-    ),
 
-  find: (pipeline, version) =>
-    storeCall(async () => {
-      const rows = await db
-        .select({ ...getTableColumns(versions), paused: pipelines.paused })
-        .from(versions)
-        .innerJoin(pipelines, eq(pipelines.name, versions.pipeline))
-        .where(
-          version === undefined ? eq(versions.pipeline, pipeline) : and(eq(versions.pipeline, pipeline), eq(versions.version, version)),
-        )
-        .orderBy(desc(versions.version))
-        .limit(1);
-      return rows[0];
-    }),
+    saveOverride: (input) =>
+      storeCall(async () => {
+        await db.insert(overrides).values(input).onConflictDoNothing();
+      }),
 
-  findPlan: (hash) =>
-    storeCall(async () => {
-      const [version] = await db.select({ plan: versions.plan }).from(versions).where(eq(versions.hash, hash)).limit(1);
-      if (version !== undefined) return version.plan;
-      return (await db.select({ plan: overrides.plan }).from(overrides).where(eq(overrides.hash, hash)))[0]?.plan;
-    }),
+    findPause: (pipeline) =>
+      storeCall(async () => {
+        const [found] = await db.select({ paused: pipelines.paused }).from(pipelines).where(eq(pipelines.name, pipeline));
+        return found?.paused;
+      }),
 
-  saveOverride: (input) =>
-    storeCall(async () => {
-      await db.insert(overrides).values(input).onConflictDoNothing();
-    }),
+    setPause: (pipeline, pause) =>
+      storeCall(async () => {
+        await db
+          .update(pipelines)
+          .set({ paused: pause ?? null })
+          .where(eq(pipelines.name, pipeline));
+      }),
 
-  findPause: (pipeline) =>
-    storeCall(async () => {
-      const [found] = await db.select({ paused: pipelines.paused }).from(pipelines).where(eq(pipelines.name, pipeline));
-      return found?.paused;
-    }),
+    list: ({ limit, after }) =>
+      storeCall(() =>
+        db
+          .select({
+            name: pipelines.name,
+            version: versions.version,
+            hash: versions.hash,
+            description: sql<string | null>`${versions.definition} ->> 'description'`,
+            owner: sql<string | null>`${versions.definition} ->> 'owner'`,
+            paused: pipelines.paused,
+            updatedAt: pipelines.updatedAt,
+          })
+          .from(pipelines)
+          .innerJoin(versions, and(eq(versions.pipeline, pipelines.name), eq(versions.version, pipelines.latestVersion)))
+          .where(after === undefined ? undefined : gt(pipelines.name, after))
+          .orderBy(asc(pipelines.name))
+          .limit(limit),
+      ),
 
-  setPause: (pipeline, pause) =>
-    storeCall(async () => {
-      await db
-        .update(pipelines)
-        .set({ paused: pause ?? null })
-        .where(eq(pipelines.name, pipeline));
-    }),
+    listVersions: (pipeline, { limit, before }) =>
+      storeCall(() =>
+        db
+          .select({ version: versions.version, hash: versions.hash, createdAt: versions.createdAt })
+          .from(versions)
+          .where(
+            before === undefined ? eq(versions.pipeline, pipeline) : and(eq(versions.pipeline, pipeline), lt(versions.version, before)),
+          )
+          .orderBy(desc(versions.version))
+          .limit(limit),
+      ),
 
-  list: ({ limit, after }) =>
-    storeCall(() =>
-      db
-        .select({
-          name: pipelines.name,
-          version: versions.version,
-          hash: versions.hash,
-          description: sql<string | null>`${versions.definition} ->> 'description'`,
-          owner: sql<string | null>`${versions.definition} ->> 'owner'`,
-          paused: pipelines.paused,
-          updatedAt: pipelines.updatedAt,
-        })
-        .from(pipelines)
-        .innerJoin(versions, and(eq(versions.pipeline, pipelines.name), eq(versions.version, pipelines.latestVersion)))
-        .where(after === undefined ? undefined : gt(pipelines.name, after))
-        .orderBy(asc(pipelines.name))
-        .limit(limit),
-    ),
+    usersOf: (connection) => usersWhere(db, sql`(${versions.plan} -> 'connections')::jsonb ? ${connection}`),
 
-  listVersions: (pipeline, { limit, before }) =>
-    storeCall(() =>
-      db
-        .select({ version: versions.version, hash: versions.hash, createdAt: versions.createdAt })
-        .from(versions)
-        .where(before === undefined ? eq(versions.pipeline, pipeline) : and(eq(versions.pipeline, pipeline), lt(versions.version, before)))
-        .orderBy(desc(versions.version))
-        .limit(limit),
-    ),
-
-  usersOf: (connection) => usersWhere(db, sql`(${versions.plan} -> 'connections')::jsonb ? ${connection}`),
-
-  usersOfPool: (pool) => usersWhere(db, sql`(${versions.plan} -> 'plan' -> 'tasks')::jsonb @> ${JSON.stringify([{ pool }])}::jsonb`),
-});
+    usersOfPool: (pool) => usersWhere(db, sql`(${versions.plan} -> 'plan' -> 'tasks')::jsonb @> ${JSON.stringify([{ pool }])}::jsonb`),
+  };
+};
 
 /** Names of the pipelines whose latest version is such. */
 const usersWhere = (db: Database, condition: SQL): Promise<readonly string[]> =>

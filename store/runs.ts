@@ -1,6 +1,6 @@
 // Runs with their tasks and attempts: created by a trigger, then a read model fed by the run's own reports.
 
-import { and, asc, type Column, desc, eq, getTableColumns, inArray, isNull, notInArray, sql, type SQL } from "drizzle-orm";
+import { and, asc, type Column, desc, eq, getTableColumns, inArray, isNull, notInArray, type Placeholder, sql, type SQL } from "drizzle-orm";
 import { DownbeatError } from "../core/errors.ts";
 import type { JsonObject } from "../core/json.ts";
 import type { RerunRequest } from "../core/rerun.ts";
@@ -94,12 +94,36 @@ export interface Runs {
 const isOpen = notInArray(runs.status, ["succeeded", "failed", "cancelled"]);
 
 /** All rows that a table has of a run, as one JSON value, in the order and under the keys of records. */
-const rowsOf = <Row>(table: typeof tasks | typeof attempts | typeof actions, runId: string, order: readonly (keyof Row & string)[]) => {
+const rowsOf = <Row>(
+  table: typeof tasks | typeof attempts | typeof actions,
+  runId: Placeholder,
+  order: readonly (keyof Row & string)[],
+) => {
   const columns = Object.entries<Column>(getTableColumns(table)).map(([key, column]) => sql`${column} as ${sql.identifier(key)}`);
   const rows = sql`select ${sql.join(columns, sql`, `)} from ${table} where ${table.runId} = ${runId}`;
   const keys = order.map((key) => sql`x.${sql.identifier(key)}`);
   return sql<Row[]>`(select coalesce(json_agg(row_to_json(x) order by ${sql.join(keys, sql`, `)}), '[]') from (${rows}) x)`;
 };
+
+/** What a run has that repeats none and is no other run's. */
+const PLAIN_COLUMNS = [
+  "id",
+  "pipeline",
+  "version",
+  "planHash",
+  "origin",
+  "trigger",
+  "params",
+  "schedule",
+  "intervalStart",
+  "intervalEnd",
+  "backfill",
+  "partition",
+  "idempotencyKey",
+  "requestHash",
+] as const satisfies readonly (keyof CreateRun)[];
+
+const ID = sql.placeholder("id");
 
 export const createRuns = (db: Database): Runs => {
   const reports = sql`${sql.placeholder("reports")}`;
@@ -107,17 +131,36 @@ export const createRuns = (db: Database): Runs => {
     report: prepared<{ heard: boolean }>(db, reportStatement(reports, {})),
     reportWithAssets: prepared<{ heard: boolean }>(db, reportStatement(reports, { made: true })),
     show: prepared(db, reportStatement(reports, { shown: true })),
+    create: db
+      .insert(runs)
+      .values(Object.fromEntries(PLAIN_COLUMNS.map((name) => [name, sql.placeholder(name)])) as unknown as typeof runs.$inferInsert)
+      .onConflictDoNothing()
+      .returning()
+      .prepare("run_create"),
+    whole: db
+      .select({
+        run: runs,
+        tasks: rowsOf<TaskRecord>(tasks, ID, ["taskId"]),
+        attempts: rowsOf<AttemptRecord>(attempts, ID, ["taskId", "attempt"]),
+        actions: rowsOf<ActionRecord>(actions, ID, ["number"]),
+      })
+      .from(runs)
+      .where(eq(runs.id, ID))
+      .prepare("run_whole"),
   };
   return {
     create: (input) =>
       storeCall(async () => {
         const { carried = [], action, ...row } = input;
+        const isPlain = row.parent === undefined && row.rerun === undefined;
+        const insertPlain = async (): Promise<RunRecord | undefined> =>
+          (await statements.create.execute(Object.fromEntries(PLAIN_COLUMNS.map((name) => [name, row[name] ?? null]))))[0];
         const insert = async (tx: Pick<Database, "insert">): Promise<RunRecord | undefined> =>
           (await tx.insert(runs).values(row).onConflictDoNothing().returning())[0];
         // Most runs repeat none: one statement, one round trip.
         const inserted =
           action === undefined
-            ? await insert(db)
+            ? await (isPlain ? insertPlain() : insert(db))
             : await db.transaction(async (tx) => {
                 const run = await insert(tx);
                 if (run === undefined) return undefined;
@@ -155,15 +198,7 @@ export const createRuns = (db: Database): Runs => {
 
     findWhole: (id) =>
       storeCall(async () => {
-        const [found] = await db
-          .select({
-            run: runs,
-            tasks: rowsOf<TaskRecord>(tasks, id, ["taskId"]),
-            attempts: rowsOf<AttemptRecord>(attempts, id, ["taskId", "attempt"]),
-            actions: rowsOf<ActionRecord>(actions, id, ["number"]),
-          })
-          .from(runs)
-          .where(eq(runs.id, id));
+        const [found] = await statements.whole.execute({ id });
         return found;
       }),
 
