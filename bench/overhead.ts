@@ -4,7 +4,7 @@ import { formatTable } from "../bin/table.ts";
 import { formatSpread, median, runPairs, secondsOf, type Measure } from "./lib/pairs.ts";
 import { cpuSecondsOf } from "./lib/process-usage.ts";
 import { FLOOR_QUEUE, type Stack, withStack } from "./lib/stack.ts";
-import { definitionOf, type Shape, SHAPES, TARGETS } from "./overhead/shapes.ts";
+import { definitionOf, type Shape, SHAPES } from "./overhead/shapes.ts";
 
 const PAIRS = Number(process.env["PAIRS"] ?? 9);
 const WARM_UPS = 3;
@@ -24,10 +24,9 @@ const main = async ({ api, client, pids }: Stack): Promise<number> => {
     return { seconds: (performance.now() - started) / 1_000, cpuSeconds: cpuSecondsOf(of) - cpu };
   };
 
-  const shapes = process.env["TARGETS"] === "1" ? [...SHAPES, ...TARGETS] : SHAPES;
   const rows: string[][] = [];
   const figures = [];
-  for (const [index, shape] of shapes.entries()) {
+  for (const [index, shape] of SHAPES.entries()) {
     if (process.env["ONLY"] !== undefined && !shape.name.includes(process.env["ONLY"])) continue;
     const name = `shape${index}`;
     await api.call("PUT", `/v1/pipelines/${name}`, definitionOf(name, shape));

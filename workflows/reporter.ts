@@ -9,6 +9,8 @@ import { RECORD_OPTIONS } from "./policies.ts";
 const PAUSE_MS = 10_000;
 /** For what is urgent, and for all of a run that shows nothing at once. */
 const SHORT_PAUSE_MS = 1_000;
+/** What is shown of a run comes at most this often: each time costs about what a task does. */
+const SHOWN_APART_MS = 100;
 /** Reports stay small: one begins early when so many tasks have changed. */
 const MOST_TASKS = 500;
 /** Where the server is busy, reports would make it busier: this many times as late as it was is added to the pause. */
@@ -40,6 +42,8 @@ export interface ReporterOptions {
   readonly openStatus: () => RunChanges["status"];
   /** Called before each report of a running run. */
   readonly onReport: () => void;
+  /** Called whenever something is shown. */
+  readonly onShow: () => void;
 }
 
 type RunPart = Pick<RunChanges, "status" | "finishedAt" | "error" | "output">;
@@ -68,6 +72,8 @@ export class Reporter {
   #seq: number;
   #unsent = new Changes();
   #unshown = new Changes();
+  #shownAt = -Infinity;
+  #showsLater = false;
   #isUrgent = false;
   #lagPause = 0;
   /** When the next report is due. */
@@ -116,16 +122,39 @@ export class Reporter {
     if (this.#options.isLive) this.#unshown.attempts.set(key, change);
   }
 
-  /** Lets the worker know what has changed since it was told last. */
+  /** Lets the worker know what has changed since it was told last; what comes soon after that waits for more. */
   show(): void {
-    if (this.#unshown.tasks.size === 0) return;
+    if (this.#isClosed || this.#unshown.tasks.size === 0) return;
+    const now = Date.now();
+    if (now - this.#shownAt < SHOWN_APART_MS) {
+      if (!this.#showsLater) this.#showLater();
+      return;
+    }
+    this.#shownAt = now;
     const shown = this.#unshown;
     this.#unshown = new Changes();
     if (this.#unsent.tasks.size >= MOST_TASKS || [...shown.tasks].some(this.#options.isUrgent)) {
       this.#isUrgent = true;
       this.#remind();
     }
+    this.#options.onShow();
     progress.show(this.#changes(shown, { status: this.#options.openStatus() }));
+  }
+
+  /** Of the last changes before a silence nobody would hear otherwise. */
+  #showLater(): void {
+    this.#showsLater = true;
+    this.#shielded(() =>
+      sleep(SHORT_PAUSE_MS).then(() => {
+        this.#showsLater = false;
+        this.show();
+      }),
+    );
+  }
+
+  #shielded(work: () => Promise<void>): void {
+    const { shield } = this.#options;
+    void (CancellationScope.current() === shield ? work() : shield.run(work));
   }
 
   #changes({ tasks, attempts, actions }: Changes, run: RunPart): RunChanges {
@@ -146,9 +175,7 @@ export class Reporter {
     if (this.#isSending || this.#isClosed || dueAt >= this.#dueAt) return;
     if (this.#dueAt !== Infinity && (this.#isRefused || !this.#options.isLive)) return;
     this.#dueAt = dueAt;
-    const wait = (): Promise<void> => sleep(pause + this.#lagPause).then(() => this.#report(dueAt, pause));
-    const { shield } = this.#options;
-    void (CancellationScope.current() === shield ? wait() : shield.run(wait));
+    this.#shielded(() => sleep(pause + this.#lagPause).then(() => this.#report(dueAt, pause)));
   }
 
   async #report(dueAt: number, pause: number): Promise<void> {

@@ -124,8 +124,11 @@ class RunExecution {
       taskChange: (index) => taskChange(this.#input, this.#graph, this.#state, index, this.#slots, this.#results.get(index)),
       isUrgent: (index) => isUrgent(this.#graph, this.#state, index),
       openStatus: () => byHand.openStatus(this.#state),
+      onShow: () => {
+        if (this.#state.tasks.length <= DESCRIBED_AT_ONCE) this.#describe();
+      },
       onReport: () => {
-        setCurrentDetails(describeProgress(this.#state, this.#graph, this.#slots));
+        this.#describe();
         this.#held.show(byHand.openStatus(this.#state));
       },
     });
@@ -224,13 +227,13 @@ class RunExecution {
       this.#begin(index);
     }
     this.#isPumping = false;
-    this.#show();
+    // The last report is about to say all of it.
+    if (!this.#isOver()) this.#reporter.show();
     if (wakeAt !== undefined && !this.#isDraining) this.#wakeAt(wakeAt);
   }
 
-  #show(): void {
-    this.#reporter.show();
-    if (this.#state.tasks.length <= DESCRIBED_AT_ONCE) setCurrentDetails(describeProgress(this.#state, this.#graph, this.#slots));
+  #describe(): void {
+    setCurrentDetails(describeProgress(this.#state, this.#graph, this.#slots));
   }
 
   /** One timer is enough: an earlier one looks again. */
