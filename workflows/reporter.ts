@@ -125,15 +125,17 @@ export class Reporter {
   /** Lets the worker know what has changed since it was told last; what comes soon after that waits for more. */
   show(): void {
     if (this.#isClosed || this.#unshown.tasks.size === 0) return;
-    const now = Date.now();
-    if (now - this.#shownAt < SHOWN_APART_MS) {
+    const isUrgent = [...this.#unshown.tasks].some(this.#options.isUrgent);
+    // What is held is so for long, what comes before it is not.
+    const since = Date.now() - this.#shownAt;
+    if (isUrgent ? since === 0 : since < SHOWN_APART_MS) {
       if (!this.#showsLater) this.#showLater();
       return;
     }
-    this.#shownAt = now;
+    this.#shownAt = Date.now();
     const shown = this.#unshown;
     this.#unshown = new Changes();
-    if (this.#unsent.tasks.size >= MOST_TASKS || [...shown.tasks].some(this.#options.isUrgent)) {
+    if (isUrgent || this.#unsent.tasks.size >= MOST_TASKS) {
       this.#isUrgent = true;
       this.#remind();
     }
@@ -145,7 +147,7 @@ export class Reporter {
   #showLater(): void {
     this.#showsLater = true;
     this.#shielded(() =>
-      sleep(SHORT_PAUSE_MS).then(() => {
+      sleep(SHORT_PAUSE_MS, { summary: "shows its progress" }).then(() => {
         this.#showsLater = false;
         this.show();
       }),
@@ -175,7 +177,7 @@ export class Reporter {
     if (this.#isSending || this.#isClosed || dueAt >= this.#dueAt) return;
     if (this.#dueAt !== Infinity && (this.#isRefused || !this.#options.isLive)) return;
     this.#dueAt = dueAt;
-    this.#shielded(() => sleep(pause + this.#lagPause).then(() => this.#report(dueAt, pause)));
+    this.#shielded(() => sleep(pause + this.#lagPause, { summary: "reports to the store" }).then(() => this.#report(dueAt, pause)));
   }
 
   async #report(dueAt: number, pause: number): Promise<void> {

@@ -241,7 +241,7 @@ class RunExecution {
     if (moment >= this.#wakesAt) return;
     this.#wakesAt = moment;
     void this.#inScope(this.#shield, async () => {
-      await sleep(Math.max(moment - Date.now(), 1));
+      await sleep(Math.max(moment - Date.now(), 1), { summary: "looks what is due" });
       if (this.#wakesAt === moment) this.#wakesAt = Infinity;
       this.#pump();
     });
