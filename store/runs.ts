@@ -1,6 +1,19 @@
 // Runs with their tasks and attempts: created by a trigger, then a read model fed by the run's own reports.
 
-import { and, asc, type Column, desc, eq, getTableColumns, inArray, isNull, notInArray, type Placeholder, sql, type SQL } from "drizzle-orm";
+import {
+  and,
+  asc,
+  type Column,
+  desc,
+  eq,
+  getTableColumns,
+  inArray,
+  isNull,
+  notInArray,
+  type Placeholder,
+  sql,
+  type SQL,
+} from "drizzle-orm";
 import { DownbeatError } from "../core/errors.ts";
 import type { JsonObject } from "../core/json.ts";
 import type { RerunRequest } from "../core/rerun.ts";
