@@ -8,7 +8,7 @@ import type { BackfillRecord, Backfills } from "../store/backfills.ts";
 import { type Definitions, pauseText } from "../store/definitions.ts";
 import type { RunRecord, Runs } from "../store/runs.ts";
 import type { DagActivities } from "../workflows/ports.ts";
-import { failing, isSystemFault } from "./failure.ts";
+import { outlastingOutages } from "./failure.ts";
 
 export interface BackfillDeps {
   readonly backfills: Pick<Backfills, "find" | "record" | "runsById" | "succeededIntervals">;
@@ -21,9 +21,6 @@ export interface BackfillDeps {
 
 type BackfillActivities = Pick<DagActivities, "startPartitions" | "endedRuns" | "recordBackfill">;
 
-/** Temporal tries again for as long as it takes while a service is away. */
-const told = <Value>(work: () => Promise<Value>): Promise<Value> => failing(work, { passes: isSystemFault });
-
 export const createBackfillActivities = ({ backfills, createRun, findPause, findPlan, startRun }: BackfillDeps): BackfillActivities => {
   const planOf = partitionsCache();
   const found = async (id: string): Promise<BackfillRecord> => {
@@ -34,7 +31,7 @@ export const createBackfillActivities = ({ backfills, createRun, findPause, find
 
   return {
     startPartitions: ({ id, priority, partitions }) =>
-      told(async () => {
+      outlastingOutages(async () => {
         const backfill = await found(id);
         const paused = await findPause(backfill.pipeline);
         if (paused !== null && paused !== undefined) throw new DownbeatError("PIPELINE_PAUSED", pauseText(backfill.pipeline, paused));
@@ -71,14 +68,14 @@ export const createBackfillActivities = ({ backfills, createRun, findPause, find
       }),
 
     endedRuns: (ids) =>
-      told(async () =>
+      outlastingOutages(async () =>
         (await backfills.runsById(ids))
           .filter(({ status }) => isRunEnded(status))
           .map(({ id, status }) => ({ runId: id, succeeded: status === "succeeded" })),
       ),
 
     recordBackfill: (report) =>
-      told(async () => {
+      outlastingOutages(async () => {
         await backfills.record(report);
       }),
   };

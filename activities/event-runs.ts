@@ -1,6 +1,6 @@
 // Opens and starts the runs of event triggers: one for each batch of events, however often it is asked.
 
-import { DownbeatError } from "../core/errors.ts";
+import { DownbeatError, isSystemFault } from "../core/errors.ts";
 import { renderTemplates } from "../core/expression.ts";
 import type { JsonObject } from "../core/json.ts";
 import { type Definitions, pauseText, type VersionRecord } from "../store/definitions.ts";
@@ -9,7 +9,7 @@ import { expressionEvent } from "../store/take-event.ts";
 import type { TriggerRecord, Triggers } from "../store/triggers.ts";
 import type { DagActivities } from "../workflows/ports.ts";
 import type { BackfillDeps } from "./backfills.ts";
-import { failing, isSystemFault } from "./failure.ts";
+import { outlastingOutages } from "./failure.ts";
 
 export interface EventRunDeps {
   readonly triggers: Pick<Triggers, "find" | "claim" | "refuse" | "waiting">;
@@ -24,12 +24,9 @@ export interface EventRunDeps {
 
 type EventActivities = Pick<DagActivities, "startEventRuns" | "waitingEvents">;
 
-/** Temporal tries again for as long as it takes while a service is away. */
-const told = <Value>(work: () => Promise<Value>): Promise<Value> => failing(work, { passes: isSystemFault });
-
 export const createEventRuns = (deps: EventRunDeps): EventActivities => ({
   startEventRuns: ({ pipeline, name, batches }) =>
-    told(async () => {
+    outlastingOutages(async () => {
       const trigger = await deps.triggers.find({ pipeline, name });
       // It was removed while its last events were on their way.
       if (trigger === undefined) return { runs: batches.map(() => null) };
@@ -42,7 +39,7 @@ export const createEventRuns = (deps: EventRunDeps): EventActivities => ({
     }),
 
   waitingEvents: ({ limit, ...ref }) =>
-    told(async () =>
+    outlastingOutages(async () =>
       (await deps.triggers.waiting(ref, limit)).map(({ id, subject, receivedAt }) => ({
         id,
         ...(subject === null ? {} : { subject }),
@@ -74,7 +71,7 @@ const startRunOf = async (
     const params = deps.checkParams((definition as JsonObject)["params"] as JsonObject | undefined, planHash, given);
     ({ run } = await deps.createRun({ id: runId, pipeline, version, planHash, origin: runId, trigger: "event", params }));
   } catch (error) {
-    if (!(error instanceof DownbeatError) || error.rule.fault === "system") throw error;
+    if (!(error instanceof DownbeatError) || isSystemFault(error)) throw error;
     await deps.triggers.refuse(trigger, runId, { code: error.code, message: error.message });
     return null;
   }

@@ -1,7 +1,7 @@
 // The only place that builds ApplicationFailures: every error leaves as a code of the table, never retryable to Temporal (the reducer retries).
 
 import { ApplicationFailure, ApplicationFailureCategory, CancelledFailure } from "@temporalio/common";
-import { DownbeatError } from "../core/errors.ts";
+import { DownbeatError, isSystemFault } from "../core/errors.ts";
 import { storable, storableText, type Json } from "../core/json.ts";
 import { LIMITS } from "../core/limits.ts";
 import { NOT_YET } from "../core/trigger.ts";
@@ -35,7 +35,6 @@ export const toFailure = (error: unknown, facts: Pick<FailureFacts, "worker" | "
   return ApplicationFailure.create({ message: cut(scrub(known.message)), type: known.code, nonRetryable: true, details: [sent] });
 };
 
-/** Not the fault of what was asked: the same may do once a service is back. */
 /** Makes Temporal try again so much later, which costs no history. The code and message are seen there meanwhile. */
 export const tryAgain = (error: DownbeatError, afterMs: number): ApplicationFailure =>
   ApplicationFailure.create({ message: cut(scrub(error.message)), type: error.code, nextRetryDelay: afterMs });
@@ -43,8 +42,6 @@ export const tryAgain = (error: DownbeatError, afterMs: number): ApplicationFail
 /** The same where nothing is wrong. */
 export const notYet = (message: string, afterMs: number): ApplicationFailure =>
   ApplicationFailure.create({ message, type: NOT_YET, nextRetryDelay: afterMs, category: ApplicationFailureCategory.BENIGN });
-
-export const isSystemFault = ({ rule }: DownbeatError): boolean => rule.fault === "system";
 
 export const isStoreAway = ({ code }: DownbeatError): boolean => code === "STORE_UNAVAILABLE";
 
@@ -62,3 +59,6 @@ export const failing = async <Value>(work: () => Promise<Value>, { passes = () =
     throw toFailure(error, facts);
   }
 };
+
+/** The same, but Temporal tries again for as long as a service is away. */
+export const outlastingOutages = <Value>(work: () => Promise<Value>): Promise<Value> => failing(work, { passes: isSystemFault });

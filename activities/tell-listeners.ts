@@ -1,6 +1,6 @@
 // Tells the triggers that wait for it that a run has ended or that an asset was updated: after the store knows it, each once.
 
-import { DownbeatError } from "../core/errors.ts";
+import { DownbeatError, isSystemFault } from "../core/errors.ts";
 import type { Json } from "../core/json.ts";
 import { isRunEnded, type RunChanges } from "../core/run-changes.ts";
 import type { TriggerSettings, TriggerSource } from "../core/trigger.ts";
@@ -24,7 +24,7 @@ export const createTellListeners =
     try {
       await tellAll(deps, changes);
     } catch (error) {
-      if (error instanceof DownbeatError && error.rule.fault === "system") throw error;
+      if (isSystemFault(error)) throw error;
       deps.log.warn({ err: error, run: changes.runId }, "triggers could not be told of what a run did");
     }
   };
@@ -73,7 +73,7 @@ const tell = async (deps: TellListenersDeps, trigger: TriggerRecord, event: Inco
     await deps.tellTrigger(settingsOf(trigger), { id, ...(event.subject === undefined ? {} : { subject: event.subject }) });
   } catch (error) {
     // A condition that cannot be evaluated must not keep the run's own report waiting.
-    if (!(error instanceof DownbeatError) || error.rule.fault === "system") throw error;
+    if (!(error instanceof DownbeatError) || isSystemFault(error)) throw error;
     deps.log.warn({ err: error, pipeline: trigger.pipeline, trigger: trigger.name }, "an event was left out by a faulty condition");
   }
 };

@@ -1,6 +1,6 @@
 // Keeps Temporal's schedules equal to the store's, in both directions: what was deleted, changed or left over there is put right.
 
-import { DownbeatError } from "../core/errors.ts";
+import { isSystemFault } from "../core/errors.ts";
 import { nextFirings } from "../core/firings.ts";
 import { scheduleId, type ScheduleRef } from "../core/ids.ts";
 import { pauseText } from "../store/definitions.ts";
@@ -40,7 +40,7 @@ const safely = async ({ log }: Deps, ref: ScheduleRef, work: () => Promise<boole
   try {
     return await work();
   } catch (error) {
-    if (error instanceof DownbeatError && error.rule.fault === "system") throw error;
+    if (isSystemFault(error)) throw error;
     log.error({ err: error, schedule: scheduleId(ref) }, "a schedule could not be put right");
     return false;
   }

@@ -1,6 +1,6 @@
 // Keeps the durable owners of event triggers as the store says: those that are missing are started, changes told, what is left over ended.
 
-import { DownbeatError } from "../core/errors.ts";
+import { isSystemFault } from "../core/errors.ts";
 import { triggerWorkflowId, type TriggerRef } from "../core/ids.ts";
 import { settingsOf } from "../store/take-event.ts";
 import type { TriggerRecord } from "../store/triggers.ts";
@@ -30,7 +30,7 @@ const safely = async ({ log }: Deps, ref: TriggerRef, work: () => Promise<boolea
     if (done) log.info({ trigger: triggerWorkflowId(ref) }, "made the owner of a trigger as the store says");
     return done;
   } catch (error) {
-    if (error instanceof DownbeatError && error.rule.fault === "system") throw error;
+    if (isSystemFault(error)) throw error;
     log.error({ err: error, trigger: triggerWorkflowId(ref) }, "a trigger could not be put right");
     return false;
   }

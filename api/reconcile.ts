@@ -1,6 +1,6 @@
 // Repairs what lies between store and Temporal: runs that were written down but never started, ends that were never reported.
 
-import { DownbeatError } from "../core/errors.ts";
+import { isSystemFault } from "../core/errors.ts";
 import type { RunRecord } from "../store/runs.ts";
 import { isRunEnded } from "../core/run-changes.ts";
 import type { ApiDeps } from "./deps.ts";
@@ -32,7 +32,7 @@ const repairSafely = async (deps: Deps, run: RunRecord): Promise<boolean> => {
   try {
     return await repair(deps, run);
   } catch (error) {
-    if (error instanceof DownbeatError && error.rule.fault === "system") throw error;
+    if (isSystemFault(error)) throw error;
     deps.log.error({ err: error, runId: run.id }, "a run could not be repaired");
     return false;
   }

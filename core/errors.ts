@@ -148,3 +148,6 @@ export class DownbeatError extends Error {
     return ERRORS[this.code];
   }
 }
+
+/** Not the fault of what was asked: a service is away, and the same may do once it is back. */
+export const isSystemFault = (error: unknown): boolean => error instanceof DownbeatError && error.rule.fault === "system";
