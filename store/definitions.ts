@@ -5,9 +5,9 @@ import type { JsonObject } from "../core/json.ts";
 import type { CompiledPlan } from "../core/plan.ts";
 import type { Database } from "./database.ts";
 import { storeCall } from "./failure.ts";
-import { replaceSchedules } from "./schedules.ts";
+import { replaceOfVersion } from "./of-version.ts";
 import { replaceTriggers } from "./triggers.ts";
-import { overrides, pipelines, type PipelinePause, versions, type SourceFormat } from "./schema.ts";
+import { overrides, pipelines, type PipelinePause, schedules, versions, type SourceFormat } from "./schema.ts";
 
 export interface VersionRecord {
   readonly pipeline: string;
@@ -115,7 +115,7 @@ export const createDefinitions = (db: Database): Definitions => {
           await tx.insert(versions).values({ ...input, version });
           await tx.update(pipelines).set({ latestVersion: version, updatedAt: sql`now()` }).where(eq(pipelines.name, input.pipeline));
           const made = { pipeline: input.pipeline, version, planHash: input.hash };
-          await replaceSchedules(tx, made, input.plan.schedules ?? []);
+          await replaceOfVersion(tx, schedules, made, input.plan.schedules ?? []);
           await replaceTriggers(tx, made, input.plan.triggers ?? []);
           return { version, created: true, previous: previous?.definition };
         }),

@@ -1,19 +1,18 @@
 // Event triggers as they should be in Temporal, and the events that they have taken: each event is kept once, and becomes part of one run.
 
 import { createHash } from "node:crypto";
-import { and, asc, desc, eq, getTableColumns, inArray, isNotNull, isNull, not, notInArray, or, sql } from "drizzle-orm";
+import { and, asc, desc, eq, getTableColumns, inArray, isNotNull, isNull, not, or, sql } from "drizzle-orm";
 import type { TriggerRef } from "../core/ids.ts";
 import type { Json } from "../core/json.ts";
 import type { TaskError } from "../core/run-changes.ts";
 import type { TriggerPlan } from "../core/trigger.ts";
 import type { Database } from "./database.ts";
 import { storeCall } from "./failure.ts";
-import { events, pipelines, runs, triggers, type PausedByHand, type PipelinePause, type Watched } from "./schema.ts";
+import { createNamedOfVersions, type NamedOfVersions, type OfVersion, replaceOfVersion, type Transaction } from "./of-version.ts";
+import { events, pipelines, runs, triggers, type Watched } from "./schema.ts";
 
-export type TriggerRecord = typeof triggers.$inferSelect & {
-  /** Of its whole pipeline: events wait until it is over. */
-  readonly pipelinePause: PipelinePause | null;
-};
+/** While its whole pipeline is paused, events wait. */
+export type TriggerRecord = OfVersion<typeof triggers>;
 
 export type EventRecord = typeof events.$inferSelect;
 
@@ -51,12 +50,7 @@ export interface Look extends Watched {
   readonly events: readonly FoundEvent[];
 }
 
-export interface Triggers {
-  find(ref: TriggerRef): Promise<TriggerRecord | undefined>;
-  /** By pipeline and name. */
-  list(filter: { readonly pipeline?: string; readonly limit: number; readonly after?: TriggerRef }): Promise<readonly TriggerRecord[]>;
-  /** Keeps that somebody paused or resumed it; undefined: there is no such trigger. */
-  setByHand(ref: TriggerRef, byHand: PausedByHand): Promise<TriggerRecord | undefined>;
+export interface Triggers extends NamedOfVersions<typeof triggers> {
   /** Those that wait for updates of one of these assets or, where the run has ended, for ends of its pipeline's runs. */
   listeners(to: { readonly runId: string; readonly ended: boolean; readonly assets: readonly string[] }): Promise<readonly TriggerRecord[]>;
   /** Safe to repeat: an event that is there stays as it is, and is answered. */
@@ -90,35 +84,17 @@ export const eventId = ({ pipeline, name }: TriggerRef, key: string): string => 
 /** What its user wants last: by hand, or by the definition. */
 export const isTriggerPaused = ({ byHand, plan }: Pick<TriggerRecord, "byHand" | "plan">): boolean => byHand?.paused ?? plan.paused;
 
-type Transaction = Parameters<Parameters<Database["transaction"]>[0]>[0];
-
 /** Makes the pipeline's triggers those of the version. */
-export const replaceTriggers = async (
+export const replaceTriggers = (
   tx: Transaction,
   version: Pick<TriggerRecord, "pipeline" | "version" | "planHash">,
   plans: readonly TriggerPlan[],
-): Promise<void> => {
-  const names = plans.map(({ name }) => name);
-  const ofPipeline = eq(triggers.pipeline, version.pipeline);
-  await tx.delete(triggers).where(names.length === 0 ? ofPipeline : and(ofPipeline, notInArray(triggers.name, names)));
-  if (plans.length === 0) return;
-  await tx
-    .insert(triggers)
-    .values(plans.map((plan) => ({ ...version, name: plan.name, plan })))
-    .onConflictDoUpdate({
-      target: [triggers.pipeline, triggers.name],
-      set: {
-        version: version.version,
-        planHash: version.planHash,
-        plan: sql`excluded.plan`,
-        byHand: sql`case when ${triggers.plan} -> 'paused' = excluded.plan -> 'paused' then ${triggers.byHand} end`,
-        // Another topic or other files begin anew. The mark stays: the trigger's workflow knows it.
-        watched: sql`case when (${triggers.plan} -> 'source') - 'options' - 'existing' = (excluded.plan -> 'source') - 'options' - 'existing'
-          or ${triggers.watched} is null then ${triggers.watched} else ${triggers.watched} || '{"position": null}' end`,
-        updatedAt: sql`now()`,
-      },
-    });
-};
+): Promise<void> =>
+  replaceOfVersion(tx, triggers, version, plans, {
+    // Another topic or other files begin anew. The mark stays: the trigger's workflow knows it.
+    watched: sql`case when (${triggers.plan} -> 'source') - 'options' - 'existing' = (excluded.plan -> 'source') - 'options' - 'existing'
+      or ${triggers.watched} is null then ${triggers.watched} else ${triggers.watched} || '{"position": null}' end`,
+  });
 
 export const createTriggers = (db: Database): Triggers => {
   const at = ({ pipeline, name }: TriggerRef) => and(eq(triggers.pipeline, pipeline), eq(triggers.name, name));
@@ -128,7 +104,6 @@ export const createTriggers = (db: Database): Triggers => {
       .select({ ...getTableColumns(triggers), pipelinePause: pipelines.paused })
       .from(triggers)
       .innerJoin(pipelines, eq(pipelines.name, triggers.pipeline));
-  const find = async (ref: TriggerRef): Promise<TriggerRecord | undefined> => (await withPause().where(at(ref)))[0];
   /** Also one whose run was to be started when its trigger's workflow was ended: there is no row of it. */
   const isFree = and(
     or(isNull(events.runId), sql`not exists (select 1 from ${runs} where ${runs.id} = ${events.runId})`),
@@ -136,26 +111,7 @@ export const createTriggers = (db: Database): Triggers => {
     events.counts,
   );
   return {
-    find: (ref) => storeCall(() => find(ref)),
-
-    list: ({ pipeline, limit, after }) =>
-      storeCall(() =>
-        withPause()
-          .where(
-            and(
-              pipeline === undefined ? undefined : eq(triggers.pipeline, pipeline),
-              after === undefined ? undefined : sql`(${triggers.pipeline}, ${triggers.name}) > (${after.pipeline}, ${after.name})`,
-            ),
-          )
-          .orderBy(asc(triggers.pipeline), asc(triggers.name))
-          .limit(limit),
-      ),
-
-    setByHand: (ref, byHand) =>
-      storeCall(async () => {
-        await db.update(triggers).set({ byHand }).where(at(ref));
-        return find(ref);
-      }),
+    ...createNamedOfVersions(db, triggers),
 
     listeners: ({ runId, ended, assets }) =>
       storeCall(() => {
