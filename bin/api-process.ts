@@ -36,7 +36,7 @@ export interface RunningApi {
 
 const RECONCILE_EVERY_MS = 15_000;
 /** Each is asked for by itself, and what changes by way of the API is done at once. */
-const RECONCILE_SCHEDULES_EVERY_MS = 60_000;
+const COMPARE_EVERY_MS = 60_000;
 
 export const startApi = async ({ config, store, loaded, connection, log, telemetry, port, env }: ApiProcessDeps): Promise<RunningApi> => {
   const orchestrator = createOrchestrator({ connection, namespace: config.temporal.namespace, interceptors: telemetry.clientInterceptors });
@@ -57,34 +57,28 @@ export const startApi = async ({ config, store, loaded, connection, log, telemet
       error === undefined ? resolve(listening) : reject(error),
     );
   });
-  let reconciling = Promise.resolve();
-  const timer = setInterval(() => {
-    reconciling = reconciling.then(async () => {
-      await reconcile(deps).catch((error: unknown) => log.warn({ err: error }, "reconciling failed; it is tried again"));
-      await reconcileBackfills(deps).catch((error: unknown) =>
-        log.warn({ err: error }, "backfills could not be reconciled; it is tried again"),
-      );
-    });
-  }, RECONCILE_EVERY_MS);
-  const putSchedulesRight = (): void => {
-    reconciling = reconciling.then(async () => {
-      await reconcileSchedules(deps).catch((error: unknown) =>
-        log.warn({ err: error }, "schedules could not be compared; it is tried again"),
-      );
-      await reconcileTriggers(deps).catch((error: unknown) =>
-        log.warn({ err: error }, "triggers could not be compared; it is tried again"),
-      );
-    });
+  let reconciling: Promise<unknown> = Promise.resolve();
+  /** One after the other. */
+  const later = (round: (of: ApiDeps) => Promise<unknown>, failed: string): void => {
+    reconciling = reconciling.then(() => round(deps)).catch((error: unknown) => log.warn({ err: error }, failed));
   };
-  putSchedulesRight();
-  const scheduleTimer = setInterval(putSchedulesRight, RECONCILE_SCHEDULES_EVERY_MS);
+  const timer = setInterval(() => {
+    later(reconcile, "reconciling failed; it is tried again");
+    later(reconcileBackfills, "backfills could not be reconciled; it is tried again");
+  }, RECONCILE_EVERY_MS);
+  const compareNamed = (): void => {
+    later(reconcileSchedules, "schedules could not be compared; it is tried again");
+    later(reconcileTriggers, "triggers could not be compared; it is tried again");
+  };
+  compareNamed();
+  const comparing = setInterval(compareNamed, COMPARE_EVERY_MS);
   const { port: bound } = server.address() as AddressInfo;
   const host = config.host.includes(":") ? `[${config.host}]` : config.host;
   return {
     url: `http://${host}:${bound}`,
     async stop() {
       clearInterval(timer);
-      clearInterval(scheduleTimer);
+      clearInterval(comparing);
       await reconciling;
       await new Promise<void>((resolve) => {
         server.close(() => resolve());

@@ -13,8 +13,9 @@ import type { ApiDeps } from "../deps.ts";
 import { moment } from "../present.ts";
 import { IssuesError } from "../problem.ts";
 import { applySchedules } from "../reconcile-schedules.ts";
+import { pausedByHand } from "../paused-by-hand.ts";
 import { decodeCursor, jsonBody, notFound, page, parseInput, pathParam } from "../request.ts";
-import { firingsQuery, pageQuery, pauseBody, schedulePreviewBody } from "../schemas.ts";
+import { firingsQuery, pageQuery, schedulePreviewBody } from "../schemas.ts";
 
 const presentSchedule = (record: ScheduleRecord, now: number) => {
   const { pipeline, name, version, plan, byHand, pipelinePause, updatedAt } = record;
@@ -111,9 +112,8 @@ export const pipelineScheduleRoutes = (deps: ApiDeps): Router => {
 
   for (const action of ["pause", "resume"] as const) {
     router.post(`/:schedule/${action}`, async (request, response) => {
-      const { by, why } = parseInput(pauseBody, jsonBody(request));
+      const byHand = pausedByHand(request, action);
       const found = await existing(request);
-      const byHand = { paused: action === "pause", by, ...(why === undefined ? {} : { why }), at: new Date().toISOString() };
       const changed = await store.schedules.setByHand(found, byHand);
       if (changed === undefined) throw notFound("schedule", `${found.pipeline}/${found.name}`);
       await applySchedules(deps, found.pipeline, []);

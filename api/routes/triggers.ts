@@ -7,8 +7,9 @@ import { type EventRecord, eventStatus, isTriggerPaused, type TriggerRecord } fr
 import type { ApiDeps } from "../deps.ts";
 import { moment } from "../present.ts";
 import { applyTriggers } from "../reconcile-triggers.ts";
-import { decodeCursor, jsonBody, notFound, page, parseInput, pathParam } from "../request.ts";
-import { eventListQuery, pageQuery, pauseBody } from "../schemas.ts";
+import { pausedByHand } from "../paused-by-hand.ts";
+import { decodeCursor, notFound, page, parseInput, pathParam } from "../request.ts";
+import { eventListQuery, pageQuery } from "../schemas.ts";
 
 const presentTrigger = (record: TriggerRecord, state: TriggerView | undefined) => {
   const { pipeline, name, version, plan, byHand, updatedAt } = record;
@@ -91,9 +92,8 @@ export const triggerRoutes = (deps: ApiDeps): Router => {
 
   for (const action of ["pause", "resume"] as const) {
     router.post(`/:trigger/${action}`, async (request, response) => {
-      const { by, why } = parseInput(pauseBody, jsonBody(request));
+      const byHand = pausedByHand(request, action);
       const found = await existing(request);
-      const byHand = { paused: action === "pause", by, ...(why === undefined ? {} : { why }), at: new Date().toISOString() };
       const changed = await store.triggers.setByHand(found, byHand);
       if (changed === undefined) throw notFound("trigger", `${found.pipeline}/${found.name}`);
       await applyTriggers(deps, found.pipeline, []);
