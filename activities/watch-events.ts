@@ -6,11 +6,10 @@ import type { SourceEvent } from "../connectors/event-source.ts";
 import type { FileFacts } from "../connectors/file-store.ts";
 import type { Log } from "../connectors/connector.ts";
 import { DownbeatError, type ErrorCode } from "../core/errors.ts";
-import { evaluateCondition } from "../core/expression.ts";
 import { jsonBytes, type Json, type JsonObject } from "../core/json.ts";
 import { LIMITS } from "../core/limits.ts";
 import type { TriggerSource } from "../core/trigger.ts";
-import { expressionEvent } from "../store/take-event.ts";
+import { countsFor } from "../store/take-event.ts";
 import { eventId, isTriggerPaused, type FoundEvent, type Look, type TriggerRecord, type Triggers } from "../store/triggers.ts";
 import type { DagActivities } from "../workflows/ports.ts";
 import { roleOf } from "./connections.ts";
@@ -136,11 +135,8 @@ const judged = (trigger: TriggerRecord, { key, data, fault }: SourceEvent): Foun
   if (bytes > LIMITS.eventBytes)
     return refused("BODY_TOO_LARGE", `the event has ${bytes} bytes of JSON, the limit is ${LIMITS.eventBytes}`, { key });
   if (fault !== undefined) return refused("SOURCE_DATA_INVALID", fault, data);
-  const { when } = trigger.plan;
-  if (when === undefined) return { id, data, counts: true };
-  const event = expressionEvent({ id, subject: null, data, receivedAt: new Date().toISOString() });
   try {
-    return { id, data, counts: evaluateCondition(when, { event, events: [event] }) };
+    return { id, data, counts: countsFor(trigger, { id, subject: null, data }) };
   } catch (error) {
     if (error instanceof DownbeatError) return refused(error.code, error.message, data);
     throw error;

@@ -5,7 +5,7 @@ import { checkExpression, conditionSource } from "./expression.ts";
 import type { Graph } from "./graph.ts";
 import { didYouMean, type Fault, type PathPart } from "./issues.ts";
 import type { Operator } from "./plan.ts";
-import { eachString, parseTemplate } from "./templates.ts";
+import { eachExpression } from "./templates.ts";
 
 /** Facts of a run that expressions can read; a verb's configuration can read `attempt` besides. */
 const RUN_FACTS: readonly string[] = ["id", "origin", "pipeline", "version", "trigger", "triggeredAt", "interval"];
@@ -63,12 +63,7 @@ export const createReferenceCheck = (definition: Definition, graph: Graph, fault
     check: ReturnType<typeof checker>,
     facts: readonly string[],
     each: readonly string[] = [],
-  ): void =>
-    eachString(value, path, (text, at) => {
-      const { parts, closed } = parseTemplate(text);
-      if (!closed) fault("INVALID_EXPRESSION", at, UNCLOSED);
-      for (const part of parts) if ("source" in part) check(part.source, at, facts, each);
-    });
+  ): void => eachExpression(value, path, fault, (source, at) => check(source, at, facts, each));
 
   return {
     task(task, position, operator) {
@@ -105,8 +100,6 @@ export const createReferenceCheck = (definition: Definition, graph: Graph, fault
   };
 };
 
-const UNCLOSED = 'a "${{" has no "}}"; for the characters themselves write ${{ "${{" }}';
-
 interface LoopText {
   readonly as: string;
   readonly over: unknown;
@@ -124,7 +117,7 @@ const loopsOf = ({ for_each: outer }: TaskDefinition): readonly LoopText[] => {
 };
 
 /** Undefined where the schema does not say which params there are. */
-const paramNames = ({ params }: Definition): readonly string[] | undefined => {
+export const paramNames = ({ params }: Definition): readonly string[] | undefined => {
   if (params === undefined) return [];
   const properties = params["properties"];
   return typeof properties === "object" && properties !== null && !Array.isArray(properties) ? Object.keys(properties) : undefined;

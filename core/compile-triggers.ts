@@ -1,13 +1,14 @@
 // A definition's event triggers → plans of them, or every fault of their meaning.
 
 import type { OperatorCheck } from "./compile-operator.ts";
+import { paramNames } from "./compile-references.ts";
 import type { Definition } from "./definition.ts";
 import type { TriggerDefinition } from "./definition-triggers.ts";
 import { parseDuration } from "./duration.ts";
 import { checkEventExpression, conditionSource } from "./expression.ts";
 import { didYouMean, type Fault, type PathPart } from "./issues.ts";
 import type { JsonObject } from "./json.ts";
-import { eachString, parseTemplate } from "./templates.ts";
+import { eachExpression } from "./templates.ts";
 import type { TriggerPlan, TriggerSource, TriggerTiming } from "./trigger.ts";
 
 const FORMS = ["webhook", "pipeline", "assets", "stream", "files"] as const;
@@ -18,14 +19,10 @@ const LONGEST_WAIT_FACTOR = 10;
 type Refuse = (key: readonly PathPart[], message: string, known?: readonly string[]) => void;
 
 /** Where a fault is reported, the answer means nothing. */
-export const compileTriggers = (
-  { name, triggers = [], params }: Definition,
-  operators: OperatorCheck,
-  fault: Fault,
-): readonly TriggerPlan[] => {
+export const compileTriggers = (definition: Definition, operators: OperatorCheck, fault: Fault): readonly TriggerPlan[] => {
+  const { name, triggers = [], params } = definition;
   const names = new Set<string>();
-  const declared = params?.["properties"];
-  const known = typeof declared === "object" && declared !== null && !Array.isArray(declared) ? Object.keys(declared) : undefined;
+  const known = params === undefined ? undefined : paramNames(definition);
   return triggers.map((trigger, position) => {
     const path = ["triggers", position];
     const refuse: Refuse = (key, message, others) => fault("INVALID_TRIGGER", [...path, ...key], message, others);
@@ -103,11 +100,7 @@ const checkExpressions = ({ when, params }: TriggerDefinition, path: readonly Pa
     if (message !== undefined) fault("INVALID_EXPRESSION", at, `expression "${source}": ${message}; triggers read event and events`);
   };
   if (when !== undefined) check(conditionSource(when), [...path, "when"]);
-  eachString(params, [...path, "params"], (text, at) => {
-    const { parts, closed } = parseTemplate(text);
-    if (!closed) fault("INVALID_EXPRESSION", at, 'a "${{" has no "}}"');
-    for (const part of parts) if ("source" in part) check(part.source, at);
-  });
+  eachExpression(params, [...path, "params"], fault, check);
 };
 
 /** The schema has let only durations through. */

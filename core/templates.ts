@@ -1,6 +1,6 @@
 // Texts with `${{ … }}` in them, taken apart in one pass: what is text, what is an expression.
 
-import type { PathPart } from "./issues.ts";
+import type { Fault, PathPart } from "./issues.ts";
 
 export type TemplatePart = { readonly text: string } | { readonly source: string };
 
@@ -55,8 +55,23 @@ export const wholeTemplate = (text: string): string | undefined => {
   return part !== undefined && "source" in part && more.length === 0 ? part.source : undefined;
 };
 
+const UNCLOSED = 'a "${{" has no "}}"; for the characters themselves write ${{ "${{" }}';
+
+/** Visits every expression inside a value, with the place of its text; a text whose `${{` has no `}}` is a fault. */
+export const eachExpression = (
+  value: unknown,
+  path: readonly PathPart[],
+  fault: Fault,
+  visit: (source: string, path: readonly PathPart[]) => void,
+): void =>
+  eachString(value, path, (text, at) => {
+    const { parts, closed } = parseTemplate(text);
+    if (!closed) fault("INVALID_EXPRESSION", at, UNCLOSED);
+    for (const part of parts) if ("source" in part) visit(part.source, at);
+  });
+
 /** Visits every text inside a value, with its place. */
-export const eachString = (value: unknown, path: readonly PathPart[], visit: (text: string, path: readonly PathPart[]) => void): void => {
+const eachString = (value: unknown, path: readonly PathPart[], visit: (text: string, path: readonly PathPart[]) => void): void => {
   if (typeof value === "string") visit(value, path);
   else if (Array.isArray(value)) for (const [index, entry] of value.entries()) eachString(entry, [...path, index], visit);
   else if (typeof value === "object" && value !== null)

@@ -33,6 +33,16 @@ export const expressionEvent = ({
   ...(subject === null ? {} : { subject }),
 });
 
+/** Whether the trigger's `when` lets an event that comes now through. Throws EXPRESSION_FAILED. */
+export const countsFor = (
+  { plan: { when } }: Pick<TriggerRecord, "plan">,
+  arrived: Pick<EventRecord, "id" | "subject" | "data">,
+): boolean => {
+  if (when === undefined) return true;
+  const event = expressionEvent({ ...arrived, receivedAt: new Date().toISOString() });
+  return evaluateCondition(when, { event, events: [event] });
+};
+
 /** Safe to repeat. Throws EXPRESSION_FAILED. */
 export const takeEvent = async (
   triggers: Pick<Triggers, "addEvent">,
@@ -40,11 +50,7 @@ export const takeEvent = async (
   { key, subject, data }: IncomingEvent,
 ): Promise<TakenEvent> => {
   const id = eventId(trigger, key);
-  const { when } = trigger.plan;
-  if (when !== undefined) {
-    const event = expressionEvent({ id, subject: subject ?? null, data, receivedAt: new Date().toISOString() });
-    if (!evaluateCondition(when, { event, events: [event] })) return { id, counts: false, runId: null };
-  }
+  if (!countsFor(trigger, { id, subject: subject ?? null, data })) return { id, counts: false, runId: null };
   const { runId } = await triggers.addEvent(trigger, { id, data, ...(subject === undefined ? {} : { subject }) });
   return { id, counts: true, runId };
 };
