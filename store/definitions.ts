@@ -94,7 +94,8 @@ export const createDefinitions = (db: Database): Definitions => {
     const found = await read(pipeline, latest.version);
     kept.delete(pipeline);
     if (found !== undefined) kept.set(pipeline, found);
-    for (const oldest of kept.keys()) if (kept.size > MOST_KEPT) kept.delete(oldest);
+    const [oldest = ""] = kept.keys();
+    if (kept.size > MOST_KEPT) kept.delete(oldest);
     return found;
   };
 

@@ -125,20 +125,20 @@ export class Reporter {
   /** Lets the worker know what has changed since it was told last; what comes soon after that waits for more. */
   show(): void {
     if (this.#isClosed || this.#unshown.tasks.size === 0) return;
-    const isUrgent = [...this.#unshown.tasks].some(this.#options.isUrgent);
-    // What is held is so for long, what comes before it is not.
+    const isUrgent = (): boolean => [...this.#unshown.tasks].some(this.#options.isUrgent);
     const since = Date.now() - this.#shownAt;
-    if (isUrgent ? since === 0 : since < SHOWN_APART_MS) {
+    // What is held is so for long, what comes before it is not.
+    if (since === 0 || (since < SHOWN_APART_MS && !isUrgent())) {
       if (!this.#showsLater) this.#showLater();
       return;
     }
     this.#shownAt = Date.now();
-    const shown = this.#unshown;
-    this.#unshown = new Changes();
-    if (isUrgent || this.#unsent.tasks.size >= MOST_TASKS) {
+    if (this.#unsent.tasks.size >= MOST_TASKS || isUrgent()) {
       this.#isUrgent = true;
       this.#remind();
     }
+    const shown = this.#unshown;
+    this.#unshown = new Changes();
     this.#options.onShow();
     progress.show(this.#changes(shown, { status: this.#options.openStatus() }));
   }

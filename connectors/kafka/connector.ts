@@ -35,13 +35,10 @@ export const openKafka = async (config: KafkaConfig, context: ConnectorContext):
     return found.get(topic) ?? [];
   };
 
-  const endsOf = async (topic: string): Promise<Offsets> => {
-    const ends = await offsetsAt(topic, LATEST);
-    return Object.fromEntries(ends.map((offset, partition) => [String(partition), offset.toString()]));
-  };
-
-  const rangesOf = async ({ stream, position }: Place, options: StartOptions, ends: Offsets): Promise<PartitionRange[]> => {
+  /** `bounds`: where to end; otherwise at the end as it is now. */
+  const rangesOf = async ({ stream, position }: Place, options: StartOptions, bounds?: Offsets): Promise<PartitionRange[]> => {
     const kept = { first: await offsetsAt(stream, EARLIEST), end: await offsetsAt(stream, LATEST) };
+    const ends = bounds ?? asText(kept.end);
     const starts = startOffsets({ stream, position }, options, ends, kept);
     return Object.entries(ends).map(([partition, end]) => ({
       partition: Number(partition),
@@ -61,7 +58,7 @@ export const openKafka = async (config: KafkaConfig, context: ConnectorContext):
         return topics.map((name) => ({ name, columns: [] }));
       },
 
-      bounds: (request): Promise<Json> => endsOf(request.stream),
+      bounds: async (request): Promise<Json> => asText(await offsetsAt(request.stream, LATEST)),
 
       async *read(request) {
         const options = request.options as unknown as KafkaSourceOptions;
@@ -84,7 +81,7 @@ export const openKafka = async (config: KafkaConfig, context: ConnectorContext):
     events: {
       async *follow(request) {
         const options = request.options as unknown as KafkaEventOptions;
-        const ranges = await rangesOf(request, options, await endsOf(request.stream));
+        const ranges = await rangesOf(request, options);
         try {
           yield* eventPages(request.stream, options, ranges, readPartitions(consumer, request.stream, ranges, context));
         } catch (error) {
@@ -101,6 +98,9 @@ export const openKafka = async (config: KafkaConfig, context: ConnectorContext):
 
 type Place = Pick<StreamRequest, "stream" | "position">;
 type StartOptions = Pick<KafkaSourceOptions, "from" | "on_lost_offsets">;
+
+const asText = (offsets: readonly bigint[]): Offsets =>
+  Object.fromEntries(offsets.map((offset, partition) => [String(partition), offset.toString()]));
 
 type Ask = <Value>(what: string, call: () => Promise<Value>) => Promise<Value>;
 

@@ -4,6 +4,7 @@ import { isUtf8 } from "node:buffer";
 import { storable, storableText, type Json } from "../../core/json.ts";
 import type { EventPage, SourceEvent } from "../event-source.ts";
 import { positionOf, type KafkaMessage, type PartitionRange } from "./fetch.ts";
+import { textOf } from "./messages.ts";
 import type { KafkaEventOptions } from "./spec.ts";
 
 const PAGE_EVENTS = 1_000;
@@ -50,22 +51,21 @@ const eventOf = (topic: string, message: KafkaMessage, { format }: KafkaEventOpt
       partition,
       offset: Number(offset),
       timestamp: new Date(Number(timestampMs)).toISOString(),
-      key: key === null ? null : textOf(key),
+      key: key === null ? null : storableTextOf(key),
       value: read.value,
       headers: Object.fromEntries(
-        headers.map(([name, content]) => [name === null ? "" : textOf(name), content === null ? null : textOf(content)]),
+        headers.map(([name, content]) => [name === null ? "" : storableTextOf(name), content === null ? null : storableTextOf(content)]),
       ),
     },
     ...(read.fault === undefined ? {} : { fault: read.fault }),
   };
 };
 
-/** As text where it is some: other bytes must not become the same text. */
-const textOf = (bytes: Buffer): string => (isUtf8(bytes) ? storableText(bytes.toString("utf8")) : bytes.toString("base64"));
+const storableTextOf = (bytes: Buffer): string => storableText(textOf(bytes));
 
 const readValue = (value: Buffer | null, format: KafkaEventOptions["format"]): { readonly value: Json; readonly fault?: string } => {
   if (value === null) return { value: null };
-  if (!isUtf8(value)) return { value: textOf(value), fault: "the message's value is not UTF-8" };
+  if (!isUtf8(value)) return { value: storableTextOf(value), fault: "the message's value is not UTF-8" };
   const text = value.toString("utf8");
   if (format === "text") return { value: storableText(text) };
   try {

@@ -85,6 +85,9 @@ export const createMessageBatches = (topic: string, options: KafkaSourceOptions)
   };
 };
 
+/** As text where it is some: other bytes must not become the same text. */
+export const textOf = (bytes: Buffer): string => bytes.toString(isUtf8(bytes) ? "utf8" : "base64");
+
 /** A key of the message that has the name of metadata gives way to it. */
 const withMetadata = (columns: readonly Column[], metadata: readonly Column[]): readonly Column[] => [
   ...columns.filter(({ name }) => metadata.every((other) => other.name !== name)),
@@ -102,6 +105,5 @@ const metadataOf = ({ partition, offset, timestampMs, key }: KafkaMessage): Row 
   _kafka_partition: partition,
   _kafka_offset: offset,
   _kafka_timestamp: timestampMs * 1_000n,
-  // As text where it is some: a key of other bytes must not become another key.
-  _kafka_key: key === null ? null : key.toString(isUtf8(key) ? "utf8" : "base64"),
+  _kafka_key: key === null ? null : textOf(key),
 });
