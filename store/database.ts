@@ -24,8 +24,10 @@ export interface OpenedDatabase {
 
 const migrationsFolder = path.join(import.meta.dirname, "migrations");
 
-/** A server that took a query and then fell silent must not hold a request for ever; longer than any migration waits for its turn. */
-const QUERY_TIMEOUT_MS = 60_000;
+/** A server that took a query and then fell silent must not hold a request for longer than people wait for one. */
+const QUERY_TIMEOUT_MS = 20_000;
+/** A migration waits for those of other processes, and may rewrite a table. */
+const MIGRATION_TIMEOUT_MS = 60_000;
 
 /** Serialises migrations of processes that start at the same time. Any number that nobody else uses. */
 const MIGRATION_LOCK = 7_272_741;
@@ -94,28 +96,22 @@ const openPostgres = async (url: string): Promise<OpenedDatabase> => {
     import("drizzle-orm/node-postgres"),
     import("drizzle-orm/node-postgres/migrator"),
   ]);
-  const pool = new pg.Pool({
-    connectionString: url,
-    max: 10,
-    connectionTimeoutMillis: 10_000,
-    query_timeout: QUERY_TIMEOUT_MS,
-    application_name: "downbeat",
-  });
-  // An idle connection that breaks is replaced by the pool; without a listener it would end the process.
-  pool.on("error", () => undefined);
+  const settings = { connectionString: url, connectionTimeoutMillis: 10_000, application_name: "downbeat" };
+  const migrating = new pg.Client({ ...settings, query_timeout: MIGRATION_TIMEOUT_MS });
+  migrating.on("error", () => undefined);
   try {
-    const client = await pool.connect();
-    try {
-      await client.query("select pg_advisory_lock($1)", [MIGRATION_LOCK]);
-      await migrate(drizzle(client, { casing: "snake_case" }), { migrationsFolder });
-    } finally {
-      await client.query("select pg_advisory_unlock($1)", [MIGRATION_LOCK]).catch(() => undefined);
-      client.release();
-    }
+    await migrating.connect();
+    // The end of the connection gives it back.
+    await migrating.query("select pg_advisory_lock($1)", [MIGRATION_LOCK]);
+    await migrate(drizzle(migrating, { casing: "snake_case" }), { migrationsFolder });
   } catch (error) {
-    await pool.end();
     const reason = error instanceof Error ? error.message : String(error);
     throw new DownbeatError("STORE_UNAVAILABLE", `the store's PostgreSQL (DATABASE_URL) cannot be used: ${reason}`, { cause: error });
+  } finally {
+    await migrating.end().catch(() => undefined);
   }
+  const pool = new pg.Pool({ ...settings, max: 10, query_timeout: QUERY_TIMEOUT_MS });
+  // An idle connection that breaks is replaced by the pool; without a listener it would end the process.
+  pool.on("error", () => undefined);
   return { db: drizzle(pool, { schema, casing: "snake_case" }), close: () => pool.end() };
 };

@@ -1,7 +1,7 @@
 // A whole Downbeat to be killed: API and worker as processes, a store and a Temporal of their own; and the effects, which live.
 
 import { randomBytes } from "node:crypto";
-import { mkdirSync, rmSync } from "node:fs";
+import { mkdirSync, readFileSync, rmSync } from "node:fs";
 import path from "node:path";
 import { Client, Connection } from "@temporalio/client";
 import { ApiClient, ApiError } from "../../bin/api-client.ts";
@@ -15,6 +15,15 @@ import { Effects } from "./effects.ts";
 
 export const VICTIMS = ["worker", "api", "store", "temporal"] as const;
 export type Victim = (typeof VICTIMS)[number];
+
+/** How the store is away: its server has ended, or it takes connections and requests and answers none. */
+export type Absence = "gone" | "silent";
+
+/** The server and the processes that it made: PostgreSQL has one for each connection. */
+const familyOf = (pid: number): readonly number[] => {
+  const children = readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8").trim();
+  return [pid, ...(children === "" ? [] : children.split(" ").map(Number))];
+};
 
 /** How long a request is repeated while something is down. */
 const PATIENCE_MS = 60_000;
@@ -47,8 +56,8 @@ export class World {
     this.#close = parts.close;
   }
 
-  /** Starts everything in the folder; `close` ends it and removes the folder. */
-  static async start(folder: string, say: (line: string) => void): Promise<World> {
+  /** Starts everything in the folder; `close` ends it and removes the folder. `more`: of the environment of API and worker. */
+  static async start(folder: string, say: (line: string) => void, more: NodeJS.ProcessEnv = {}): Promise<World> {
     const temporal = new SupervisedTemporal(folder, say);
     // Addresses that a user gives are servers that nobody may kill.
     const env = { ...process.env, DOWNBEAT_TEST_POSTGRES_URL: "" };
@@ -70,6 +79,7 @@ export class World {
       DOWNBEAT_DATA_DIR: dataDir,
       DOWNBEAT_SECRET_KEY: randomBytes(32).toString("hex"),
       DOWNBEAT_SHUTDOWN_GRACE: "1s",
+      ...more,
     };
     const supervised = (name: "api" | "worker"): SupervisedProcess =>
       new SupervisedProcess({ script: `bin/${name}.ts`, env: () => environment, logFile: path.join(folder, `${name}.log`) });
@@ -119,6 +129,21 @@ export class World {
     await this.#store.halt("SIGKILL");
     // Its backends notice the postmaster's death a moment later; until then the data folder is theirs.
     await waitUntil(() => this.#store.resume(), { timeoutMs: 30_000 });
+  }
+
+  /** Takes the store away; what it gives back brings it back, with all that it had. */
+  async takeStoreAway(how: Absence): Promise<() => Promise<void>> {
+    if (how === "gone") {
+      await this.#store.halt();
+      return () => this.#store.resume();
+    }
+    const { pid } = this.#store;
+    if (pid === undefined) throw new Error("the store is no process that could be stopped");
+    const family = familyOf(pid);
+    for (const each of family) process.kill(each, "SIGSTOP");
+    return async () => {
+      for (const each of family) process.kill(each, "SIGCONT");
+    };
   }
 
   /** Asks Temporal itself. */

@@ -1,0 +1,155 @@
+// The store is away for a while: no run fails, what needs nothing of it goes on, what needs it says so, and afterwards the API knows all.
+
+import { mkdtempSync } from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { setTimeout as pause } from "node:timers/promises";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import type { RunView } from "../../bin/api-client.ts";
+import { waitUntil } from "../../bin/services/wait.ts";
+import { runWorkflowId } from "../../core/ids.ts";
+import { isRunEnded, type RunStatus } from "../../core/run-changes.ts";
+import { type Absence, World } from "../faults/world.ts";
+
+/** How long the store is away at least. */
+const AWAY_MS = 20_000;
+/** Within which a request is answered, whatever the store does; a stalled machine aside. */
+const ANSWERED_MS = 30_000;
+const PIPELINE = "store_away";
+
+let world: World;
+beforeAll(async () => {
+  world = await World.start(mkdtempSync(path.join(tmpdir(), "downbeat-away-")), () => undefined, { DOWNBEAT_COMMANDS: "date" });
+  await world.call("PUT", `/v1/pipelines/${PIPELINE}`, {
+    apiVersion: "downbeat/v1",
+    name: PIPELINE,
+    defaults: { retry: { attempts: 1 } },
+    tasks: [
+      { id: "before", command: { run: ["date"] } },
+      { id: "timer", needs: ["before"], wait: { for: "6s" } },
+      { id: "program", needs: ["timer"], command: { run: ["date"] } },
+      {
+        id: "needy",
+        needs: ["timer"],
+        sql: { connection: "effects", query: "select mark(:run, 'needy', 0)", params: { run: "${{ run.id }}" } },
+      },
+      {
+        id: "held",
+        needs: ["before"],
+        sql: { connection: "effects", query: "select mark_and_hold(:run, 'held', 0, :run)", params: { run: "${{ run.id }}" } },
+      },
+      { id: "after", needs: ["held", "program", "needy"], command: { run: ["date"] } },
+    ],
+  });
+});
+afterAll(() => world?.close());
+
+interface Metadata {
+  readonly currentDetails?: string;
+}
+
+/** What Temporal's UI shows of the run. */
+const detailsOf = (run: string): Promise<string> =>
+  world.withTemporal(async ({ workflow }) => {
+    const metadata = await workflow.getHandle(runWorkflowId(PIPELINE, run)).query<Metadata>("__temporal_workflow_metadata");
+    return metadata.currentDetails ?? "";
+  });
+
+const inWords = (text: string, pattern: RegExp): void => {
+  if (!pattern.test(text)) throw new Error(`${String(pattern)} is not in: ${text}`);
+};
+
+/** Status and problem of one request, tried once; how long it took. */
+const ask = async (method: string, route: string, body?: unknown) => {
+  const began = performance.now();
+  const response = await fetch(`${world.url}${route}`, {
+    method,
+    ...(body === undefined ? {} : { headers: { "content-type": "application/json" }, body: JSON.stringify(body) }),
+  });
+  const { code, detail } = (await response.json()) as { readonly code?: string; readonly detail?: string };
+  return { status: response.status, code, detail, milliseconds: performance.now() - began };
+};
+
+const AWAY: readonly Absence[] = ["gone", "silent"];
+
+describe("the store is away while a run goes on", () => {
+  it.each(AWAY)(
+    "%s: nothing fails; tasks that need nothing of it go on, others wait and say so; requests get 503; then all is known",
+    async (how) => {
+      const { id } = await world.call<{ readonly id: string }>("POST", `/v1/pipelines/${PIPELINE}/runs`, {});
+      await waitUntil(
+        async () => {
+          const { tasks } = await world.call<RunView>("GET", `/v1/runs/${id}`);
+          inWords(tasks.map((task) => `${task.id} ${task.status}`).join(), /timer waiting.*held running/);
+        },
+        { timeoutMs: 30_000 },
+      );
+      const comeBack = await world.takeStoreAway(how);
+      const began = Date.now();
+      try {
+        await world.effects.openGate(id);
+        const requests = [
+          ask("GET", `/v1/runs/${id}`),
+          ask("POST", `/v1/pipelines/${PIPELINE}/runs`, {}),
+          ask("POST", `/v1/runs/${id}/pause`, { by: "test" }),
+        ];
+        for (const answer of await Promise.all(requests)) {
+          expect(answer).toMatchObject({
+            status: 503,
+            code: "STORE_UNAVAILABLE",
+            detail: expect.stringContaining("the store does not answer") as unknown,
+          });
+          expect(answer.milliseconds).toBeLessThan(ANSWERED_MS);
+        }
+        // The rest of the run is done: only the task that needs the store, and what comes after it, are left.
+        await waitUntil(
+          async () => {
+            const details = await detailsOf(id);
+            inWords(details, /^4 of 6 tasks ended/);
+            inWords(details, /waiting: needy \(.*after STORE_UNAVAILABLE\)/);
+          },
+          { timeoutMs: 90_000 },
+        );
+        await pause(Math.max(began + AWAY_MS - Date.now(), 0));
+      } finally {
+        await comeBack();
+      }
+      const back = Date.now();
+      const run = await waitUntil(
+        async () => {
+          const shown = await world.call<ShownRun>("GET", `/v1/runs/${id}`);
+          if (isRunEnded(shown.status as RunStatus)) return shown;
+          throw new Error(`it is ${shown.status}: ${shown.tasks.map((task) => `${task.id} ${task.status}`).join(", ")}`);
+        },
+        { timeoutMs: 90_000 },
+      );
+      expect(run).toMatchObject({ status: "succeeded" });
+      const ended = Object.fromEntries(run.tasks.map((task) => [task.id, task]));
+      for (const [task, { status, attempts }] of Object.entries(ended)) expect([task, status, attempts]).toEqual([task, "succeeded", 1]);
+      for (const task of ["timer", "held", "program"]) {
+        const at = Date.parse(ended[task]?.finished_at ?? "");
+        expect(at).toBeGreaterThan(began - 1_000);
+        expect(at).toBeLessThan(back + 1_000);
+      }
+      expect(ended["needy"]?.attempt_log.at(-1)).toMatchObject({ attempt: 1, status: "succeeded" });
+      const effects = await world.effects.of([id]);
+      expect(effects.map(({ task }) => task)).toEqual(["held", "needy"]);
+      expect(effects[1]?.at).toBeGreaterThan(back - 1_000);
+      world.assertHealthy();
+    },
+    300_000,
+  );
+});
+
+interface ShownRun {
+  readonly status: string;
+  readonly tasks: readonly Ended[];
+}
+
+interface Ended {
+  readonly id: string;
+  readonly status: string;
+  readonly attempts: number;
+  readonly finished_at: string | null;
+  readonly attempt_log: readonly { readonly attempt: number; readonly lost_attempts: number; readonly status: string }[];
+}
