@@ -256,8 +256,9 @@ class RunExecution {
       this.#attempt(index, call);
     } catch (error) {
       // Expressions that cannot be evaluated count as an attempt.
+      const failure = failureOf(error);
       if (this.#state.tasks[index]?.status !== "running") reducer.start(this.#state, index, now);
-      this.#settle(retrying.failAttempt(this.#state, this.#graph, index, failureOf(error), now));
+      this.#settle(retrying.failAttempt(this.#state, this.#graph, index, failure, now));
     }
   }
 
@@ -305,10 +306,11 @@ class RunExecution {
     const work = (): Promise<void> =>
       send().then(
         (answer) => ended(() => this.#settleSuccess(index, resultOf(answer), attempt)),
-        (error: unknown) => {
-          const end = readFailure(error, reducer.taskOf(this.#graph, index).operator === "activity");
-          ended(() => this.#settleFailure(index, end, attempt), end.kind === "cancelled" ? "CANCELLED" : end.error.code);
-        },
+        (error: unknown) =>
+          this.#guarded(() => {
+            const end = readFailure(error, reducer.taskOf(this.#graph, index).operator === "activity");
+            ended(() => this.#settleFailure(index, end, attempt), end.kind === "cancelled" ? "CANCELLED" : end.error.code);
+          }),
       );
     void this.#inScope(this.#scopeOf(index), work);
   }

@@ -66,6 +66,8 @@ export interface StartOptions {
   /** What tasks with the operator pipeline run, by the tasks' ids. */
   readonly pipelines?: Readonly<Record<string, Plan>>;
   readonly rerun?: NonNullable<RunInput["rerun"]>;
+  /** Another than the engine's own: the test brings its worker. */
+  readonly queue?: string;
   /** As a schedule starts it: its first step opens it. */
   readonly isScheduled?: boolean;
   /** Throws while the store is to be away. */
@@ -230,7 +232,7 @@ export const startEngine = async (address: string, options: EngineOptions = {}):
     const scheduled = { pipeline: run.pipeline, schedule: "tested", version: run.version, planHash: "hash", params };
     const handle = await client.workflow.start<(input: RunInput | ScheduledInput) => Promise<RunResult>>(RUN_WORKFLOW, {
       workflowId: id,
-      taskQueue: queue,
+      taskQueue: startOptions.queue ?? queue,
       args: [isScheduled ? { scheduled } : { run, planHash: "hash", plan, params, ...(rerun === undefined ? {} : { rerun }) }],
     });
     return { id, handle, reports: registered.reports, end: () => outcomeOf(handle), ...viewOf(registered.reports) };
