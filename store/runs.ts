@@ -197,7 +197,8 @@ export const createRuns = (db: Database): Runs => ({
       const made = changes.tasks.filter(({ assets: names }) => names !== undefined);
       const json = (value: unknown): string | null => (value === undefined ? null : JSON.stringify(value));
       // One statement, and so one round trip and one transaction, whatever the number of tasks: the rows travel as JSON documents.
-      // A report that is not newer updates no run, and then inserts nothing. Everything it sets is absolute, so a repetition changes nothing.
+      // A report that is not newer updates no run, and then inserts nothing. Everything it sets is absolute, so a repetition changes nothing. The newest
+      // is right: one before it, of a workflow task that Temporal then dropped, may have told of an action that got another number.
       const { rows } = await db.execute<{ heard: boolean }>(sql`
         with run as (
           update ${runs} set seq = ${seq}, status = ${status}, started_at = coalesce(${startedAt ?? null}::timestamptz, started_at),
@@ -215,7 +216,8 @@ export const createRuns = (db: Database): Runs => ({
           insert into ${actions} (run_id, number, action, task_id, "by", why, details, at)
           select run.id, (a ->> 'number')::int, a ->> 'action', a ->> 'taskId', a ->> 'by', a ->> 'why', a -> 'details', (a ->> 'at')::timestamptz
           from run, jsonb_array_elements(${json(changes.actions ?? [])}::jsonb) a
-          on conflict (run_id, number) do nothing
+          on conflict (run_id, number) do update set action = excluded.action, task_id = excluded.task_id, "by" = excluded.by, why = excluded.why,
+            details = excluded.details, at = excluded.at
         )${made.length === 0 ? sql`` : assetsMade(made)}, reported_attempts as (
         insert into ${attempts} (run_id, task_id, attempt, status, worker, lost_attempts, error, started_at, finished_at)
         select run.id, a ->> 'taskId', (a ->> 'attempt')::int, a ->> 'status', a ->> 'worker', coalesce((a ->> 'lostAttempts')::int, 0), a -> 'error',

@@ -4,6 +4,7 @@ import { CancellationScope, proxyLocalActivities, sleep } from "@temporalio/work
 import type { ActionChange, AttemptChange, RunChanges, TaskChange } from "../core/run-changes.ts";
 import type { DagActivities } from "./ports.ts";
 import { RECORD_OPTIONS } from "./policies.ts";
+import { nextReport } from "./report-order.ts";
 
 /** Changes closer together travel together; a run shorter than this reports once. */
 const PAUSE_MS = 1_000;
@@ -25,7 +26,7 @@ export interface ReporterOptions {
   readonly askedAt: number;
   /** ISO 8601 UTC. */
   readonly startedAt: () => string;
-  /** Of the last report sent. */
+  /** Of the last report that the execution before sent. */
   readonly seq: number;
   readonly taskChange: (index: number) => TaskChange;
   readonly openStatus: () => RunChanges["status"];
@@ -118,7 +119,7 @@ export class Reporter {
     this.#attempts = new Map();
     const actions = this.#actions;
     this.#actions = [];
-    this.#seq += 1;
+    this.#seq = nextReport(this.#seq, this.#options.seq);
     const { runId, startedAt, taskChange } = this.#options;
     const report = {
       runId,

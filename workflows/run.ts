@@ -108,7 +108,7 @@ class RunExecution {
   constructor(input: RunInput) {
     this.#input = input;
     this.#graph = reducer.graphOf(input.plan);
-    const { snapshot, startedAt = Date.now(), seq = 0, actions = 0, unsent } = input.continued ?? {};
+    const { snapshot, startedAt = Date.now(), seq = 0, actions = 0, keys = [], unsent } = input.continued ?? {};
     this.#state = snapshot === undefined ? reducer.initRun(this.#graph) : restoreSnapshot(snapshot, this.#graph);
     this.#startedAt = startedAt;
     this.#reporter = new Reporter({
@@ -132,6 +132,7 @@ class RunExecution {
       reporter: this.#reporter,
       results: this.#results,
       actions,
+      keys,
       input: () => this.#input,
       graph: () => this.#graph,
       change: (changed) => {
@@ -394,6 +395,7 @@ class RunExecution {
       seq,
       startedAt: this.#startedAt,
       actions: this.byHand.actions,
+      ...(this.byHand.keys.length === 0 ? {} : { keys: this.byHand.keys }),
       ...(unsent === undefined ? {} : { unsent }),
     };
     return { ...this.#input, continued };
