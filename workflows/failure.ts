@@ -5,6 +5,7 @@ import {
   ApplicationFailure,
   ChildWorkflowFailure,
   isCancellation,
+  ServerFailure,
   TemporalFailure,
   TimeoutFailure,
 } from "@temporalio/workflow";
@@ -29,13 +30,17 @@ const lost = (message: string): AttemptEnd => ({ kind: "lost", error: { code: "W
 /** What the SDK's core reports when a worker stops before an activity is done. */
 const SHUTDOWN_TYPE = "WorkerShutdown";
 
+/** Of a user's own activity, by the worker that measured what it gave. */
+const TOO_LARGE = "OUTPUT_TOO_LARGE" satisfies ErrorCode;
+
 /** Throws what is no failure of a call but a bug of ours: it fails the workflow task, visibly, until a release mends it. */
 export const readFailure = (error: unknown, isOwnActivity: boolean): AttemptEnd => {
   if (!(error instanceof TemporalFailure)) throw error;
   if (isCancellation(error)) return { kind: "cancelled" };
   const cause = causeOf(error);
   if (cause instanceof TimeoutFailure) return readTimeout(cause, isOwnActivity);
-  if (!(cause instanceof ApplicationFailure)) return failed("INTERNAL", error.message);
+  if (cause instanceof ServerFailure && isOwnActivity) return failed(TOO_LARGE, `Temporal did not take its answer: ${cause.message}`);
+  if (!(cause instanceof ApplicationFailure)) return failed("INTERNAL", cause instanceof Error ? cause.message : error.message);
   // A child workflow is ours, also where it calls a user's activity.
   return isOwnActivity && error instanceof ActivityFailure ? readOwnFailure(cause) : readVerbFailure(cause);
 };
@@ -58,6 +63,7 @@ const readTimeout = ({ timeoutType }: TimeoutFailure, isOwnActivity: boolean): A
 
 const readOwnFailure = ({ type, message, nonRetryable }: ApplicationFailure): AttemptEnd => {
   if (type === SHUTDOWN_TYPE) return lost("the worker shut down");
+  if (type === TOO_LARGE) return failed(TOO_LARGE, message);
   const text = type ? `${type}: ${message}` : message;
   return failed(nonRetryable === true ? "ACTIVITY_REFUSED" : "ACTIVITY_FAILED", text.slice(0, LIMITS.errorBytes));
 };

@@ -7,6 +7,7 @@ import { bundleWorkflowCode, DefaultLogger, NativeConnection, Runtime, Worker, t
 import { type BackfillDeps, createBackfillActivities } from "../../activities/backfills.ts";
 import { createMapped } from "../../activities/mapped.ts";
 import { createSingleItems } from "../../activities/single-items.ts";
+import { boundedActivities } from "../../activities/own-activities.ts";
 import { createPools } from "../../activities/pools.ts";
 import { toFailure } from "../../activities/failure.ts";
 import { runVerb, type VerbContext } from "../../activities/run-verb.ts";
@@ -208,7 +209,7 @@ export const startEngine = async (address: string, options: EngineOptions = {}):
     taskQueue: queue,
     identity: IDENTITY,
     workflowBundle: bundle,
-    activities: { ...options.own, ...activities },
+    activities: { ...boundedActivities(options.own ?? {}), ...activities },
     enableNonLocalActivities: options.runsTasks ?? true,
     maxHeartbeatThrottleInterval: "200ms",
     shutdownGraceTime: 0,
