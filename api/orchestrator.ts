@@ -37,6 +37,7 @@ import { askOwner, tellOwner } from "./orchestrator-owners.ts";
 import { createTriggerDoor, type TriggerDoor } from "./orchestrator-triggers.ts";
 import { type BackfillDoor, createBackfillDoor } from "./orchestrator-backfills.ts";
 import { createScheduleDoor, type ScheduleDoor } from "./orchestrator-schedules.ts";
+import { createTurns } from "./turns.ts";
 import { answeredUpdate } from "./orchestrator-updates.ts";
 
 export interface RunReference {
@@ -88,6 +89,9 @@ const CALL_TIMEOUT_MS = 10_000;
 /** Those who ask for readiness ask often, and give up soon. */
 const CHECK_TIMEOUT_MS = 3_000;
 
+/** Temporal takes ten updates of one workflow at a time; refused and abandoned ones in their hundreds keep it from any. */
+const CONTROL_TURNS = { atOnce: 8, patienceMs: 5_000 } as const;
+
 /** gRPC's number for it. */
 const RESOURCE_EXHAUSTED = 8;
 
@@ -135,6 +139,7 @@ export const createOrchestrator = (options: OrchestratorOptions): Orchestrator =
   const client = new Client({ connection, namespace, interceptors: { workflow: [...interceptors] } });
   const call = <Value>(work: () => Promise<Value>, milliseconds = CALL_TIMEOUT_MS): Promise<Value> =>
     temporalCall(() => client.withDeadline(Date.now() + milliseconds, work));
+  const inTurn = createTurns(CONTROL_TURNS);
   const handleOf = ({ pipeline, id }: RunReference) => client.workflow.getHandle(runWorkflowId(pipeline, id));
 
   return {
@@ -200,9 +205,12 @@ export const createOrchestrator = (options: OrchestratorOptions): Orchestrator =
     },
 
     controlRun(run, request, key) {
-      const options = { args: [request] as [ControlRequest], ...(key === undefined ? {} : { updateId: key }) };
-      return answeredUpdate({ what: `run ${run.id}`, gone: "RUN_NOT_ACTIVE" }, () =>
-        call(() => handleOf(run).executeUpdate<ControlAnswer, [ControlRequest]>(CONTROL_UPDATE, options)),
+      const keyed: ControlRequest = key === undefined ? request : { ...request, key };
+      const options = { args: [keyed] as [ControlRequest], ...(key === undefined ? {} : { updateId: key }) };
+      return inTurn(run.id, () =>
+        answeredUpdate({ what: `run ${run.id}`, gone: "RUN_NOT_ACTIVE" }, () =>
+          call(() => handleOf(run).executeUpdate<ControlAnswer, [ControlRequest]>(CONTROL_UPDATE, options)),
+        ),
       );
     },
 

@@ -6,13 +6,14 @@ import path from "node:path";
 import { Runtime, Worker, type NativeConnection, type WorkerOptions } from "@temporalio/worker";
 import { createConnectionOpener } from "../activities/connections.ts";
 import { createActivities } from "../activities/index.ts";
+import { boundedActivities, type OwnActivity } from "../activities/own-activities.ts";
 import { createOrchestrator } from "../api/orchestrator.ts";
 import { checkParams } from "../api/params.ts";
 import { runInput } from "../api/run-input.ts";
 import { DownbeatError } from "../core/errors.ts";
 import { DEFAULT_QUEUE } from "../core/ids.ts";
 import { isRunEnded } from "../core/run-changes.ts";
-import type { Json, JsonObject } from "../core/json.ts";
+import type { JsonObject } from "../core/json.ts";
 import type { CompiledPlan } from "../core/plan.ts";
 import type { Store } from "../store/open-store.ts";
 import { bundleWorkflows } from "./bundle-workflows.ts";
@@ -82,6 +83,7 @@ export const startWorker = async (deps: WorkerDeps): Promise<RunningWorker> => {
   const identity = `${process.pid}@${hostname()}`;
   const progress = createProgress(store.runs, log);
   const orchestrator = createOrchestrator({ connection, namespace: config.temporal.namespace });
+  const ownActivities = loaded.implementations as Readonly<Record<string, OwnActivity>>;
   const activities = createActivities({
     findConfig: planCache(store),
     openConnection: createConnectionOpener({
@@ -99,7 +101,7 @@ export const startWorker = async (deps: WorkerDeps): Promise<RunningWorker> => {
     saveOutput: (place, output) => store.items.saveOutput(place, output),
     items: store.items,
     poolOwners: poolOwners(connection, config.temporal.namespace, store),
-    ownActivities: loaded.implementations as Readonly<Record<string, (input: Json) => unknown>>,
+    ownActivities,
     findAsset: (name) => store.assets.find(name),
     findPlan: (hash) => store.definitions.findPlan(hash),
     guardedConnections: () => store.connections.guarded(),
@@ -127,7 +129,7 @@ export const startWorker = async (deps: WorkerDeps): Promise<RunningWorker> => {
     connection,
     namespace: config.temporal.namespace,
     identity,
-    activities: { ...loaded.implementations, ...activities },
+    activities: { ...boundedActivities(ownActivities), ...activities },
     ...deploymentOptions(config.buildId),
     maxConcurrentActivityTaskExecutions: config.maxActivities,
     maxConcurrentActivityTaskPolls: 5,

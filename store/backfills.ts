@@ -106,7 +106,17 @@ export const createBackfills = (db: Database): Backfills => ({
           await tx
             .insert(backfillActions)
             .values(actions.map((action) => ({ ...action, backfill: id })))
-            .onConflictDoNothing();
+            // The newest report is right: one before it may have told of an action that then came to nothing, and got another number.
+            .onConflictDoUpdate({
+              target: [backfillActions.backfill, backfillActions.number],
+              set: {
+                action: sql`excluded.action`,
+                by: sql`excluded."by"`,
+                why: sql`excluded.why`,
+                details: sql`excluded.details`,
+                at: sql`excluded.at`,
+              },
+            });
         return row !== undefined;
       }),
     ),

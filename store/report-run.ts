@@ -25,7 +25,8 @@ const ASSETS_MADE = sql`, made as (
 
 /**
  * `reports`: a JSON list of RunChanges, each of another run. A report that is not newer updates no run, and then inserts nothing. Everything it sets is
- * absolute, so a repetition changes nothing. What is only shown leaves that number as it is: it must not keep the next report out. It never touches a run that has ended.
+ * absolute, so a repetition changes nothing. The newest is right: one before it, of a workflow task that Temporal then dropped, may have told of an action
+ * that got another number. What is only shown leaves that number as it is: it must not keep the next report out. It never touches a run that has ended.
  */
 export const reportStatement = (
   reports: SQL,
@@ -57,7 +58,8 @@ export const reportStatement = (
           insert into ${actions} (run_id, number, action, task_id, "by", why, details, at)
           select run.id, (a ->> 'number')::int, a ->> 'action', a ->> 'taskId', a ->> 'by', a ->> 'why', a -> 'details', (a ->> 'at')::timestamptz
           from run, jsonb_array_elements(run.actions) a
-          on conflict (run_id, number) do nothing
+          on conflict (run_id, number) do update set action = excluded.action, task_id = excluded.task_id, "by" = excluded.by, why = excluded.why,
+            details = excluded.details, at = excluded.at
         )${made ? ASSETS_MADE : sql``}, reported_attempts as (
           insert into ${attempts} (run_id, task_id, attempt, status, worker, lost_attempts, error, started_at, finished_at)
           select run.id, a ->> 'taskId', (a ->> 'attempt')::int, a ->> 'status', a ->> 'worker', coalesce((a ->> 'lostAttempts')::int, 0), a -> 'error',

@@ -23,6 +23,7 @@ import { readFailure } from "./failure.ts";
 import { BACKFILL_UPDATE, type BackfillInput, type BackfillRequest, RUN_ENDED_SIGNAL } from "./messages.ts";
 import { INSPECT_OPTIONS, OPEN_OPTIONS, RECORD_OPTIONS } from "./policies.ts";
 import type { DagActivities, EndedRun } from "./ports.ts";
+import { nextReport } from "./report-order.ts";
 
 const { startPartitions } = proxyActivities<DagActivities>(OPEN_OPTIONS);
 const { endedRuns } = proxyActivities<DagActivities>(INSPECT_OPTIONS);
@@ -56,6 +57,7 @@ class BackfillExecution {
   readonly #id: string;
   readonly #pipeline: string;
   #state: core.BackfillState;
+  readonly #seqBefore: number;
   #seq: number;
   #actions: readonly core.BackfillAction[];
   /** Changes that the store has not heard of. */
@@ -70,6 +72,7 @@ class BackfillExecution {
     this.#id = id;
     this.#pipeline = pipeline;
     this.#state = state;
+    this.#seqBefore = seq;
     this.#seq = seq;
     this.#actions = actions;
   }
@@ -196,15 +199,14 @@ class BackfillExecution {
     );
     this.#reportedAt = Date.now();
     const [sent, seen] = [this.#actions.length, this.#changes];
+    this.#seq = nextReport(this.#seq, this.#seqBefore);
     try {
-      await recordBackfill({ id: this.#id, seq: this.#seq + 1, state: this.#state, actions: this.#actions });
-      this.#seq += 1;
+      await recordBackfill({ id: this.#id, seq: this.#seq, state: this.#state, actions: this.#actions });
       this.#actions = this.#actions.slice(sent);
       this.#isDirty = this.#changes !== seen;
     } catch (error) {
       if (isCancellation(error)) throw error;
       // The store did not take it, or took it and could not say so: the next report says it again.
-      this.#seq += 1;
     }
   }
 

@@ -14,8 +14,9 @@ export interface ActedOn {
   readonly state: RunState;
   readonly reporter: Reporter;
   readonly results: Map<number, Pick<TaskResult, "output" | "metrics">>;
-  /** Actions so far. */
+  /** Actions so far, and the keys of the last of them. */
   readonly actions: number;
+  readonly keys: readonly string[];
   readonly input: () => RunInput;
   readonly graph: () => Graph;
   /** The input from now on: what comes after, and what continues as new, has it. */
@@ -23,17 +24,35 @@ export interface ActedOn {
   readonly settle: (settled: Settled) => void;
 }
 
+/** They travel along when the run continues as new. */
+const MOST_KEYS = 1_000;
+
 export class ByHand {
   readonly #run: ActedOn;
   actions: number;
+  readonly #keys: Set<string>;
 
   constructor(run: ActedOn) {
     this.#run = run;
     this.actions = run.actions;
+    this.#keys = new Set(run.keys);
+  }
+
+  get keys(): readonly string[] {
+    return [...this.#keys];
+  }
+
+  #remember(key: string): void {
+    this.#keys.add(key);
+    for (const oldest of this.#keys) {
+      if (this.#keys.size <= MOST_KEYS) return;
+      this.#keys.delete(oldest);
+    }
   }
 
   /** Throws what the caller is told; nothing has happened then, and nothing is in the history. */
-  refuse({ control: asked, by, why, task }: ControlRequest): void {
+  refuse({ control: asked, by, why, task, key }: ControlRequest): void {
+    if (key !== undefined && this.#keys.has(key)) return;
     const { state } = this.#run;
     const graph = this.#run.graph();
     const actor = { by, ...(why === undefined ? {} : { why }) };
@@ -45,9 +64,13 @@ export class ByHand {
       throw refused("ACTION_REFUSED", `task "${task.id}" must keep its needs while the run goes on`);
   }
 
-  /** Safe to repeat where the state says that it is done already. */
-  act({ control: asked, by, why, task, policy, params, details }: ControlRequest): ControlAnswer {
+  /** Safe to repeat under its key, and where the state says that it is done already. */
+  act({ control: asked, by, why, task, policy, params, details, key }: ControlRequest): ControlAnswer {
     const { state, reporter, results, input, change } = this.#run;
+    if (key !== undefined) {
+      if (this.#keys.has(key)) return { status: control.openStatus(state) };
+      this.#remember(key);
+    }
     const now = Date.now();
     if (task !== undefined) this.#replace(task, policy);
     if (params !== undefined) change({ ...input(), params });

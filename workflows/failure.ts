@@ -1,6 +1,14 @@
 // Reads what Temporal says of a failed activity as one of our codes.
 
-import { ActivityFailure, ApplicationFailure, ChildWorkflowFailure, isCancellation, TimeoutFailure } from "@temporalio/workflow";
+import {
+  ActivityFailure,
+  ApplicationFailure,
+  ChildWorkflowFailure,
+  isCancellation,
+  ServerFailure,
+  TemporalFailure,
+  TimeoutFailure,
+} from "@temporalio/workflow";
 import { DownbeatError, type ErrorCode, isErrorCode } from "../core/errors.ts";
 import { LIMITS } from "../core/limits.ts";
 import type { AttemptFailure } from "../core/run-attempts.ts";
@@ -22,11 +30,17 @@ const lost = (message: string): AttemptEnd => ({ kind: "lost", error: { code: "W
 /** What the SDK's core reports when a worker stops before an activity is done. */
 const SHUTDOWN_TYPE = "WorkerShutdown";
 
+/** Of a user's own activity, by the worker that measured what it gave. */
+const TOO_LARGE = "OUTPUT_TOO_LARGE" satisfies ErrorCode;
+
+/** Throws what is no failure of a call but a bug of ours: it fails the workflow task, visibly, until a release mends it. */
 export const readFailure = (error: unknown, isOwnActivity: boolean): AttemptEnd => {
+  if (!(error instanceof TemporalFailure)) throw error;
   if (isCancellation(error)) return { kind: "cancelled" };
   const cause = causeOf(error);
   if (cause instanceof TimeoutFailure) return readTimeout(cause, isOwnActivity);
-  if (!(cause instanceof ApplicationFailure)) return failed("INTERNAL", error instanceof Error ? error.message : String(error));
+  if (cause instanceof ServerFailure && isOwnActivity) return failed(TOO_LARGE, `Temporal did not take its answer: ${cause.message}`);
+  if (!(cause instanceof ApplicationFailure)) return failed("INTERNAL", cause instanceof Error ? cause.message : error.message);
   // A child workflow is ours, also where it calls a user's activity.
   return isOwnActivity && error instanceof ActivityFailure ? readOwnFailure(cause) : readVerbFailure(cause);
 };
@@ -49,6 +63,7 @@ const readTimeout = ({ timeoutType }: TimeoutFailure, isOwnActivity: boolean): A
 
 const readOwnFailure = ({ type, message, nonRetryable }: ApplicationFailure): AttemptEnd => {
   if (type === SHUTDOWN_TYPE) return lost("the worker shut down");
+  if (type === TOO_LARGE) return failed(TOO_LARGE, message);
   const text = type ? `${type}: ${message}` : message;
   return failed(nonRetryable === true ? "ACTIVITY_REFUSED" : "ACTIVITY_FAILED", text.slice(0, LIMITS.errorBytes));
 };
@@ -68,6 +83,8 @@ const readVerbFailure = ({ type, message, details }: ApplicationFailure): Attemp
   };
 };
 
-/** Of an error thrown in the workflow itself, by an expression. */
-export const failureOf = (error: unknown): AttemptFailure =>
-  error instanceof DownbeatError ? { code: error.code, message: error.message } : { code: "INTERNAL", message: String(error) };
+/** Of an error thrown in the workflow itself, by an expression. Throws what is a bug of ours. */
+export const failureOf = (error: unknown): AttemptFailure => {
+  if (!(error instanceof DownbeatError)) throw error;
+  return { code: error.code, message: error.message };
+};

@@ -8,6 +8,7 @@ import {
   isCancellation,
   proxyActivities,
   setCurrentDetails,
+  TemporalFailure,
   workflowInfo,
 } from "@temporalio/workflow";
 import { LIMITS } from "../core/limits.ts";
@@ -110,6 +111,8 @@ class MappedExecution {
         if (this.#broken !== undefined) throw this.#broken;
       }
     } catch (error) {
+      // A bug of ours fails the workflow task, and nothing of what it did before may reach the history.
+      if (!(error instanceof TemporalFailure)) throw error;
       this.#groups.cancel();
       // Each group records what it has done before it ends.
       await CancellationScope.nonCancellable(() => condition(() => this.#inFlight === 0));

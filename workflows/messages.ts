@@ -33,6 +33,8 @@ export interface RunInput {
     readonly startedAt?: number;
     /** How often somebody acted on it. */
     readonly actions?: number;
+    /** Of the last of these actions, the oldest first. */
+    readonly keys?: readonly string[];
     /** What came too late for the last execution's reports. */
     readonly unsent?: { readonly tasks: readonly number[]; readonly actions: readonly ActionChange[] };
   };
@@ -121,6 +123,8 @@ export interface ControlRequest extends Actor {
   readonly params?: JsonObject;
   /** For the record: what was changed. */
   readonly details?: Json;
+  /** The same one acts once; Temporal itself knows an update again only within one execution. */
+  readonly key?: string;
 }
 
 export interface ControlAnswer {

@@ -4,6 +4,7 @@ import { CancellationScope, proxyLocalActivities, proxySinks, sleep } from "@tem
 import type { ActionChange, AttemptChange, RunChanges, TaskChange } from "../core/run-changes.ts";
 import type { DagActivities, ProgressSinks } from "./ports.ts";
 import { RECORD_OPTIONS } from "./policies.ts";
+import { nextReport } from "./report-order.ts";
 
 /** Changes closer together travel together; a run shorter than this reports once. */
 const PAUSE_MS = 10_000;
@@ -34,7 +35,7 @@ export interface ReporterOptions {
   readonly askedAt: number;
   /** ISO 8601 UTC. */
   readonly startedAt: () => string;
-  /** Of the last report sent. */
+  /** Of the last report that the execution before sent. */
   readonly seq: number;
   readonly taskChange: (index: number) => TaskChange;
   /** Others wait for the task's change, or for what is seen of it in Temporal. */
@@ -200,7 +201,7 @@ export class Reporter {
     const sent = this.#unsent;
     this.#unsent = new Changes();
     this.#isUrgent = false;
-    this.#seq += 1;
+    this.#seq = nextReport(this.#seq, this.#options.seq);
     this.#inFlight = recordRun(this.#changes(sent, run)).then(
       () => true,
       () => {

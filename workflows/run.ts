@@ -111,7 +111,7 @@ class RunExecution {
   constructor(input: RunInput) {
     this.#input = input;
     this.#graph = reducer.graphOf(input.plan);
-    const { snapshot, startedAt = Date.now(), seq = 0, actions = 0, unsent } = input.continued ?? {};
+    const { snapshot, startedAt = Date.now(), seq = 0, actions = 0, keys = [], unsent } = input.continued ?? {};
     this.#state = snapshot === undefined ? reducer.initRun(this.#graph) : restoreSnapshot(snapshot, this.#graph);
     this.#startedAt = startedAt;
     this.#reporter = new Reporter({
@@ -140,6 +140,7 @@ class RunExecution {
       reporter: this.#reporter,
       results: this.#results,
       actions,
+      keys,
       input: () => this.#input,
       graph: () => this.#graph,
       change: (changed) => {
@@ -270,8 +271,9 @@ class RunExecution {
       this.#attempt(index, call);
     } catch (error) {
       // Expressions that cannot be evaluated count as an attempt.
+      const failure = failureOf(error);
       if (this.#state.tasks[index]?.status !== "running") reducer.start(this.#state, index, now);
-      this.#settle(retrying.failAttempt(this.#state, this.#graph, index, failureOf(error), now));
+      this.#settle(retrying.failAttempt(this.#state, this.#graph, index, failure, now));
     }
   }
 
@@ -319,10 +321,11 @@ class RunExecution {
     const work = (): Promise<void> =>
       send().then(
         (answer) => ended(() => this.#settleSuccess(index, resultOf(answer), attempt)),
-        (error: unknown) => {
-          const end = readFailure(error, reducer.taskOf(this.#graph, index).operator === "activity");
-          ended(() => this.#settleFailure(index, end, attempt), end.kind === "cancelled" ? "CANCELLED" : end.error.code);
-        },
+        (error: unknown) =>
+          this.#guarded(() => {
+            const end = readFailure(error, reducer.taskOf(this.#graph, index).operator === "activity");
+            ended(() => this.#settleFailure(index, end, attempt), end.kind === "cancelled" ? "CANCELLED" : end.error.code);
+          }),
       );
     void this.#inScope(this.#scopeOf(index), work);
   }
@@ -406,6 +409,7 @@ class RunExecution {
       seq,
       startedAt: this.#startedAt,
       actions: this.byHand.actions,
+      ...(this.byHand.keys.length === 0 ? {} : { keys: this.byHand.keys }),
       ...(unsent === undefined ? {} : { unsent }),
     };
     return { ...this.#input, continued };

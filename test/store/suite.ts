@@ -94,6 +94,19 @@ export const describeStore = (title: string, open: () => Promise<Store>): void =
       expect(named.map((asset) => asset.name)).toEqual([name]);
       expect(await store.assets.list({ prefix: name }, { limit: 10, after: name })).toEqual([]);
     });
+    caseOf("of an action that was reported under one number twice, the newer report is right; an older one changes nothing", async () => {
+      const { id } = await newRun();
+      const paused = { number: 1, action: "pause", by: "anna", at: "2026-01-01T00:00:00.000Z" };
+      await store.runs.apply(report(id, 5, { actions: [paused] }));
+      const resumed = { ...paused, action: "resume", by: "ben", why: "it is mended" };
+      await store.runs.apply(report(id, 9, { actions: [resumed, { ...paused, number: 2 }] }));
+      await store.runs.apply(report(id, 5, { actions: [paused] }));
+      const whole = await store.runs.findWhole(id);
+      expect(whole?.actions.map(({ number, action, by, why }) => [number, action, by, why])).toEqual([
+        [1, "resume", "ben", "it is mended"],
+        [2, "pause", "anna", null],
+      ]);
+    });
     caseOf("a definition saved twice is one version; other content is the next one, and tells what it followed", async () => {
       const name = unique("p");
       expect(await store.definitions.save(version(name, "one"))).toEqual({ version: 1, created: true, previous: undefined });

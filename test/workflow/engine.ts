@@ -15,6 +15,7 @@ import {
 import { type BackfillDeps, createBackfillActivities } from "../../activities/backfills.ts";
 import { createMapped } from "../../activities/mapped.ts";
 import { createSingleItems } from "../../activities/single-items.ts";
+import { boundedActivities } from "../../activities/own-activities.ts";
 import { createPools } from "../../activities/pools.ts";
 import { toFailure } from "../../activities/failure.ts";
 import { runVerb, type VerbContext } from "../../activities/run-verb.ts";
@@ -76,6 +77,8 @@ export interface StartOptions {
   /** What tasks with the operator pipeline run, by the tasks' ids. */
   readonly pipelines?: Readonly<Record<string, Plan>>;
   readonly rerun?: NonNullable<RunInput["rerun"]>;
+  /** Another than the engine's own: the test brings its worker. */
+  readonly queue?: string;
   /** As a schedule starts it: its first step opens it. */
   readonly isScheduled?: boolean;
   /** Throws while the store is to be away. */
@@ -221,7 +224,7 @@ export const startEngine = async (address: string, options: EngineOptions = {}):
     taskQueue: queue,
     identity: IDENTITY,
     workflowBundle: bundle,
-    activities: { ...options.own, ...activities },
+    activities: { ...boundedActivities(options.own ?? {}), ...activities },
     sinks: sinksOf(runs) as never,
     enableNonLocalActivities: options.runsTasks ?? true,
     maxHeartbeatThrottleInterval: "200ms",
@@ -246,7 +249,7 @@ export const startEngine = async (address: string, options: EngineOptions = {}):
     const scheduled = { pipeline: run.pipeline, schedule: "tested", version: run.version, planHash: "hash", params };
     const handle = await client.workflow.start<(input: RunInput | ScheduledInput) => Promise<RunResult>>(RUN_WORKFLOW, {
       workflowId: id,
-      taskQueue: queue,
+      taskQueue: startOptions.queue ?? queue,
       args: [isScheduled ? { scheduled } : { live: true, run, planHash: "hash", plan, params, ...(rerun === undefined ? {} : { rerun }) }],
     });
     return {
