@@ -2,6 +2,7 @@
 
 import { createHash } from "node:crypto";
 import { Context } from "@temporalio/activity";
+import { verdictOf } from "../core/circuit.ts";
 import { DownbeatError, isErrorCode } from "../core/errors.ts";
 import { expandItems } from "../core/items.ts";
 import { renderTemplates } from "../core/expression.ts";
@@ -9,7 +10,7 @@ import { storableText, type Json, type JsonObject } from "../core/json.ts";
 import type { TaskResult } from "../core/run-changes.ts";
 import { mayRetry } from "../core/run-attempts.ts";
 import type { Carry, ItemResult, Items, PlannedItem } from "../store/items.ts";
-import type { DagActivities, ItemFailure, ItemsCall, MappedCall, TaskCall } from "../workflows/ports.ts";
+import type { DagActivities, ItemFailure, ItemsCall, ItemsResult, MappedCall, TaskCall } from "../workflows/ports.ts";
 import { toFailure } from "./failure.ts";
 import { attemptVerb, beating, type AttemptScope, type VerbHost } from "./run-verb.ts";
 import { scopeOf, type Verb, type VerbDeps } from "./verb.ts";
@@ -44,8 +45,8 @@ export const createMapped = (deps: MappedDeps, verbs: Verbs): Pick<DagActivities
     runItems: (call) =>
       guarded(deps, async (scope) => {
         const started = performance.now();
-        const failures = await runItems(deps, operators, call, scope);
-        return { failures, milliseconds: Math.round(performance.now() - started) };
+        const ended = await runItems(deps, operators, call, scope);
+        return { ...ended, milliseconds: Math.round(performance.now() - started) };
       }),
 
     gatherItems: (call) =>
@@ -59,12 +60,19 @@ export const createMapped = (deps: MappedDeps, verbs: Verbs): Pick<DagActivities
 const carryOf = ({ carryFrom, fresh }: MappedCall): Carry | undefined =>
   carryFrom === undefined ? undefined : { from: carryFrom, ...(fresh === undefined ? {} : { fresh }) };
 
-const runItems = async (deps: MappedDeps, operators: Verbs, call: ItemsCall, scope: AttemptScope): Promise<readonly ItemFailure[]> => {
+type GroupEnd = Pick<ItemsResult, "failures" | "left">;
+
+/** The other side would not be better for the items after it. */
+const isUnwell = ({ task }: ItemsCall, { code }: ItemFailure): boolean =>
+  task.itemSlots?.connections?.some(({ side }) => verdictOf(code, side) === "unwell") === true;
+
+const runItems = async (deps: MappedDeps, operators: Verbs, call: ItemsCall, scope: AttemptScope): Promise<GroupEnd> => {
   const verb = operators[call.task.operator];
   if (verb === undefined) throw new DownbeatError("INTERNAL", `operator ${call.task.operator} cannot be repeated over items`);
   const attempts = new Map(call.items);
   const recorder = new Recorder(deps, call, scope);
   const failures: ItemFailure[] = [];
+  const left: number[] = [];
   // A group that is tried again since its worker died: what is recorded is done.
   const open = (await deps.items.find(placeOf(call), [...attempts.keys()])).filter(({ status }) => status !== "succeeded");
   const lane = async (): Promise<void> => {
@@ -81,6 +89,7 @@ const runItems = async (deps: MappedDeps, operators: Verbs, call: ItemsCall, sco
         if (scope.cancelled.aborted) throw error;
         const failure = failureOf(next.item, error);
         failures.push(failure);
+        if (isUnwell(call, failure)) left.push(...open.splice(0).map(({ item }) => item));
         const { item: _, retryAfterMs: __, ...shown } = failure;
         await ended({ status: mayRetry(call.retry, attempt, failure.code) ? "pending" : "failed", error: shown });
       }
@@ -94,7 +103,7 @@ const runItems = async (deps: MappedDeps, operators: Verbs, call: ItemsCall, sco
   } finally {
     await recorder.flush();
   }
-  return failures;
+  return left.length === 0 ? { failures } : { failures, left };
 };
 
 const RECORD_EVERY_MS = 500;

@@ -70,7 +70,7 @@ const taskShape = {
   on_exhausted: onExhausted.optional(),
   finally: z.literal(true).optional().describe("Runs when all other tasks have ended, also after a failure or a cancellation"),
   for_each: forEachSchema.optional(),
-  pool: nameSchema.optional().describe("It runs only while it holds a slot of this pool; a task with for_each holds one for all its items"),
+  pool: nameSchema.optional().describe("It runs only while it holds a slot of this pool; of a task with for_each each item does"),
   priority: z.int().min(1).max(5).optional().describe("1 goes first when workers are scarce, 5 last; default 3"),
   queue: z.string().min(1).max(200).optional().describe("Task queue of the workers that run it"),
   assets: z

@@ -112,6 +112,8 @@ export interface PlanTask {
   readonly pool?: string;
   /** Of the connections that it uses those that have limits, by name: it runs only while it holds a slot of each. Set when a run is started. */
   readonly connections?: readonly ConnectionUse[];
+  /** Of a task with `for_each`, instead of both: what each group of its items holds slots of while it is at work. Set when a run is started. */
+  readonly itemSlots?: Pick<PlanTask, "pool" | "connections">;
   /** From 1, the most urgent, to 5; absent: 3. */
   readonly priority?: number;
   /** Ids of tasks whose outputs or statuses the configuration's expressions read. */

@@ -66,7 +66,7 @@ export interface TaskChange {
   readonly error?: TaskError;
   /** Of a task that has succeeded: what it has made. */
   readonly assets?: readonly string[];
-  /** Of a waiting task. */
+  /** Of a waiting task, and of a running one all of whose items wait for slots. */
   readonly waiting?: {
     /** `circuit`: of a connection, it is open. */
     readonly for: HoldReason | "connection" | "circuit";

@@ -1,7 +1,8 @@
 // What a run says of itself in words: its details while it runs, its outcome and error at the end.
 
 import type { TaskError } from "../core/run-changes.ts";
-import type { AwaitedSlot, RunSlots } from "./run-slots.ts";
+import type { AwaitedSlot } from "./messages.ts";
+import type { RunSlots } from "./run-slots.ts";
 import { type Graph, outcome, policyOf, type RunOutcome, type RunState, taskOf, type TaskState } from "../core/run-state.ts";
 
 const MOST_NAMES = 20;
@@ -41,8 +42,11 @@ export const describeProgress = (state: RunState, graph: Graph, slots: Pick<RunS
   const waiting: string[] = [];
   const parked: string[] = [];
   for (const [index, task] of state.tasks.entries()) {
-    const { id } = taskOf(graph, index);
-    if (task.status === "running") running.push(id);
+    const planned = taskOf(graph, index);
+    const { id, itemSlots } = planned;
+    const awaited = task.status === "running" && itemSlots !== undefined ? slots.awaited(planned) : undefined;
+    if (awaited !== undefined) waiting.push(`${id} (its items ${waitsForSlot(awaited)})`);
+    else if (task.status === "running") running.push(id);
     if (task.status === "waiting") waiting.push(`${id} (${waitsFor(task, graph, index, slots)})`);
     if (task.status === "parked") parked.push(`${id} (${task.error?.code ?? ""})`);
   }

@@ -6,8 +6,10 @@ import {
   condition,
   continueAsNew,
   isCancellation,
+  defineSignal,
   proxyActivities,
   setCurrentDetails,
+  setHandler,
   TemporalFailure,
   workflowInfo,
 } from "@temporalio/workflow";
@@ -15,8 +17,10 @@ import { LIMITS } from "../core/limits.ts";
 import type { Policy } from "../core/plan.ts";
 import type { TaskResult } from "../core/run-changes.ts";
 import { backoffMs, mayRetry } from "../core/run-attempts.ts";
+import { ItemSlots } from "./item-slots.ts";
+import { SLOT_SIGNAL, type SlotSignal } from "./messages.ts";
 import { itemsOptions, placementOf } from "./policies.ts";
-import type { DagActivities, FailureFacts, ItemFailure, MappedCall } from "./ports.ts";
+import type { DagActivities, FailureFacts, ItemFailure, ItemsResult, MappedCall } from "./ports.ts";
 import { carryOutItem, isSingle } from "./single-item.ts";
 
 export interface MappedInput {
@@ -37,6 +41,8 @@ interface Progress {
   readonly firstFailure?: ItemFailure;
   /** Items in a group, as large as the last ones were quick. */
   readonly size: number;
+  /** Groups that have asked for slots. */
+  readonly asked?: number;
 }
 
 interface Retry {
@@ -54,6 +60,7 @@ const GROUP_MS = 1_500;
 
 export async function mapped(input: MappedInput): Promise<TaskResult> {
   const execution = new MappedExecution(input);
+  if (input.call.task.itemSlots !== undefined) setHandler(defineSignal<[SlotSignal]>(SLOT_SIGNAL), (slot) => execution.receiveSlot(slot));
   const ended = await execution.drive();
   if (!ended) return continueAsNew<typeof mapped>({ ...input, progress: execution.progress });
   return execution.finish();
@@ -67,6 +74,7 @@ class MappedExecution {
   readonly #maxFailures: number;
   /** Each item is a group of its own, carried out by this workflow. */
   readonly #isSingle: boolean;
+  readonly #slots: ItemSlots | undefined;
   readonly #groups = new CancellationScope({ cancellable: true, parent: CancellationScope.current() });
   progress: Progress;
   #isPlanned: boolean;
@@ -79,10 +87,16 @@ class MappedExecution {
     const { window = 1, maxFailures = 0 } = call.task.forEach ?? {};
     this.#window = window;
     this.#isSingle = isSingle(call.task);
-    this.#concurrency = this.#isSingle ? 1 : Math.max(Math.floor(window / LANES), 1);
+    this.#slots = call.task.itemSlots === undefined ? undefined : new ItemSlots(call, progress?.asked ?? 0);
+    // Limits count what is at work: where there are some, a group has one item at a time.
+    this.#concurrency = this.#isSingle || this.#slots !== undefined ? 1 : Math.max(Math.floor(window / LANES), 1);
     this.#maxFailures = maxFailures;
     this.#isPlanned = progress !== undefined;
     this.progress = progress ?? { count: 0, next: 0, done: 0, failed: 0, retries: [], size: this.#concurrency };
+  }
+
+  receiveSlot(slot: SlotSignal): void {
+    this.#slots?.receive(slot);
   }
 
   get #isFailing(): boolean {
@@ -91,6 +105,7 @@ class MappedExecution {
 
   /** True: all items have ended, or too many have failed. False: the history is long and nothing runs. */
   async drive(): Promise<boolean> {
+    void this.#slots?.tell();
     try {
       if (!this.#isPlanned) {
         const { count, done } = await proxyActivities<DagActivities>(this.#options(1)).planItems(this.#call);
@@ -104,8 +119,9 @@ class MappedExecution {
         else if (!isDraining) this.#fill();
         if (this.#inFlight === 0 && (isDraining || this.#isFailing || this.#isOver())) break;
         const before = this.#inFlight;
+        const couldAsk = this.#mayAsk();
         const wakeAt = this.#isFailing || isDraining ? undefined : this.#nextRetryAt();
-        const changed = (): boolean => this.#inFlight < before || this.#broken !== undefined;
+        const changed = (): boolean => this.#inFlight < before || this.#broken !== undefined || couldAsk !== this.#mayAsk();
         if (wakeAt === undefined) await condition(changed);
         else await condition(changed, Math.max(wakeAt - Date.now(), 1));
         if (this.#broken !== undefined) throw this.#broken;
@@ -116,7 +132,12 @@ class MappedExecution {
       this.#groups.cancel();
       // Each group records what it has done before it ends.
       await CancellationScope.nonCancellable(() => condition(() => this.#inFlight === 0));
+      await this.#slots?.settled();
       throw error;
+    }
+    if (this.#slots !== undefined) {
+      await this.#slots.settled();
+      this.progress = { ...this.progress, asked: this.#slots.group };
     }
     return this.#isFailing || this.#isOver();
   }
@@ -134,8 +155,12 @@ class MappedExecution {
     return (this.#inFlight + 1) * this.#concurrency <= this.#window;
   }
 
+  #mayAsk(): boolean {
+    return this.#slots?.mayAsk ?? true;
+  }
+
   #fill(): void {
-    while (this.#hasRoom()) {
+    while (this.#hasRoom() && this.#mayAsk()) {
       const group = this.#takeGroup();
       if (group.length === 0) return;
       this.#inFlight += 1;
@@ -160,7 +185,8 @@ class MappedExecution {
 
   async #run(items: readonly (readonly [number, number])[]): Promise<void> {
     try {
-      await (this.#isSingle ? this.#runSingle(items) : this.#runGroup(items));
+      const carryOut = () => (this.#isSingle ? this.#runSingle(items) : this.#runGroup(items));
+      await (this.#slots === undefined ? carryOut() : this.#slots.holding(carryOut));
     } catch (error) {
       // Groups that were told to stop have stopped.
       if (!(isCancellation(error) && this.#isFailing)) this.#broken ??= error;
@@ -168,24 +194,28 @@ class MappedExecution {
     this.#inFlight -= 1;
   }
 
-  async #runSingle(items: readonly (readonly [number, number])[]): Promise<void> {
+  async #runSingle(items: readonly (readonly [number, number])[]): Promise<readonly ItemFailure[]> {
+    const failures: ItemFailure[] = [];
     for (const [item, attempt] of items) {
       const failure = await carryOutItem({ ...this.#call, item, attempt }, this.#policy);
-      this.#settle(new Map(items), failure === undefined ? [] : [failure]);
+      if (failure !== undefined) failures.push(failure);
     }
+    this.#settle(new Map(items), { failures });
+    return failures;
   }
 
-  async #runGroup(items: readonly (readonly [number, number])[]): Promise<void> {
+  async #runGroup(items: readonly (readonly [number, number])[]): Promise<readonly ItemFailure[]> {
     const rounds = Math.ceil(items.length / this.#concurrency);
     const { runItems } = proxyActivities<DagActivities>(this.#options(rounds));
-    const { failures, milliseconds } = await runItems({ ...this.#call, items, concurrency: this.#concurrency });
-    this.#settle(new Map(items), failures);
-    this.#adapt(rounds, milliseconds);
+    const { milliseconds, ...ended } = await runItems({ ...this.#call, items, concurrency: this.#concurrency });
+    this.#settle(new Map(items), ended);
+    if (ended.left === undefined) this.#adapt(rounds, milliseconds);
+    return ended.failures;
   }
 
-  #settle(attempts: ReadonlyMap<number, number>, failures: readonly ItemFailure[]): void {
+  #settle(attempts: ReadonlyMap<number, number>, { failures, left = [] }: Pick<ItemsResult, "failures" | "left">): void {
     const now = Date.now();
-    const retries = [...this.progress.retries];
+    const retries = [...this.progress.retries, ...left.map((item) => ({ item, attempt: attempts.get(item) ?? 1, at: now }))];
     let { failed, firstFailure } = this.progress;
     for (const failure of failures) {
       const attempt = attempts.get(failure.item) ?? 1;
@@ -198,7 +228,7 @@ class MappedExecution {
       }
     }
     this.progress = { ...this.progress, retries, failed, ...(firstFailure === undefined ? {} : { firstFailure }) };
-    this.#tell(this.progress.done + attempts.size - failures.length);
+    this.#tell(this.progress.done + attempts.size - failures.length - left.length);
   }
 
   /** Quick items travel in large groups, slow ones in small: a group is the unit of what a dying worker loses. */

@@ -103,6 +103,23 @@ export interface SlotSignal {
   readonly circuit?: { readonly since: number; readonly until: number };
 }
 
+/** What a run is told by the workflow of a task's items. */
+export const ITEMS_SIGNAL = "items";
+
+export interface ItemsSignal {
+  readonly taskId: string;
+  /** All items that are under way wait for it; absent: no longer. */
+  readonly awaited?: AwaitedSlot;
+}
+
+/** What a task or its items wait for. */
+export interface AwaitedSlot {
+  readonly pool: string;
+  /** The pool is this connection's. */
+  readonly connection?: string;
+  readonly circuit?: NonNullable<SlotSignal["circuit"]>;
+}
+
 export interface PoolState {
   readonly pool: string;
   readonly slots: Slots;

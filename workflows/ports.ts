@@ -127,6 +127,8 @@ export interface ItemFailure {
 
 export interface ItemsResult {
   readonly failures: readonly ItemFailure[];
+  /** Items that were not begun: a connection was seen to be unwell, and the group's slot is given back. */
+  readonly left?: readonly number[];
   /** Of the whole batch: how large the next ones should be. */
   readonly milliseconds: number;
 }

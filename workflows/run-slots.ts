@@ -5,7 +5,7 @@ import { verdictOf } from "../core/circuit.ts";
 import { connectionOf, connectionPool, pipelinePool } from "../core/ids.ts";
 import type { Plan, PlanTask } from "../core/plan.ts";
 import { BACKFILL_PRIORITY } from "../core/slots.ts";
-import type { SlotSignal } from "./messages.ts";
+import type { AwaitedSlot, SlotSignal } from "./messages.ts";
 import type { RunFacts } from "./ports.ts";
 import { SlotClient } from "./slot-client.ts";
 
@@ -30,14 +30,6 @@ export interface SlotEvents {
   readonly failed: (index: number, error: unknown) => void;
 }
 
-/** What a task waits for. */
-export interface AwaitedSlot {
-  readonly pool: string;
-  /** The pool is this connection's. */
-  readonly connection?: string;
-  readonly circuit?: NonNullable<SlotSignal["circuit"]>;
-}
-
 /** Connections are in the order of their names already. */
 const poolsOf = ({ pool, connections = [] }: PlanTask): readonly string[] => [
   ...connections.map(({ name }) => connectionPool(name)),
@@ -49,6 +41,8 @@ export class RunSlots {
   readonly #events: SlotEvents;
   /** By key. */
   readonly #tasks = new Map<string, TaskSlots>();
+  /** What the items of a task wait for, by its id. */
+  readonly #items = new Map<string, AwaitedSlot>();
   #entry: boolean | undefined;
 
   constructor(events: SlotEvents) {
@@ -95,11 +89,16 @@ export class RunSlots {
     this.#client.acquire(wish).catch((error: unknown) => this.#events.failed(index, error));
   }
 
-  /** Of a task that has asked and does not hold everything. */
+  itemsWait(taskId: string, awaited: AwaitedSlot | undefined): void {
+    if (awaited === undefined) this.#items.delete(taskId);
+    else this.#items.set(taskId, awaited);
+  }
+
+  /** Of a task that has asked and does not hold everything, or whose items all wait. */
   awaited(task: PlanTask): AwaitedSlot | undefined {
     const slots = this.#tasks.get(this.#keyOf(task));
     const pool = slots?.pools[slots.held];
-    if (slots === undefined || pool === undefined) return undefined;
+    if (slots === undefined || pool === undefined) return this.#items.get(task.id);
     const connection = connectionOf(pool);
     return {
       pool,

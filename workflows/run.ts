@@ -33,6 +33,8 @@ import {
   CONTROL_UPDATE,
   type ControlAnswer,
   type ControlRequest,
+  ITEMS_SIGNAL,
+  type ItemsSignal,
   type RunInput,
   type RunResult,
   type RunStatusAnswer,
@@ -62,6 +64,7 @@ export async function run(input: RunInput | ScheduledInput): Promise<RunResult> 
   const execution = new RunExecution("scheduled" in input ? await openScheduled(input) : input);
   setHandler(defineQuery<RunStatusAnswer>(STATUS_QUERY), () => execution.status());
   setHandler(defineSignal<[SlotSignal]>(SLOT_SIGNAL), (slot) => execution.receiveSlot(slot));
+  setHandler(defineSignal<[ItemsSignal]>(ITEMS_SIGNAL), (items) => execution.receiveItems(items));
   setHandler(defineUpdate<ControlAnswer, [ControlRequest]>(CONTROL_UPDATE), (request) => execution.byHand.act(request), {
     validator: (request) => execution.byHand.refuse(request),
   });
@@ -91,7 +94,7 @@ class RunExecution {
     granted: (index) => {
       if (waiting.giveSlot(this.#state, index)) this.#pump();
     },
-    changed: (index) => this.#reporter.task(index),
+    changed: (index) => this.#showWait(index),
     failed: (index, error) => this.#withoutSlot(index, error),
   });
   readonly #entry: RunEntry;
@@ -122,7 +125,7 @@ class RunExecution {
       startedAt: () => iso(this.#startedAt),
       seq,
       taskChange: (index) => taskChange(this.#input, this.#graph, this.#state, index, this.#slots, this.#results.get(index)),
-      isUrgent: (index) => isUrgent(this.#graph, this.#state, index),
+      isUrgent: (index) => isUrgent(this.#graph, this.#state, index, this.#slots),
       openStatus: () => byHand.openStatus(this.#state),
       onShow: () => {
         if (this.#state.tasks.length <= DESCRIBED_AT_ONCE) this.#describe();
@@ -192,6 +195,17 @@ class RunExecution {
 
   receiveSlot(slot: SlotSignal): void {
     this.#slots.receive(slot);
+  }
+
+  receiveItems({ taskId, awaited }: ItemsSignal): void {
+    this.#slots.itemsWait(taskId, awaited);
+    const index = this.#state.tasks.findIndex((_, at) => reducer.taskOf(this.#graph, at).id === taskId);
+    if (index >= 0) this.#showWait(index);
+  }
+
+  #showWait(index: number): void {
+    this.#reporter.task(index);
+    this.#reporter.show();
   }
 
   #withoutSlot(index: number, error: unknown): void {

@@ -5,7 +5,7 @@ import type { TaskChange, TaskResult } from "../core/run-changes.ts";
 import { approversOf } from "../core/run-control.ts";
 import { type Graph, type RunState, taskOf, type TaskState } from "../core/run-state.ts";
 import type { RunSlots } from "./run-slots.ts";
-import type { RunInput } from "./messages.ts";
+import type { AwaitedSlot, RunInput } from "./messages.ts";
 import { scopeOf } from "./task-call.ts";
 
 const iso = (milliseconds: number): string => new Date(milliseconds).toISOString();
@@ -37,9 +37,12 @@ export const taskChange = (
 };
 
 /** It is held, which Temporal's UI is to show, or has made what others wait for. */
-export const isUrgent = (graph: Graph, state: RunState, index: number): boolean => {
+export const isUrgent = (graph: Graph, state: RunState, index: number, slots: Pick<RunSlots, "awaited">): boolean => {
   const status = state.tasks[index]?.status;
-  return status === "waiting" || status === "parked" || (status === "succeeded" && taskOf(graph, index).assets !== undefined);
+  if (status === "waiting" || status === "parked") return true;
+  const task = taskOf(graph, index);
+  if (status === "running") return task.itemSlots !== undefined && slots.awaited(task) !== undefined;
+  return status === "succeeded" && task.assets !== undefined;
 };
 
 const waitingFor = (
@@ -50,21 +53,25 @@ const waitingFor = (
   slots: Pick<RunSlots, "awaited">,
 ): TaskChange["waiting"] => {
   const own = state.tasks[index] as TaskState;
+  const task = taskOf(graph, index);
+  if (own.status === "running" && task.itemSlots !== undefined) return forSlot(slots.awaited(task));
   if (own.status !== "waiting") return undefined;
   const { hold = "retry", retryAt } = own;
   const waiting = { for: hold, ...(retryAt === undefined ? {} : { until: iso(retryAt) }) };
-  const task = taskOf(graph, index);
   const { approval } = task;
-  const slot = hold === "pool" ? slots.awaited(task) : undefined;
-  if (slot !== undefined) {
-    const { pool, connection, circuit } = slot;
-    if (connection === undefined) return { for: "pool", pool };
-    if (circuit === undefined) return { for: "connection", connection };
-    return { for: "circuit", connection, since: iso(circuit.since), until: iso(circuit.until) };
-  }
+  const slot = hold === "pool" ? forSlot(slots.awaited(task)) : undefined;
+  if (slot !== undefined) return slot;
   if (approval === undefined) return waiting;
   const message = messageOf(input, graph, state, index);
   return { ...waiting, ...(message === undefined ? {} : { message }), approvers: approversOf(approval, own, Date.now()) };
+};
+
+const forSlot = (slot: AwaitedSlot | undefined): TaskChange["waiting"] => {
+  if (slot === undefined) return undefined;
+  const { pool, connection, circuit } = slot;
+  if (connection === undefined) return { for: "pool", pool };
+  if (circuit === undefined) return { for: "connection", connection };
+  return { for: "circuit", connection, since: iso(circuit.since), until: iso(circuit.until) };
 };
 
 /** What an approval asks; an expression that fails shows as it was written. */
