@@ -49,8 +49,8 @@ export const WEBHOOK_SECRET = "a secret of the test";
 
 const unused = (): Promise<never> => Promise.reject(new Error("no test of schedules needs it"));
 
-export const startScheduleKit = async (): Promise<ScheduleKit> => {
-  const { address } = temporalServer();
+/** `address`: of Temporal; absent: where the tests have theirs. */
+export const startScheduleKit = async (address = temporalServer().address): Promise<ScheduleKit> => {
   const connection = await Connection.connect({ address });
   // Schedules of ours that other stores know nothing of are removed: nobody else may have this namespace.
   const namespace = freshName("schedules").replaceAll("_", "-");

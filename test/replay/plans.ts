@@ -46,7 +46,11 @@ export interface RecordedRun {
 export const openEngineOptions = async (): Promise<{ readonly options: EngineOptions; readonly close: () => Promise<void> }> => {
   const { items, close } = await openStore({ url: "pglite:memory", secretKey: new Uint8Array(32).fill(3) });
   const find = (name: string) => Promise.resolve({ name, slots: 1, description: null, createdAt: "", updatedAt: "" });
-  return { options: { own: { echo: async (input) => ({ got: input }) }, items, pools: { find } }, close };
+  const breaker = { failures: 1, withinMs: 60_000, openForMs: 1_000 };
+  const connections: EngineOptions["connections"] = {
+    find: (name) => Promise.resolve({ name, kind: "k", config: {}, limits: { maxConcurrent: 2, breaker }, createdAt: "", updatedAt: "" }),
+  };
+  return { options: { own: { echo: async (input) => ({ got: input }) }, items, pools: { find }, connections }, close };
 };
 
 export const RECORDED: Readonly<Record<string, RecordedRun>> = {
@@ -132,6 +136,26 @@ export const RECORDED: Readonly<Record<string, RecordedRun>> = {
       concurrency: { maxRuns: 1, strategy: "queue" },
     },
     options: { pipeline: "recorded-slots" },
+  },
+  // Opens the connection's circuit, waits for it, and goes on.
+  "limited-items": {
+    plan: planOf(
+      {
+        items: {
+          policy: 1,
+          itemSlots: { connections: [{ name: "recorded" }], pool: "recorded" },
+          forEach: { loops: [{ as: "n", in: { range: { from: 1, to: 8, step: 1 } } }], window: 3, maxFailures: 0 },
+        },
+        limited: { policy: 1, connections: [{ name: "recorded-too" }] },
+      },
+      { policies: [policy(), retried] },
+    ),
+    options: {
+      verbs: {
+        items: (call, context) => (call.each?.["n"] === 2 ? firstFails(call, context) : Promise.resolve({ output: null })),
+        limited: firstFails,
+      },
+    },
   },
   "acted-on": {
     plan: planOf(

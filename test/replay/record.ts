@@ -7,6 +7,7 @@ import { startServices } from "../../bin/services/all.ts";
 import { startEngine } from "../workflow/engine.ts";
 import { historyText } from "./histories.ts";
 import { openEngineOptions } from "./plans.ts";
+import { recordOwners } from "./record-owners.ts";
 import { recordRuns } from "./record-runs.ts";
 
 const folder = mkdtempSync(path.join(tmpdir(), "downbeat-record-"));
@@ -16,7 +17,8 @@ mkdirSync(target, { recursive: true });
 try {
   const { options, close } = await openEngineOptions();
   const engine = await startEngine(services.addresses.temporal?.address ?? "", options);
-  for (const { name, history } of await recordRuns(engine)) {
+  const owners = await recordOwners(services.addresses.temporal?.address ?? "");
+  for (const { name, history } of [...(await recordRuns(engine)), ...owners]) {
     writeFileSync(path.join(target, `${name}.json`), historyText(history));
     console.log(`${name}: ${history.events?.length ?? 0} events`);
   }

@@ -3,10 +3,12 @@ import path from "node:path";
 import { DeterminismViolationError } from "@temporalio/workflow";
 import { Worker, type WorkflowBundleWithSourceMap } from "@temporalio/worker";
 import { afterAll, describe, expect, it } from "vitest";
+import { temporalServer } from "../fixtures/services.ts";
 import { bundleRun } from "../workflow/engine.ts";
 import { useEngine } from "../workflow/kit.ts";
 import { type RecordedHistory, recordedHistories, replayable } from "./histories.ts";
 import { openEngineOptions, RECORDED } from "./plans.ts";
+import { recordOwners } from "./record-owners.ts";
 import { recordRuns } from "./record-runs.ts";
 
 const { options, close } = await openEngineOptions();
@@ -28,9 +30,20 @@ const replay = async (
 
 describe("the replay gate", () => {
   it("replays every history that a run of today leaves, and rejects each with a workflow that is wrong on purpose", async () => {
-    const histories = await recordRuns(engine());
+    const [runs, owners] = await Promise.all([recordRuns(engine()), recordOwners(temporalServer().address)]);
+    const histories = [...runs, ...owners];
     const names = histories.map(({ name }) => name);
-    expect(names).toEqual(expect.arrayContaining([...Object.keys(RECORDED), "for-each.1-mapped", "slots.1-pool", "sub-pipeline.1-run"]));
+    expect(names).toEqual(
+      expect.arrayContaining([
+        ...Object.keys(RECORDED),
+        "for-each.1-mapped",
+        "limited-items.1-mapped",
+        "slots.1-pool",
+        "sub-pipeline.1-run",
+        "trigger-of-files",
+        "backfill",
+      ]),
+    );
     expect(await replay(engine().bundle, histories)).toEqual(Object.fromEntries(names.map((name) => [name, undefined])));
     const wrong = await replay(await bundleRun(path.join(import.meta.dirname, "wrong-workflows.ts")), histories);
     for (const name of names) expect(wrong[name], name).toBeInstanceOf(DeterminismViolationError);
