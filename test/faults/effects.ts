@@ -27,6 +27,12 @@ const SCHEMA = `
       if not is_open(gate) then raise exception 'the gate is closed' using errcode = '42000'; end if;
       perform mark(run, task, 0);
     end $$;
+  create table uses (task text not null, began timestamptz not null, ended timestamptz not null);
+  create function use_for(task text, seconds float) returns void language plpgsql as
+    $$ declare began timestamptz := clock_timestamp(); begin
+      perform pg_sleep(seconds);
+      insert into uses values (task, began, clock_timestamp());
+    end $$;
 `;
 
 export class Effects {
@@ -50,6 +56,17 @@ export class Effects {
       [runs],
     );
     return rows.map((row) => ({ ...row, at: row.at.getTime() }));
+  }
+
+  /** How many uses of these tasks there were at the same time, at most, and how many in all; those that were broken off do not count. */
+  async usesOf(tasks: readonly string[]): Promise<{ readonly most: number; readonly all: number }> {
+    const { rows } = await this.#pool.query<{ readonly most: number; readonly all: number }>(
+      `with seen as (select began, ended from uses where task = any($1))
+       select coalesce(max((select count(*) from seen other where other.began <= seen.began and other.ended > seen.began)), 0)::int as most,
+         count(*)::int as "all" from seen`,
+      [tasks],
+    );
+    return rows[0] ?? { most: 0, all: 0 };
   }
 
   async close(): Promise<void> {
