@@ -78,9 +78,12 @@ const runItems = async (deps: MappedDeps, operators: Verbs, call: ItemsCall, sco
   const lane = async (): Promise<void> => {
     for (let next = open.shift(); next !== undefined && !scope.cancelled.aborted; next = open.shift()) {
       const attempt = attempts.get(next.item) ?? 1;
-      const startedAt = new Date().toISOString();
+      const began = { at: Date.now(), mark: performance.now() };
+      const startedAt = new Date(began.at).toISOString();
+      // A clock that is set meanwhile must not make it an hour long.
+      const finishedAt = (): string => new Date(began.at + performance.now() - began.mark).toISOString();
       const ended = (result: Pick<ItemResult, "status" | "output" | "error">): Promise<void> =>
-        recorder.add({ item: next.item, attempts: attempt, startedAt, finishedAt: new Date().toISOString(), ...result });
+        recorder.add({ item: next.item, attempts: attempt, startedAt, finishedAt: finishedAt(), ...result });
       try {
         const itemCall: TaskCall = { ...call, attempt, each: next.values, itemKey: next.key };
         const { output } = await attemptVerb(call.task.operator, verb, itemCall, deps, scope);

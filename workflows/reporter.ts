@@ -10,8 +10,10 @@ import { nextReport } from "./report-order.ts";
 const PAUSE_MS = 10_000;
 /** For what is urgent, and for all of a run that shows nothing at once. */
 const SHORT_PAUSE_MS = 1_000;
-/** What is shown of a run comes at most this often: each time costs about what a task does. */
+/** What is shown of a run comes at most this often: each time costs about what a task does. Of runs with many tasks, and where the server is busy, less often. */
 const SHOWN_APART_MS = 100;
+const SHOWN_APART_A_TASK_MS = 1;
+const MOST_SHOWN_APART_MS = 1_000;
 /** Reports stay small: one begins early when so many tasks have changed. */
 const MOST_TASKS = 500;
 /** Where the server is busy, reports would make it busier: this many times as late as it was is added to the pause. */
@@ -29,6 +31,8 @@ export interface ReporterOptions {
   readonly runId: string;
   /** See RunInput. */
   readonly isLive: boolean;
+  /** How many tasks it has. */
+  readonly tasks: number;
   /** Reporting outlives the cancellation of what it reports. */
   readonly shield: CancellationScope;
   /** When this execution was asked for: it began so much later than that. Milliseconds since 1970. */
@@ -95,6 +99,10 @@ export class Reporter {
     this.#lagPause = Math.min(Math.max(milliseconds, 0) * LAG_FACTOR, MOST_LAG_PAUSE_MS);
   }
 
+  get #shownApart(): number {
+    return Math.min(SHOWN_APART_MS + this.#options.tasks * SHOWN_APART_A_TASK_MS + this.#lagPause, MOST_SHOWN_APART_MS);
+  }
+
   get seq(): number {
     return this.#seq;
   }
@@ -129,7 +137,7 @@ export class Reporter {
     const isUrgent = (): boolean => [...this.#unshown.tasks].some(this.#options.isUrgent);
     const since = Date.now() - this.#shownAt;
     // What is held is so for long, what comes before it is not.
-    if (since === 0 || (since < SHOWN_APART_MS && !isUrgent())) {
+    if (since === 0 || (since < this.#shownApart && !isUrgent())) {
       if (!this.#showsLater) this.#showLater();
       return;
     }

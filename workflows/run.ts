@@ -120,6 +120,7 @@ class RunExecution {
     this.#reporter = new Reporter({
       runId: input.run.id,
       isLive: input.live === true,
+      tasks: input.plan.tasks.length,
       shield: this.#shield,
       askedAt: workflowInfo().runStartTime.getTime(),
       startedAt: () => iso(this.#startedAt),

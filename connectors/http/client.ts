@@ -92,10 +92,10 @@ export class HttpClient {
   }
 
   async #wait(milliseconds: number): Promise<void> {
-    const until = Date.now() + milliseconds;
-    while (Date.now() < until) {
+    const until = performance.now() + milliseconds;
+    while (performance.now() < until) {
       this.#context.progress();
-      await pause(Math.min(1_000, until - Date.now()), undefined, { signal: this.#context.signal }).catch(() => undefined);
+      await pause(Math.min(1_000, until - performance.now()), undefined, { signal: this.#context.signal }).catch(() => undefined);
       this.#context.signal.throwIfAborted();
     }
   }
@@ -137,9 +137,9 @@ export class HttpClient {
   async #takeTurn(): Promise<void> {
     const rate = this.#config.requests_per_second;
     if (rate === undefined) return;
-    const at = Math.max(this.#nextAt, Date.now());
+    const at = Math.max(this.#nextAt, performance.now());
     this.#nextAt = at + 1_000 / rate;
-    if (at > Date.now()) await this.#wait(at - Date.now());
+    if (at > performance.now()) await this.#wait(at - performance.now());
   }
 
   async #credentials(url: URL, side: HttpSide): Promise<Record<string, string>> {
@@ -164,7 +164,7 @@ export class HttpClient {
 
   /** RFC 6749, 4.4. The token is kept until shortly before it ends. */
   async #accessToken(side: HttpSide): Promise<string> {
-    if (this.#token !== undefined && this.#token.until > Date.now()) return this.#token.value;
+    if (this.#token !== undefined && this.#token.until > performance.now()) return this.#token.value;
     const { token_url, client_id, client_secret, scope, timeout_seconds } = this.#config;
     const tokenUrl = needed(token_url, "token_url");
     const form = new URLSearchParams({ grant_type: "client_credentials", ...(scope === undefined ? {} : { scope }) });
@@ -200,7 +200,7 @@ export class HttpClient {
       );
     }
     const seconds = typeof answer.expires_in === "number" ? answer.expires_in : 300;
-    this.#token = { value: answer.access_token, until: Date.now() + Math.max(seconds - 30, 1) * 1_000 };
+    this.#token = { value: answer.access_token, until: performance.now() + Math.max(seconds - 30, 1) * 1_000 };
     return answer.access_token;
   }
 

@@ -85,7 +85,7 @@ export async function* readPartitions(
   { signal, progress }: ConnectorContext,
 ): AsyncGenerator<readonly KafkaMessage[]> {
   consumer.topics.track(topic);
-  let movedAt = Date.now();
+  let movedAt = performance.now();
   for (;;) {
     const open = ranges.filter(({ next, end }) => next < end);
     if (open.length === 0) return;
@@ -127,8 +127,8 @@ export async function* readPartitions(
         yield messages;
       }
     }
-    if (moved) movedAt = Date.now();
-    else if (Date.now() - movedAt > STALL_MS) {
+    if (moved) movedAt = performance.now();
+    else if (performance.now() - movedAt > STALL_MS) {
       throw new DownbeatError(
         "SOURCE_UNAVAILABLE",
         `topic ${topic}: the broker has given no message for ${STALL_MS / 1_000} s although its end is not reached`,
