@@ -119,9 +119,9 @@ class MappedExecution {
         else if (!isDraining) this.#fill();
         if (this.#inFlight === 0 && (isDraining || this.#isFailing || this.#isOver())) break;
         const before = this.#inFlight;
-        const couldAsk = this.#mayAsk();
+        const mayBegin = this.#mayBegin();
         const wakeAt = this.#isFailing || isDraining ? undefined : this.#nextRetryAt();
-        const changed = (): boolean => this.#inFlight < before || this.#broken !== undefined || couldAsk !== this.#mayAsk();
+        const changed = (): boolean => this.#inFlight < before || this.#broken !== undefined || mayBegin !== this.#mayBegin();
         if (wakeAt === undefined) await condition(changed);
         else await condition(changed, Math.max(wakeAt - Date.now(), 1));
         if (this.#broken !== undefined) throw this.#broken;
@@ -148,19 +148,16 @@ class MappedExecution {
 
   #nextRetryAt(): number | undefined {
     const moments = this.progress.retries.map(({ at }) => at);
-    return moments.length === 0 || !this.#hasRoom() ? undefined : Math.min(...moments);
+    return moments.length === 0 || !this.#mayBegin() ? undefined : Math.min(...moments);
   }
 
-  #hasRoom(): boolean {
-    return (this.#inFlight + 1) * this.#concurrency <= this.#window;
-  }
-
-  #mayAsk(): boolean {
-    return this.#slots?.mayAsk ?? true;
+  /** One more group, if there are items for it. */
+  #mayBegin(): boolean {
+    return (this.#inFlight + 1) * this.#concurrency <= this.#window && this.#slots?.mayAsk !== false;
   }
 
   #fill(): void {
-    while (this.#hasRoom() && this.#mayAsk()) {
+    while (this.#mayBegin()) {
       const group = this.#takeGroup();
       if (group.length === 0) return;
       this.#inFlight += 1;

@@ -3,7 +3,7 @@
 import { afterAll, describe, expect, it } from "vitest";
 import { type CircuitPolicy, type ConnectionLimits } from "../../core/circuit.ts";
 import { DownbeatError } from "../../core/errors.ts";
-import { connectionPool, poolWorkflowId } from "../../core/ids.ts";
+import { connectionPool, mappedWorkflowId, poolWorkflowId } from "../../core/ids.ts";
 import type { PlanTask } from "../../core/plan.ts";
 import { openStore } from "../../store/open-store.ts";
 import { POOL_QUERY, type PoolState } from "../../workflows/messages.ts";
@@ -109,6 +109,11 @@ describe("items within limits", () => {
     const rows = await itemsOf(run, "items");
     expect(rows.map(({ status }) => status)).toEqual(Array.from({ length: 30 }, () => "succeeded"));
     expect(rows.reduce((sum, { attempts }) => sum + attempts, 0)).toBe(calls);
+    // Items that are due while no group may ask wait for a slot, and for no timer.
+    const { events } = await engine()
+      .client.workflow.getHandle(mappedWorkflowId(run.id, "items", 1))
+      .fetchHistory();
+    expect(events?.filter((event) => event.timerStartedEventAttributes).length).toBeLessThan(20);
     await isFree(connectionPool(name));
   });
 
