@@ -2,40 +2,23 @@
 
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { type CircuitPolicy, type ConnectionLimits, connectionSlots } from "../../core/circuit.ts";
+import { type CircuitPolicy, connectionSlots } from "../../core/circuit.ts";
 import { DownbeatError } from "../../core/errors.ts";
-import { connectionPool, poolWorkflowId } from "../../core/ids.ts";
+import { connectionPool } from "../../core/ids.ts";
 import type { Plan } from "../../core/plan.ts";
-import { type CircuitReset, type ConfigureSignal, POOL_QUERY, POOL_SIGNALS, type PoolState } from "../../workflows/messages.ts";
+import { type CircuitReset, type ConfigureSignal, POOL_SIGNALS, type PoolState } from "../../workflows/messages.ts";
 import { planOf, policy } from "../core/runs.ts";
 import { freshName } from "../fixtures/services.ts";
 import type { Behaviour } from "./engine.ts";
 import { blocked, until, useEngine } from "./kit.ts";
+import * as kit from "./limits-kit.ts";
+import { connectionWith, LIMITED } from "./limits-kit.ts";
 
-const limits = new Map<string, ConnectionLimits>();
-const engine = useEngine({
-  pools: { find: (name) => Promise.resolve({ name, slots: 2, description: null, createdAt: "", updatedAt: "" }) },
-  connections: {
-    find: (name) => {
-      const found = limits.get(name);
-      return Promise.resolve(found && { name, kind: "k", config: {}, limits: found, createdAt: "", updatedAt: "" });
-    },
-  },
-});
+const engine = useEngine(LIMITED);
 
-const connectionWith = (given: ConnectionLimits): string => {
-  const name = freshName("connection");
-  limits.set(name, given);
-  return name;
-};
-
-const ownerOf = (connection: string) => engine().client.workflow.getHandle(poolWorkflowId(connectionPool(connection)));
-const stateOf = (connection: string): Promise<PoolState> => ownerOf(connection).query<PoolState>(POOL_QUERY);
-const isFree = (connection: string) =>
-  until("all slots are free", async () => {
-    const { holders, waiting } = (await stateOf(connection)).slots;
-    return holders.length + waiting.length === 0;
-  });
+const ownerOf = (connection: string) => kit.ownerOf(engine(), connectionPool(connection));
+const stateOf = (connection: string): Promise<PoolState> => kit.stateOf(engine(), connectionPool(connection));
+const isFree = (connection: string): Promise<void> => kit.isFree(engine(), connectionPool(connection));
 const usedBy = (names: readonly string[]) => ({ connections: names.toSorted().map((name) => ({ name })) });
 
 /** Counts who is at work with what. */

@@ -1,43 +1,25 @@
 // Items of a for_each within limits of connections and pools, on a real server: held over all items and tasks, heard by circuit breakers, nothing lost.
 
 import { afterAll, describe, expect, it } from "vitest";
-import { type CircuitPolicy, type ConnectionLimits } from "../../core/circuit.ts";
+import type { CircuitPolicy } from "../../core/circuit.ts";
 import { DownbeatError } from "../../core/errors.ts";
-import { connectionPool, mappedWorkflowId, poolWorkflowId } from "../../core/ids.ts";
+import { connectionPool, mappedWorkflowId } from "../../core/ids.ts";
 import type { PlanTask } from "../../core/plan.ts";
 import { openStore } from "../../store/open-store.ts";
-import { POOL_QUERY, type PoolState } from "../../workflows/messages.ts";
+import type { PoolState } from "../../workflows/messages.ts";
 import { planOf, policy } from "../core/runs.ts";
 import { freshName } from "../fixtures/services.ts";
 import type { Behaviour, StartedRun } from "./engine.ts";
 import { blocked, until, useEngine } from "./kit.ts";
+import * as kit from "./limits-kit.ts";
+import { connectionWith, LIMITED } from "./limits-kit.ts";
 
 const store = await openStore({ url: "pglite:memory", secretKey: new Uint8Array(32).fill(3) });
 afterAll(() => store.close());
-const limits = new Map<string, ConnectionLimits>();
-const engine = useEngine({
-  items: store.items,
-  pools: { find: (name) => Promise.resolve({ name, slots: 2, description: null, createdAt: "", updatedAt: "" }) },
-  connections: {
-    find: (name) => {
-      const found = limits.get(name);
-      return Promise.resolve(found && { name, kind: "k", config: {}, limits: found, createdAt: "", updatedAt: "" });
-    },
-  },
-});
+const engine = useEngine({ items: store.items, ...LIMITED });
 
-const connectionWith = (given: ConnectionLimits): string => {
-  const name = freshName("connection");
-  limits.set(name, given);
-  return name;
-};
-
-const stateOf = (pool: string): Promise<PoolState> => engine().client.workflow.getHandle(poolWorkflowId(pool)).query<PoolState>(POOL_QUERY);
-const isFree = (pool: string) =>
-  until("all slots are free", async () => {
-    const { holders, waiting } = (await stateOf(pool)).slots;
-    return holders.length + waiting.length === 0;
-  });
+const stateOf = (pool: string): Promise<PoolState> => kit.stateOf(engine(), pool);
+const isFree = (pool: string): Promise<void> => kit.isFree(engine(), pool);
 const itemsOf = (run: StartedRun, taskId: string) => store.items.list({ runId: run.id, taskId }, {}, { limit: 1_000 });
 
 /** As a run gets it that starts now. */
