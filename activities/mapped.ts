@@ -2,7 +2,7 @@
 
 import { createHash } from "node:crypto";
 import { Context } from "@temporalio/activity";
-import { verdictOf } from "../core/circuit.ts";
+import { saysUnwell } from "../core/circuit.ts";
 import { DownbeatError, isErrorCode } from "../core/errors.ts";
 import { expandItems } from "../core/items.ts";
 import { renderTemplates } from "../core/expression.ts";
@@ -62,10 +62,6 @@ const carryOf = ({ carryFrom, fresh }: MappedCall): Carry | undefined =>
 
 type GroupEnd = Pick<ItemsResult, "failures" | "left">;
 
-/** The other side would not be better for the items after it. */
-const isUnwell = ({ task }: ItemsCall, { code }: ItemFailure): boolean =>
-  task.itemSlots?.connections?.some(({ side }) => verdictOf(code, side) === "unwell") === true;
-
 const runItems = async (deps: MappedDeps, operators: Verbs, call: ItemsCall, scope: AttemptScope): Promise<GroupEnd> => {
   const verb = operators[call.task.operator];
   if (verb === undefined) throw new DownbeatError("INTERNAL", `operator ${call.task.operator} cannot be repeated over items`);
@@ -92,7 +88,8 @@ const runItems = async (deps: MappedDeps, operators: Verbs, call: ItemsCall, sco
         if (scope.cancelled.aborted) throw error;
         const failure = failureOf(next.item, error);
         failures.push(failure);
-        if (isUnwell(call, failure)) left.push(...open.splice(0).map(({ item }) => item));
+        // The other side would not be better for the items after it.
+        if (saysUnwell(failure.code, call.task.itemSlots?.connections)) left.push(...open.splice(0).map(({ item }) => item));
         const { item: _, retryAfterMs: __, ...shown } = failure;
         await ended({ status: mayRetry(call.retry, attempt, failure.code) ? "pending" : "failed", error: shown });
       }

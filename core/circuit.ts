@@ -71,6 +71,10 @@ export const connectionSlots = (limits: ConnectionLimits | null): { readonly cap
   ...(limits?.breaker === undefined ? {} : { breaker: limits.breaker }),
 });
 
+/** Whether it says of one of these connections that the other side is unwell. */
+export const saysUnwell = (code: string, uses: readonly { readonly side?: Side }[] = []): boolean =>
+  uses.some(({ side }) => verdictOf(code, side) === "unwell");
+
 /** What a task's end says of the connection on this side: errors of the user's and of the data come from a system that answers. */
 export const verdictOf = (code: string | undefined, side: Side | undefined): Verdict => {
   if (code === undefined) return "well";

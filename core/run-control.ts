@@ -27,7 +27,8 @@ export const nameOf = (control: Control): string => {
 
 const NOTHING: Settled = { ended: [], cancel: [] };
 
-const placeOf = ({ plan }: Graph, id: string): number => plan.tasks.findIndex((task) => task.id === id);
+/** -1: there is no such task. */
+export const placeOf = ({ plan }: Graph, id: string): number => plan.tasks.findIndex((task) => task.id === id);
 
 /** Those who may decide an approval at this moment; empty: anyone. */
 export const approversOf = ({ approvers, escalate }: ApprovalPlan, { startedAt = 0 }: TaskState, now: number): readonly string[] =>

@@ -44,10 +44,8 @@ export class ByHand {
 
   #remember(key: string): void {
     this.#keys.add(key);
-    for (const oldest of this.#keys) {
-      if (this.#keys.size <= MOST_KEYS) return;
-      this.#keys.delete(oldest);
-    }
+    const [oldest = ""] = this.#keys;
+    if (this.#keys.size > MOST_KEYS) this.#keys.delete(oldest);
   }
 
   /** Throws what the caller is told; nothing has happened then, and nothing is in the history. */
@@ -87,7 +85,7 @@ export class ByHand {
       at: new Date(now).toISOString(),
     });
     if ("task" in asked) {
-      const index = graph.plan.tasks.findIndex(({ id }) => id === asked.task);
+      const index = control.placeOf(graph, asked.task);
       if (state.tasks[index]?.status === "succeeded") results.set(index, { output: control.outputOf(asked, actor) });
       reporter.task(index);
     }

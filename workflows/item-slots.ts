@@ -1,7 +1,7 @@
 // The slots that the groups of a for_each hold: of connections with limits, then of a pool, one of each for as long as a group is at work.
 
 import { condition, getExternalWorkflowHandle, isCancellation, workflowInfo } from "@temporalio/workflow";
-import { verdictOf } from "../core/circuit.ts";
+import { saysUnwell } from "../core/circuit.ts";
 import type { PlanTask } from "../core/plan.ts";
 import type { ItemFailure, MappedCall } from "./ports.ts";
 import { type AwaitedSlot, ITEMS_SIGNAL, type ItemsSignal } from "./messages.ts";
@@ -79,10 +79,9 @@ export class ItemSlots {
   /** Carries a group out while it holds its slots, and tells the owners of connections how that went. Rejects with what keeps it from a slot. */
   async holding(carryOut: () => Promise<readonly ItemFailure[]>): Promise<void> {
     const { task, run } = this.#call;
-    const { priority, itemSlots } = task;
-    const group = (this.#group += 1);
     // Never the key of a group of an earlier execution, whose slot may still be on its way.
-    const asking: PlanTask = { ...task, ...itemSlots, id: `${group}`, ...(priority === undefined ? {} : { priority }) };
+    const group = (this.#group += 1);
+    const asking: PlanTask = { ...task, ...task.itemSlots, id: `${group}` };
     let end: { readonly code: string | undefined } | undefined;
     this.#waiting.set(group, asking);
     this.#open += 1;
@@ -103,8 +102,7 @@ export class ItemSlots {
 
   /** That of a failure which says that a connection is unwell, before all others. */
   #codeOf(failures: readonly ItemFailure[]): string | undefined {
-    const { connections = [] } = this.#call.task.itemSlots ?? {};
-    const unwell = failures.find(({ code }) => connections.some(({ side }) => verdictOf(code, side) === "unwell"));
+    const unwell = failures.find(({ code }) => saysUnwell(code, this.#call.task.itemSlots?.connections));
     return (unwell ?? failures.at(-1))?.code;
   }
 

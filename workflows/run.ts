@@ -200,7 +200,7 @@ class RunExecution {
 
   receiveItems({ taskId, awaited }: ItemsSignal): void {
     this.#slots.itemsWait(taskId, awaited);
-    const index = this.#state.tasks.findIndex((_, at) => reducer.taskOf(this.#graph, at).id === taskId);
+    const index = byHand.placeOf(this.#graph, taskId);
     if (index >= 0) this.#showWait(index);
   }
 
