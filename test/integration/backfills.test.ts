@@ -4,12 +4,12 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { backfillWorkflowId, runWorkflowId } from "../../core/ids.ts";
 import type { Json } from "../../core/json.ts";
 import { reconcileBackfills } from "../../api/reconcile-backfills.ts";
-import { type ScheduleKit, startScheduleKit } from "./schedules-kit.ts";
+import { type WholeKit, startWhole } from "./whole-kit.ts";
 import { until } from "../workflow/kit.ts";
 
-let kit: ScheduleKit;
+let kit: WholeKit;
 beforeAll(async () => {
-  kit = await startScheduleKit();
+  kit = await startWhole();
 });
 afterAll(() => kit.stop());
 

@@ -5,11 +5,11 @@ import { scheduleId } from "../../core/ids.ts";
 import type { Json } from "../../core/json.ts";
 import { freshName } from "../fixtures/services.ts";
 import { until } from "../workflow/kit.ts";
-import { type ScheduleKit, startScheduleKit } from "./schedules-kit.ts";
+import { type WholeKit, startWhole } from "./whole-kit.ts";
 
-let kit: ScheduleKit;
+let kit: WholeKit;
 beforeAll(async () => {
-  kit = await startScheduleKit();
+  kit = await startWhole();
 });
 afterAll(() => kit?.stop());
 

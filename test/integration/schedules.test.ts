@@ -13,15 +13,14 @@ import type { Json } from "../../core/json.ts";
 import { RUN_WORKFLOW } from "../../workflows/messages.ts";
 import { freshName } from "../fixtures/services.ts";
 import { until } from "../workflow/kit.ts";
-import { type ScheduleKit, startScheduleKit } from "./schedules-kit.ts";
+import * as whole from "./whole-kit.ts";
+import { freshPipeline, startWhole, type WholeKit } from "./whole-kit.ts";
 
-let kit: ScheduleKit;
+let kit: WholeKit;
 beforeAll(async () => {
-  kit = await startScheduleKit();
+  kit = await startWhole();
 });
 afterAll(() => kit?.stop());
-
-const fresh = (): string => freshName("p").replaceAll("_", "-");
 
 interface RunView {
   readonly id: string;
@@ -52,8 +51,7 @@ schedules: ${schedules.length === 0 ? "[]" : `\n${schedules.map((schedule) => ` 
 
 const HOLD = "  - { id: hold, needs: [tell], wait: { for: 1h, deadline: 2h } }";
 
-const runsOf = async (pipeline: string): Promise<readonly RunView[]> =>
-  (await kit.call<{ readonly items: readonly RunView[] }>("GET", `/v1/runs?pipeline=${pipeline}`)).items.toReversed();
+const runsOf = (pipeline: string): Promise<readonly RunView[]> => whole.runsOf<RunView>(kit, pipeline);
 
 const handleOf = (pipeline: string, name: string) => kit.client.schedule.getHandle(scheduleId({ pipeline, name }));
 
@@ -62,7 +60,7 @@ const FAR = "{ name: far, calendar: { year: 2099, month: 1, day_of_month: 1 } }"
 
 describe("firings", () => {
   it("become runs, each with its data interval, of the version that is the latest", async () => {
-    const name = fresh();
+    const name = freshPipeline();
     await deploy(name, ["{ name: often, every: 2s, jitter: 1s, overlap: allow-all, timezone: Europe/Berlin, params: { country: AT } }"]);
     await until("three runs have succeeded", async () => (await runsOf(name)).filter(({ status }) => status === "succeeded").length >= 3);
     await deploy(name, []);
@@ -86,7 +84,7 @@ describe("firings", () => {
   });
 
   it("of a manual run have no interval", async () => {
-    const name = fresh();
+    const name = freshPipeline();
     await deploy(name, [FAR]);
     const run = await kit.call<RunView>("POST", `/v1/pipelines/${name}/runs?wait=30s`, {});
     expect(run).toMatchObject({ status: "succeeded", trigger: "http", schedule: null, interval: null });
@@ -94,7 +92,7 @@ describe("firings", () => {
   });
 
   it("wait for a store that is away", async () => {
-    const name = fresh();
+    const name = freshPipeline();
     await deploy(name, [FAR]);
     kit.storeIsAway = true;
     try {
@@ -119,7 +117,7 @@ describe("firings", () => {
 
 describe("a firing of what the store does not have", () => {
   it("fails at once and says so", async () => {
-    const name = fresh();
+    const name = freshPipeline();
     const scheduled = { pipeline: name, schedule: "gone", version: 1, planHash: "absent", params: {} };
     const ended = kit.client.workflow.execute(RUN_WORKFLOW, {
       workflowId: `${scheduledWorkflowId({ pipeline: name, name: "gone" })}-2026-01-01T00:00:00Z`,
@@ -135,7 +133,7 @@ describe("a firing of what the store does not have", () => {
 
 describe.concurrent("overlap", () => {
   const overlapping = async (overlap: string): Promise<string> => {
-    const name = fresh();
+    const name = freshPipeline();
     await deploy(name, [`{ name: often, every: 3s, overlap: ${overlap} }`], HOLD);
     return name;
   };
@@ -195,7 +193,7 @@ describe.concurrent("overlap", () => {
 
 describe("pausing", () => {
   it("by the API reaches Temporal, and outlives a deployment", async () => {
-    const name = fresh();
+    const name = freshPipeline();
     await deploy(name, [FAR]);
     const path = `/v1/pipelines/${name}/schedules/far`;
     expect(await kit.call("POST", `${path}/pause`, { by: "ana", why: "stocktaking" })).toMatchObject({ paused: true, next: null });
@@ -216,7 +214,7 @@ describe("Temporal is made equal to the store", () => {
   const names = ["by-cron", "by-interval", "by-calendar"] as const;
 
   it("what is right is left alone, whatever its form", async () => {
-    const name = fresh();
+    const name = freshPipeline();
     await deploy(name, FORMS);
     const before = await Promise.all(names.map(async (one) => (await handleOf(name, one).describe()).info.lastUpdatedAt));
     expect(before).toEqual([undefined, undefined, undefined]);
@@ -226,7 +224,7 @@ describe("Temporal is made equal to the store", () => {
   });
 
   it("deleted, changed and paused by hand, and left over: all put right", async () => {
-    const name = fresh();
+    const name = freshPipeline();
     await deploy(name, FORMS);
     await handleOf(name, "by-cron").delete();
     await handleOf(name, "by-calendar").pause("by hand in Temporal");
@@ -253,7 +251,7 @@ describe("Temporal is made equal to the store", () => {
   });
 
   it("a schedule that Temporal refuses does not keep the others waiting", async () => {
-    const name = fresh();
+    const name = freshPipeline();
     await deploy(name, [FAR]);
     const found = await kit.store.schedules.find({ pipeline: name, name: "far" });
     if (found === undefined) throw new Error("the schedule was not written down");
@@ -266,7 +264,7 @@ describe("Temporal is made equal to the store", () => {
 
 describe("a running API", () => {
   it("makes all schedules anew at its start when Temporal has lost them, and its metric counts those without a next action", async () => {
-    const name = fresh();
+    const name = freshPipeline();
     await deploy(name, [FAR, "{ name: other, every: 24h, offset: 1h }"]);
     // As after the loss of Temporal's database. Lists lag behind: what was just made may not be there yet, what was deleted may still be.
     const listed = () => kit.deps.orchestrator.schedules.list();

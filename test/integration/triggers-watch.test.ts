@@ -7,17 +7,16 @@ import { Producer } from "@platformatic/kafka";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { triggerWorkflowId } from "../../core/ids.ts";
 import type { Json } from "../../core/json.ts";
-import { freshBucket, freshName, freshTopic } from "../fixtures/services.ts";
+import { freshBucket, freshTopic } from "../fixtures/services.ts";
 import { until } from "../workflow/kit.ts";
-import { type ScheduleKit, startScheduleKit } from "./schedules-kit.ts";
+import * as whole from "./whole-kit.ts";
+import { freshPipeline, startWhole, type WholeKit } from "./whole-kit.ts";
 
-let kit: ScheduleKit;
+let kit: WholeKit;
 beforeAll(async () => {
-  kit = await startScheduleKit();
+  kit = await startWhole();
 });
 afterAll(() => kit?.stop());
-
-const fresh = (): string => freshName("p").replaceAll("_", "-");
 
 const deploy = (name: string, trigger: string): Promise<unknown> =>
   kit.call(
@@ -37,14 +36,9 @@ interface RunView {
   readonly status: string;
   readonly params: { readonly n?: Json };
 }
-const runsOf = async (pipeline: string): Promise<readonly RunView[]> =>
-  (await kit.call<{ readonly items: readonly RunView[] }>("GET", `/v1/runs?pipeline=${pipeline}&limit=200`)).items.toReversed();
+const runsOf = (pipeline: string): Promise<readonly RunView[]> => whole.runsOf<RunView>(kit, pipeline);
 const paramsOf = async (pipeline: string) => (await runsOf(pipeline)).map(({ params }) => params.n);
-const started = (pipeline: string, count: number): Promise<void> =>
-  until(`${count} runs of ${pipeline} have succeeded`, async () => {
-    const runs = await runsOf(pipeline);
-    return runs.length === count && runs.every(({ status }) => status === "succeeded");
-  });
+const started = (pipeline: string, count: number): Promise<void> => whole.succeeded(kit, pipeline, count);
 
 interface EventView {
   readonly status: string;
@@ -77,7 +71,7 @@ describe("a topic", () => {
   };
 
   it("starts a run for each message that comes, once; those that cannot be judged say why", async () => {
-    const name = fresh();
+    const name = freshPipeline();
     const { brokers, topic } = await freshTopic(1);
     await connect(name, brokers);
     await send(brokers, topic, ['{"n": 0}']);
@@ -102,7 +96,7 @@ describe("a topic", () => {
   });
 
   it("takes thousands of messages, each once and in their order", async () => {
-    const name = fresh();
+    const name = freshPipeline();
     const { brokers, topic } = await freshTopic(1);
     await connect(name, brokers);
     await send(
@@ -123,7 +117,7 @@ describe("a topic", () => {
   });
 
   it("says what is wrong, and goes on when it is right", async () => {
-    const name = fresh();
+    const name = freshPipeline();
     const { brokers } = await freshTopic(1);
     await connect(name, brokers);
     const later = await freshTopic(1);
@@ -137,7 +131,7 @@ describe("a topic", () => {
 
 describe("files", () => {
   it("start a run for each that is new or has new content", async () => {
-    const name = fresh();
+    const name = freshPipeline();
     const folder = path.join(kit.dataDir, name);
     await mkdir(folder);
     await writeFile(path.join(folder, "old.csv"), "1");
@@ -161,7 +155,7 @@ describe("files", () => {
   });
 
   it("of S3, with those that were there where that is asked", async () => {
-    const name = fresh();
+    const name = freshPipeline();
     const { bucket, endpoint, region, accessKeyId, secretAccessKey } = await freshBucket();
     const client = new S3Client({ endpoint, region, forcePathStyle: true, credentials: { accessKeyId, secretAccessKey } });
     const put = (key: string, content: string) => client.send(new PutObjectCommand({ Bucket: bucket, Key: key, Body: content }));

@@ -7,17 +7,15 @@ import { reconcileTriggers } from "../../api/reconcile-triggers.ts";
 import { triggerWorkflowId } from "../../core/ids.ts";
 import type { Json } from "../../core/json.ts";
 import { eventId } from "../../store/triggers.ts";
-import { freshName } from "../fixtures/services.ts";
 import { until } from "../workflow/kit.ts";
-import { type ScheduleKit, startScheduleKit, WEBHOOK_SECRET } from "./schedules-kit.ts";
+import * as whole from "./whole-kit.ts";
+import { freshPipeline, startWhole, WEBHOOK_SECRET, type WholeKit } from "./whole-kit.ts";
 
-let kit: ScheduleKit;
+let kit: WholeKit;
 beforeAll(async () => {
-  kit = await startScheduleKit();
+  kit = await startWhole();
 });
 afterAll(() => kit?.stop());
-
-const fresh = (): string => freshName("p").replaceAll("_", "-");
 
 interface RunView {
   readonly id: string;
@@ -41,14 +39,9 @@ triggers: [${triggers.join(", ")}]
 `,
   );
 
-const runsOf = async (pipeline: string): Promise<readonly RunView[]> =>
-  (await kit.call<{ readonly items: readonly RunView[] }>("GET", `/v1/runs?pipeline=${pipeline}&limit=200`)).items.toReversed();
+const runsOf = (pipeline: string): Promise<readonly RunView[]> => whole.runsOf<RunView>(kit, pipeline);
 
-const succeeded = (pipeline: string, count: number): Promise<void> =>
-  until(`${count} runs of ${pipeline} have succeeded`, async () => {
-    const runs = await runsOf(pipeline);
-    return runs.length === count && runs.every(({ status }) => status === "succeeded");
-  });
+const succeeded = (pipeline: string, count: number): Promise<void> => whole.succeeded(kit, pipeline, count);
 
 const send = async (pipeline: string, id: string, data: Json): Promise<{ readonly event: string; readonly run: string | null }> => {
   const body = JSON.stringify(data);
@@ -73,7 +66,7 @@ const handleOf = (pipeline: string, name = "push") => kit.client.workflow.getHan
 
 describe("a webhook", () => {
   it("starts one run an event, however often the event is sent", async () => {
-    const name = fresh();
+    const name = freshPipeline();
     await deploy(name, [`{ ${HOOK}, when: event.data.n > 0 }`]);
     const first = await send(name, "one", { n: 1 });
     expect(first.run).toBe(eventId({ pipeline: name, name: "push" }, "one"));
@@ -90,7 +83,7 @@ describe("a webhook", () => {
   });
 
   it("gathers events to a batch, or until it is quiet", async () => {
-    const [batched, quiet] = [fresh(), fresh()];
+    const [batched, quiet] = [freshPipeline(), freshPipeline()];
     await deploy(batched, [`{ ${HOOK}, batch: { max: 3, within: 3s } }`]);
     await deploy(quiet, [`{ ${HOOK}, debounce: 2s }`]);
     for (const n of [1, 2, 3, 4]) for (const name of [batched, quiet]) expect((await send(name, `e${n}`, { n })).run).toBeNull();
@@ -106,7 +99,7 @@ describe("a webhook", () => {
   });
 
   it("loses nothing while the store cannot write runs down, and none comes twice", async () => {
-    const name = fresh();
+    const name = freshPipeline();
     await deploy(name, [`{ ${HOOK} }`]);
     kit.storeIsAway = true;
     try {
@@ -121,7 +114,7 @@ describe("a webhook", () => {
   });
 
   it("takes a storm of 1,000 events, and loses none", async () => {
-    const name = fresh();
+    const name = freshPipeline();
     await deploy(name, [`{ ${HOOK}, batch: { max: 250, within: 5s } }`]);
     const numbers = Array.from({ length: 1_000 }, (_, n) => n);
     const settings = { pipeline: name, name: "push", timing: { batch: { max: 250, withinMs: 5_000 } }, paused: false };
@@ -142,7 +135,7 @@ describe("a webhook", () => {
   });
 
   it("holds events of a paused pipeline until it goes on", async () => {
-    const name = fresh();
+    const name = freshPipeline();
     await deploy(name, [`{ ${HOOK} }`]);
     await kit.call("POST", `/v1/pipelines/${name}/pause`, { by: "ada", why: "a test" });
     await send(name, "one", { n: 1 });
@@ -160,7 +153,7 @@ describe("a webhook", () => {
 
 describe("the owner of a trigger", () => {
   it("is started again when it was ended, with the events that waited", async () => {
-    const name = fresh();
+    const name = freshPipeline();
     await deploy(name, [`{ ${HOOK}, batch: { max: 2, within: 1h } }`]);
     await send(name, "one", { n: 1 });
     await until("it has come", async () => (await kit.deps.orchestrator.triggers.stateOf({ pipeline: name, name: "push" }))?.waiting === 1);
@@ -172,7 +165,7 @@ describe("the owner of a trigger", () => {
   });
 
   it("learns of changes, and ends with its trigger", async () => {
-    const name = fresh();
+    const name = freshPipeline();
     await deploy(name, [`{ ${HOOK}, batch: { max: 10, within: 1h } }`]);
     await send(name, "one", { n: 1 });
     await deploy(name, [`{ ${HOOK} }`]);
@@ -190,7 +183,7 @@ describe("the owner of a trigger", () => {
 
 describe("the end of another pipeline", () => {
   it("starts a run, once, where it ends as it must", async () => {
-    const [above, below, never] = [fresh(), fresh(), fresh()];
+    const [above, below, never] = [freshPipeline(), freshPipeline(), freshPipeline()];
     await deploy(above, []);
     await deploy(below, [`{ name: after, pipeline: { name: ${above} }, params: { n: "\${{ event.data.run }}" } }`]);
     await deploy(never, [`{ name: after, pipeline: { name: ${above}, on: failed } }`]);
@@ -203,7 +196,7 @@ describe("the end of another pipeline", () => {
 
 describe("updates of assets", () => {
   it("start a run each, or one when all were updated", async () => {
-    const [any, all, makerX, makerY] = [fresh(), fresh(), fresh(), fresh()];
+    const [any, all, makerX, makerY] = [freshPipeline(), freshPipeline(), freshPipeline(), freshPipeline()];
     const [x, y] = [`${makerX}/x`, `${makerY}/y`];
     const making = (name: string, asset: string) =>
       kit.call(

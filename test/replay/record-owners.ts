@@ -3,8 +3,7 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { backfillWorkflowId, runWorkflowId, triggerWorkflowId } from "../../core/ids.ts";
-import { freshName } from "../fixtures/services.ts";
-import { type ScheduleKit, startScheduleKit } from "../integration/schedules-kit.ts";
+import { freshPipeline, runsOf, startWhole, type WholeKit } from "../integration/whole-kit.ts";
 import { until } from "../workflow/kit.ts";
 import type { RecordedHistory } from "./histories.ts";
 
@@ -20,7 +19,7 @@ ${more}`;
 
 /** `address`: of Temporal. */
 export const recordOwners = async (address: string): Promise<readonly RecordedHistory[]> => {
-  const kit = await startScheduleKit(address);
+  const kit = await startWhole(address);
   try {
     return [...(await recordTriggers(kit)), ...(await recordBackfill(kit))];
   } finally {
@@ -28,20 +27,21 @@ export const recordOwners = async (address: string): Promise<readonly RecordedHi
   }
 };
 
-const fetched = async (kit: ScheduleKit, name: string, workflowId: string): Promise<RecordedHistory> => ({
+const fetched = async (kit: WholeKit, name: string, workflowId: string): Promise<RecordedHistory> => ({
   name,
   history: await kit.client.workflow.getHandle(workflowId).fetchHistory(),
 });
 
-const hasRuns = (kit: ScheduleKit, pipeline: string, count: number): Promise<void> =>
+/** At least: how events meet in batches is a matter of time. */
+const hasRuns = (kit: WholeKit, pipeline: string, count: number): Promise<void> =>
   until(`${count} runs of ${pipeline} have succeeded`, async () => {
-    const { items } = await kit.call<Listed>("GET", `/v1/runs?pipeline=${pipeline}&status=succeeded`);
-    return items.length >= count;
+    const runs = await runsOf(kit, pipeline);
+    return runs.filter(({ status }) => status === "succeeded").length >= count;
   });
 
-const recordTriggers = async (kit: ScheduleKit): Promise<readonly RecordedHistory[]> => {
-  const upstream = freshName("up").replaceAll("_", "-");
-  const listener = freshName("down").replaceAll("_", "-");
+const recordTriggers = async (kit: WholeKit): Promise<readonly RecordedHistory[]> => {
+  const upstream = freshPipeline("up");
+  const listener = freshPipeline("down");
   const triggers = `triggers:
   - { name: ends, pipeline: { name: ${upstream} }, batch: { max: 2, within: 2s } }
   - { name: arrivals, files: { glob: "${listener}/*.csv", every: 1s, existing: true }, debounce: 1s }
@@ -62,8 +62,8 @@ const recordTriggers = async (kit: ScheduleKit): Promise<readonly RecordedHistor
   ]);
 };
 
-const recordBackfill = async (kit: ScheduleKit): Promise<readonly RecordedHistory[]> => {
-  const pipeline = freshName("filled").replaceAll("_", "-");
+const recordBackfill = async (kit: WholeKit): Promise<readonly RecordedHistory[]> => {
+  const pipeline = freshPipeline("filled");
   await kit.call("PUT", `/v1/pipelines/${pipeline}`, definition(pipeline, "concurrency: { max_runs: 2, strategy: queue }\n"));
   const range = { from: "2026-03-01", to: "2026-03-09", every: "day", by: "ada", concurrency: 1 };
   let isHeld = true;

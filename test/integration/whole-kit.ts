@@ -26,8 +26,9 @@ import type { Json } from "../../core/json.ts";
 import { openStore, type Store } from "../../store/open-store.ts";
 import { freshName, temporalServer } from "../fixtures/services.ts";
 import { bundleRun, silentLog } from "../workflow/engine.ts";
+import { until } from "../workflow/kit.ts";
 
-export interface ScheduleKit {
+export interface WholeKit {
   readonly store: Store;
   readonly client: Client;
   readonly connection: Connection;
@@ -45,12 +46,30 @@ export interface ScheduleKit {
   stop(): Promise<void>;
 }
 
+/** What a run's view always has. */
+interface ListedRun {
+  readonly status: string;
+}
+
+export const freshPipeline = (prefix = "p"): string => freshName(prefix).replaceAll("_", "-");
+
+/** The oldest first; of more than 200 runs the newest 200. */
+export const runsOf = async <Run extends ListedRun>({ call }: Pick<WholeKit, "call">, pipeline: string): Promise<readonly Run[]> =>
+  (await call<{ readonly items: readonly Run[] }>("GET", `/v1/runs?pipeline=${pipeline}&limit=200`)).items.toReversed();
+
+/** Until it has so many runs, and all have succeeded. */
+export const succeeded = (kit: Pick<WholeKit, "call">, pipeline: string, count: number): Promise<void> =>
+  until(`${count} runs of ${pipeline} have succeeded`, async () => {
+    const runs = await runsOf(kit, pipeline);
+    return runs.length === count && runs.every(({ status }) => status === "succeeded");
+  });
+
 export const WEBHOOK_SECRET = "a secret of the test";
 
-const unused = (): Promise<never> => Promise.reject(new Error("no test of schedules needs it"));
+const unused = (): Promise<never> => Promise.reject(new Error("no test of this kit needs it"));
 
 /** `address`: of Temporal; absent: where the tests have theirs. */
-export const startScheduleKit = async (address = temporalServer().address): Promise<ScheduleKit> => {
+export const startWhole = async (address = temporalServer().address): Promise<WholeKit> => {
   const connection = await Connection.connect({ address });
   // Schedules of ours that other stores know nothing of are removed: nobody else may have this namespace.
   const namespace = freshName("schedules").replaceAll("_", "-");
@@ -70,7 +89,7 @@ export const startScheduleKit = async (address = temporalServer().address): Prom
   const dataDir = mkdtempSync(path.join(tmpdir(), "downbeat-kit-"));
   const native = await NativeConnection.connect({ address });
 
-  const kit: ScheduleKit = {
+  const kit: WholeKit = {
     store,
     connection,
     client: new Client({ connection, namespace }),
