@@ -20,7 +20,7 @@ const TASKS = [
 
 const main = async (stack: Stack): Promise<number> => {
   const { api, pids } = stack;
-  const [, worker = 0] = pids.ours;
+  const { worker } = pids;
   await api.call("PUT", "/v1/pipelines/open", { apiVersion: "downbeat/v1", name: "open", tasks: TASKS });
   await api.call("POST", "/v1/pipelines/open/runs", {});
   const open: string[] = [];

@@ -2,7 +2,7 @@
 
 import { formatTable } from "../bin/table.ts";
 import { formatSpread, median, runPairs, secondsOf, type Measure } from "./lib/pairs.ts";
-import { cpuSecondsOf } from "./lib/process-usage.ts";
+import { cpuSecondsOf, withChildren } from "./lib/process-usage.ts";
 import { FLOOR_QUEUE, type Stack, withStack } from "./lib/stack.ts";
 import { definitionOf, type Shape, SHAPES } from "./overhead/shapes.ts";
 
@@ -10,18 +10,33 @@ const PAIRS = Number(process.env["PAIRS"] ?? 9);
 const WARM_UPS = 3;
 const say = (line: string): void => console.log(line);
 
-/** CPU of API, worker and server, in milliseconds. */
-const perTask = (measures: readonly Measure[], { tasks, runs }: Shape): number =>
-  (median(measures.map(({ cpuSeconds }) => cpuSeconds)) * 1_000) / (tasks.length * runs);
+const PROCESSES = ["server", "worker", "api", "store"] as const;
+
+/** CPU seconds of each, and of all. */
+type Usage = Readonly<Record<(typeof PROCESSES)[number] | "all", number>>;
+type Used = Measure & { readonly usage: Usage };
+
+const usageOf = (pids: Readonly<Partial<Record<(typeof PROCESSES)[number], number>>>): Usage => {
+  const each = PROCESSES.map((name) => [name, cpuSecondsOf(pids[name] === undefined ? [] : withChildren(pids[name]))] as const);
+  const all = each.reduce((sum, [, seconds]) => sum + seconds, 0);
+  return { ...Object.fromEntries(each), all } as Usage;
+};
+
+/** Milliseconds of CPU a task. */
+const perTask = (measures: readonly Used[], of: keyof Usage, { tasks, runs }: Shape): number =>
+  (median(measures.map(({ usage }) => usage[of])) * 1_000) / (tasks.length * runs);
 
 const main = async ({ api, client, pids }: Stack): Promise<number> => {
   let bareRuns = 0;
 
-  const timed = async (of: readonly number[], work: () => Promise<void>): Promise<Measure> => {
-    const cpu = cpuSecondsOf(of);
+  const timed = async (of: Parameters<typeof usageOf>[0], work: () => Promise<void>): Promise<Used> => {
+    const before = usageOf(of);
     const started = performance.now();
     await work();
-    return { seconds: (performance.now() - started) / 1_000, cpuSeconds: cpuSecondsOf(of) - cpu };
+    const seconds = (performance.now() - started) / 1_000;
+    const after = usageOf(of);
+    const usage = Object.fromEntries(Object.entries(after).map(([name, used]) => [name, used - before[name as keyof Usage]])) as Usage;
+    return { seconds, cpuSeconds: usage.all, usage };
   };
 
   const rows: string[][] = [];
@@ -30,17 +45,20 @@ const main = async ({ api, client, pids }: Stack): Promise<number> => {
     if (process.env["ONLY"] !== undefined && !shape.name.includes(process.env["ONLY"])) continue;
     const name = `shape${index}`;
     await api.call("PUT", `/v1/pipelines/${name}`, definitionOf(name, shape));
-    const runOurs = (): Promise<Measure> =>
-      timed(pids.ours, async () => {
-        const trigger = async (): Promise<void> => {
-          const run = await api.call<{ readonly status: string }>("POST", `/v1/pipelines/${name}/runs?wait=300s`, {});
-          if (run.status !== "succeeded") throw new Error(`${shape.name}: the run ended ${run.status}`);
-        };
-        await Promise.all(Array.from({ length: shape.runs }, trigger));
-      });
+    const runOurs = (): Promise<Used> =>
+      timed(
+        { server: pids.server, worker: pids.worker, api: pids.api, ...(pids.store === undefined ? {} : { store: pids.store }) },
+        async () => {
+          const trigger = async (): Promise<void> => {
+            const run = await api.call<{ readonly status: string }>("POST", `/v1/pipelines/${name}/runs?wait=300s`, {});
+            if (run.status !== "succeeded") throw new Error(`${shape.name}: the run ended ${run.status}`);
+          };
+          await Promise.all(Array.from({ length: shape.runs }, trigger));
+        },
+      );
     const bareWorkflow = shape.floor;
-    const runFloor = (): Promise<Measure> =>
-      timed(pids.floor, async () => {
+    const runFloor = (): Promise<Used> =>
+      timed({ server: pids.server, worker: pids.floorWorker }, async () => {
         if (bareWorkflow === undefined) return;
         const execute = async (): Promise<void> => {
           bareRuns += 1;
@@ -60,8 +78,10 @@ const main = async ({ api, client, pids }: Stack): Promise<number> => {
     const result = await runPairs(pairs, runOurs, runFloor);
     const [our, bare] = [secondsOf(result.ours), secondsOf(result.floor)];
     const allowed = bare.median * shape.allowed.ratio + shape.allowed.seconds;
-    const cpu =
-      median(result.ours.map(({ cpuSeconds }) => cpuSeconds)) / Math.max(median(result.floor.map(({ cpuSeconds }) => cpuSeconds)), 0.01);
+    const ourCpu = Object.fromEntries([...PROCESSES, "all" as const].map((of) => [of, perTask(result.ours, of, shape)]));
+    const bareCpu = Object.fromEntries((["server", "worker", "all"] as const).map((of) => [of, perTask(result.floor, of, shape)]));
+    const cpu = (ourCpu["all"] ?? 0) / Math.max(bareCpu["all"] ?? 0, 0.001);
+    const digits = (figures: readonly (number | undefined)[]): string => figures.map((figure = 0) => figure.toFixed(1)).join(" + ");
     rows.push([
       shape.name,
       formatSpread(our),
@@ -70,21 +90,25 @@ const main = async ({ api, client, pids }: Stack): Promise<number> => {
       allowed.toFixed(3),
       (our.median / allowed).toFixed(2),
       bareWorkflow === undefined ? "–" : cpu.toFixed(2),
-      perTask(result.ours, shape).toFixed(1),
+      digits(PROCESSES.map((of) => ourCpu[of])),
+      bareWorkflow === undefined ? "–" : digits([bareCpu["server"], bareCpu["worker"]]),
     ]);
     figures.push({
       shape: shape.name,
       pairs,
       ours: our,
-      ...(bareWorkflow === undefined ? {} : { floor: bare, ratio: our.median / bare.median, cpu_ratio: cpu }),
+      ...(bareWorkflow === undefined
+        ? {}
+        : { floor: bare, ratio: our.median / bare.median, cpu_ratio: cpu, floor_cpu_milliseconds_a_task: bareCpu }),
       allowed,
       measured_by_allowed: our.median / allowed,
-      cpu_milliseconds_a_task: perTask(result.ours, shape),
+      cpu_milliseconds_a_task: ourCpu,
     });
     say(`${shape.name}: ${our.median.toFixed(3)} s${bareWorkflow === undefined ? "" : `, bare ${bare.median.toFixed(3)} s`}`);
   }
   say("");
-  say(formatTable(["shape", "ours s (spread)", "bare s (spread)", "ratio", "allowed s", "of allowed", "CPU ratio", "CPU ms a task"], rows));
+  const cpuColumns = ["CPU ratio", "CPU ms a task: server + worker + API + store", "bare: server + worker"];
+  say(formatTable(["shape", "ours s (spread)", "bare s (spread)", "ratio", "allowed s", "of allowed", ...cpuColumns], rows));
   const worst = Math.max(...figures.map((figure) => figure.measured_by_allowed));
   say(JSON.stringify({ bench: "overhead", worst_ratio: worst, figures }));
   return worst <= 1 ? 0 : 1;

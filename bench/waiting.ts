@@ -23,7 +23,7 @@ const waits = Array.from({ length: WAITS }, (_, index) =>
 
 const main = async (stack: Stack): Promise<number> => {
   const { api, pids } = stack;
-  const [apiPid = 0, worker = 0] = pids.ours;
+  const { worker } = pids;
   await api.call("PUT", "/v1/pipelines/waits", { apiVersion: "downbeat/v1", name: "waits", tasks: waits });
   await api.call("PUT", "/v1/pipelines/one", definitionOf("one", { tasks: chain(1) }));
   const oneRun = async (): Promise<number> => {
@@ -52,7 +52,7 @@ const main = async (stack: Stack): Promise<number> => {
         ["activities scheduled or at work for them, by Temporal", String(held)],
         [`CPU of the worker over ${IDLE_SECONDS} s, % of a core`, idle.toFixed(1)],
         ["memory of the worker, MB", megabytesOf(worker).toFixed(0)],
-        ["memory of the API, MB", megabytesOf(apiPid).toFixed(0)],
+        ["memory of the API, MB", megabytesOf(pids.api).toFixed(0)],
         ["a run of one task alone, s", formatSpread(alone)],
         ["a run of one task beside them, s", formatSpread(beside)],
       ],

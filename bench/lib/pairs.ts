@@ -5,14 +5,18 @@ export interface Measure {
   readonly cpuSeconds: number;
 }
 
-export interface PairResult {
-  readonly ours: readonly Measure[];
-  readonly floor: readonly Measure[];
+export interface PairResult<Each extends Measure = Measure> {
+  readonly ours: readonly Each[];
+  readonly floor: readonly Each[];
 }
 
 /** Ours and floor take turns, and who begins alternates, so that drift hits both. */
-export const runPairs = async (pairs: number, ours: () => Promise<Measure>, floor: () => Promise<Measure>): Promise<PairResult> => {
-  const result = { ours: [] as Measure[], floor: [] as Measure[] };
+export const runPairs = async <Each extends Measure>(
+  pairs: number,
+  ours: () => Promise<Each>,
+  floor: () => Promise<Each>,
+): Promise<PairResult<Each>> => {
+  const result = { ours: [] as Each[], floor: [] as Each[] };
   for (let pair = 0; pair < pairs; pair += 1) {
     const steps = [async () => result.ours.push(await ours()), async () => result.floor.push(await floor())];
     for (const step of pair % 2 === 0 ? steps : steps.toReversed()) await step();

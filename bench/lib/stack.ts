@@ -14,11 +14,21 @@ import { findTemporal, startTemporal } from "../../bin/services/temporal.ts";
 /** Task queue of the floor's worker. */
 export const FLOOR_QUEUE = "bare";
 
+/** The processes that do the work, by id. */
+export interface Pids {
+  readonly api: number;
+  readonly worker: number;
+  /** Temporal's, for ours and for the floor. */
+  readonly server: number;
+  /** PostgreSQL's first process; connections have their own. Undefined where it is no process of this machine. */
+  readonly store: number | undefined;
+  readonly floorWorker: number;
+}
+
 export interface Stack {
   readonly api: ApiClient;
   readonly client: Client;
-  /** Processes that work for a run of ours, and for one of the floor; Temporal for both. */
-  readonly pids: { readonly ours: readonly number[]; readonly floor: readonly number[] };
+  readonly pids: Pids;
 }
 
 type Cleanup = () => Promise<void> | void;
@@ -79,12 +89,17 @@ const start = async (folder: string, cleanups: Cleanup[], say: (line: string) =>
     DOWNBEAT_CONFIG: path.join(import.meta.dirname, "../overhead/downbeat.config.ts"),
     DOWNBEAT_LOG_LEVEL: "error",
   };
-  const ours = [startScript("../bin/api.ts", [], env), startScript("../bin/worker.ts", [], env)];
-  const floor = startScript("floor/bare-worker.ts", [temporal.address, FLOOR_QUEUE], {});
-  const pidsOf = (children: readonly ChildProcess[]): readonly number[] => [...children.map((child) => child.pid ?? -1), temporal.pid];
+  const pidOf = ({ pid = -1 }: ChildProcess): number => pid;
+  const pids = {
+    api: pidOf(startScript("../bin/api.ts", [], env)),
+    worker: pidOf(startScript("../bin/worker.ts", [], env)),
+    server: temporal.pid,
+    store: postgres.pid,
+    floorWorker: pidOf(startScript("floor/bare-worker.ts", [temporal.address, FLOOR_QUEUE], {})),
+  };
   const api = new ApiClient({ baseUrl: `http://127.0.0.1:${port}`, patienceMs: 60_000 });
   await api.call("GET", "/health/live");
   const connection = await Connection.connect({ address: temporal.address });
   cleanups.push(() => connection.close());
-  return { api, client: new Client({ connection }), pids: { ours: pidsOf(ours), floor: pidsOf([floor]) } };
+  return { api, client: new Client({ connection }), pids };
 };
