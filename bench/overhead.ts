@@ -1,8 +1,9 @@
 // `npm run bench:overhead`: from the trigger over HTTP to success by the API, against the same shape in bare Temporal on the same server.
 
+import { familyOf } from "../bin/services/process-family.ts";
 import { formatTable } from "../bin/table.ts";
 import { formatSpread, median, runPairs, secondsOf, type Measure } from "./lib/pairs.ts";
-import { cpuSecondsOf, withChildren } from "./lib/process-usage.ts";
+import { cpuSecondsOf } from "./lib/process-usage.ts";
 import { FLOOR_QUEUE, type Stack, withStack } from "./lib/stack.ts";
 import { definitionOf, type Shape, SHAPES } from "./overhead/shapes.ts";
 
@@ -11,20 +12,28 @@ const WARM_UPS = 3;
 const say = (line: string): void => console.log(line);
 
 const PROCESSES = ["server", "worker", "api", "store"] as const;
+type ByProcess<Value> = Readonly<Record<(typeof PROCESSES)[number], Value>>;
+/** CPU seconds of each process. */
+type Used = Measure & { readonly usage: ByProcess<number> };
 
-/** CPU seconds of each, and of all. */
-type Usage = Readonly<Record<(typeof PROCESSES)[number] | "all", number>>;
-type Used = Measure & { readonly usage: Usage };
+const byProcess = <Value>(valueOf: (name: (typeof PROCESSES)[number]) => Value): ByProcess<Value> => ({
+  server: valueOf("server"),
+  worker: valueOf("worker"),
+  api: valueOf("api"),
+  store: valueOf("store"),
+});
 
-const usageOf = (pids: Readonly<Partial<Record<(typeof PROCESSES)[number], number>>>): Usage => {
-  const each = PROCESSES.map((name) => [name, cpuSecondsOf(pids[name] === undefined ? [] : withChildren(pids[name]))] as const);
-  const all = each.reduce((sum, [, seconds]) => sum + seconds, 0);
-  return { ...Object.fromEntries(each), all } as Usage;
-};
+const usageOf = (pids: Partial<ByProcess<number | undefined>>): ByProcess<number> =>
+  byProcess((name) => cpuSecondsOf(pids[name] === undefined ? [] : familyOf(pids[name])));
 
 /** Milliseconds of CPU a task. */
-const perTask = (measures: readonly Used[], of: keyof Usage, { tasks, runs }: Shape): number =>
-  (median(measures.map(({ usage }) => usage[of])) * 1_000) / (tasks.length * runs);
+const cpuOf = (measures: readonly Used[], { tasks, runs }: Shape): ByProcess<number> & { readonly all: number } => {
+  const perTask = (seconds: readonly number[]): number => (median(seconds) * 1_000) / (tasks.length * runs);
+  return {
+    ...byProcess((name) => perTask(measures.map(({ usage }) => usage[name]))),
+    all: perTask(measures.map(({ cpuSeconds }) => cpuSeconds)),
+  };
+};
 
 const main = async ({ api, client, pids }: Stack): Promise<number> => {
   let bareRuns = 0;
@@ -35,8 +44,8 @@ const main = async ({ api, client, pids }: Stack): Promise<number> => {
     await work();
     const seconds = (performance.now() - started) / 1_000;
     const after = usageOf(of);
-    const usage = Object.fromEntries(Object.entries(after).map(([name, used]) => [name, used - before[name as keyof Usage]])) as Usage;
-    return { seconds, cpuSeconds: usage.all, usage };
+    const usage = byProcess((name) => after[name] - before[name]);
+    return { seconds, cpuSeconds: PROCESSES.reduce((sum, name) => sum + usage[name], 0), usage };
   };
 
   const rows: string[][] = [];
@@ -46,16 +55,13 @@ const main = async ({ api, client, pids }: Stack): Promise<number> => {
     const name = `shape${index}`;
     await api.call("PUT", `/v1/pipelines/${name}`, definitionOf(name, shape));
     const runOurs = (): Promise<Used> =>
-      timed(
-        { server: pids.server, worker: pids.worker, api: pids.api, ...(pids.store === undefined ? {} : { store: pids.store }) },
-        async () => {
-          const trigger = async (): Promise<void> => {
-            const run = await api.call<{ readonly status: string }>("POST", `/v1/pipelines/${name}/runs?wait=300s`, {});
-            if (run.status !== "succeeded") throw new Error(`${shape.name}: the run ended ${run.status}`);
-          };
-          await Promise.all(Array.from({ length: shape.runs }, trigger));
-        },
-      );
+      timed(pids, async () => {
+        const trigger = async (): Promise<void> => {
+          const run = await api.call<{ readonly status: string }>("POST", `/v1/pipelines/${name}/runs?wait=300s`, {});
+          if (run.status !== "succeeded") throw new Error(`${shape.name}: the run ended ${run.status}`);
+        };
+        await Promise.all(Array.from({ length: shape.runs }, trigger));
+      });
     const bareWorkflow = shape.floor;
     const runFloor = (): Promise<Used> =>
       timed({ server: pids.server, worker: pids.floorWorker }, async () => {
@@ -78,10 +84,9 @@ const main = async ({ api, client, pids }: Stack): Promise<number> => {
     const result = await runPairs(pairs, runOurs, runFloor);
     const [our, bare] = [secondsOf(result.ours), secondsOf(result.floor)];
     const allowed = bare.median * shape.allowed.ratio + shape.allowed.seconds;
-    const ourCpu = Object.fromEntries([...PROCESSES, "all" as const].map((of) => [of, perTask(result.ours, of, shape)]));
-    const bareCpu = Object.fromEntries((["server", "worker", "all"] as const).map((of) => [of, perTask(result.floor, of, shape)]));
-    const cpu = (ourCpu["all"] ?? 0) / Math.max(bareCpu["all"] ?? 0, 0.001);
-    const digits = (figures: readonly (number | undefined)[]): string => figures.map((figure = 0) => figure.toFixed(1)).join(" + ");
+    const [ourCpu, bareCpu] = [cpuOf(result.ours, shape), cpuOf(result.floor, shape)];
+    const cpu = ourCpu.all / Math.max(bareCpu.all, 0.001);
+    const joined = (milliseconds: readonly number[]): string => milliseconds.map((each) => each.toFixed(1)).join(" + ");
     rows.push([
       shape.name,
       formatSpread(our),
@@ -90,8 +95,8 @@ const main = async ({ api, client, pids }: Stack): Promise<number> => {
       allowed.toFixed(3),
       (our.median / allowed).toFixed(2),
       bareWorkflow === undefined ? "–" : cpu.toFixed(2),
-      digits(PROCESSES.map((of) => ourCpu[of])),
-      bareWorkflow === undefined ? "–" : digits([bareCpu["server"], bareCpu["worker"]]),
+      joined(PROCESSES.map((of) => ourCpu[of])),
+      bareWorkflow === undefined ? "–" : joined([bareCpu.server, bareCpu.worker]),
     ]);
     figures.push({
       shape: shape.name,

@@ -1,6 +1,6 @@
 // CPU seconds and peak memory of processes, from /proc.
 
-import { readdirSync, readFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 
 const TICKS_PER_SECOND = 100;
 
@@ -15,18 +15,6 @@ export const cpuSecondsOf = (pids: readonly number[]): number =>
       return sum;
     }
   }, 0);
-
-/** The process and those that it has started; only itself where there is no /proc. */
-export const withChildren = (pid: number): readonly number[] => {
-  const threads = `/proc/${pid}/task`;
-  try {
-    return [pid, ...readdirSync(threads).flatMap((thread) => childrenOf(`${threads}/${thread}/children`))];
-  } catch {
-    return [pid];
-  }
-};
-
-const childrenOf = (file: string): readonly number[] => readFileSync(file, "utf8").trim().split(" ").filter(Boolean).map(Number);
 
 /** Highest resident memory so far, in megabytes. */
 export const peakMegabytesOf = (pid: number): number => {

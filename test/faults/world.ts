@@ -1,7 +1,7 @@
 // A whole Downbeat to be killed: API and worker as processes, a store and a Temporal of their own; and the effects, which live.
 
 import { randomBytes } from "node:crypto";
-import { mkdirSync, readFileSync, rmSync } from "node:fs";
+import { mkdirSync, rmSync } from "node:fs";
 import path from "node:path";
 import { Client, Connection } from "@temporalio/client";
 import { ApiClient, ApiError } from "../../bin/api-client.ts";
@@ -9,6 +9,7 @@ import { SupervisedProcess } from "../../bin/demo/processes.ts";
 import { SupervisedTemporal } from "../../bin/demo/temporal.ts";
 import { freePort } from "../../bin/ports.ts";
 import { type PostgresAddress, startPostgres } from "../../bin/services/postgres.ts";
+import { familyOf } from "../../bin/services/process-family.ts";
 import type { Service } from "../../bin/services/server-process.ts";
 import { waitUntil } from "../../bin/services/wait.ts";
 import { Effects } from "./effects.ts";
@@ -18,12 +19,6 @@ export type Victim = (typeof VICTIMS)[number];
 
 /** How the store is away: its server has ended, or it takes connections and requests and answers none. */
 export type Absence = "gone" | "silent";
-
-/** The server and the processes that it made: PostgreSQL has one for each connection. */
-const familyOf = (pid: number): readonly number[] => {
-  const children = readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8").trim();
-  return [pid, ...(children === "" ? [] : children.split(" ").map(Number))];
-};
 
 /** How long a request is repeated while something is down. */
 const PATIENCE_MS = 60_000;
