@@ -6,6 +6,7 @@ import { previousFiring } from "../core/firings.ts";
 import { parseFiring } from "../core/ids.ts";
 import { isoIn } from "../core/time-zone.ts";
 import { isRunEnded } from "../core/run-changes.ts";
+import { CURRENT_MANNER } from "../core/run-manner.ts";
 import type { Definitions } from "../store/definitions.ts";
 import { runFacts } from "../store/run-facts.ts";
 import type { Runs } from "../store/runs.ts";
@@ -46,5 +47,5 @@ export const createOpenRun =
       });
       // Temporal forgets workflows after its retention and would then run a moment of the past again.
       if (isRunEnded(run.status)) throw new DownbeatError("CONFLICT", `run ${id} has ended already`);
-      return { live: true, run: runFacts(run), plan: await guardedPlan(compiled, guardedConnections), params: run.params };
+      return { ...CURRENT_MANNER, run: runFacts(run), plan: await guardedPlan(compiled, guardedConnections), params: run.params };
     });

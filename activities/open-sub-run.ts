@@ -5,6 +5,7 @@ import { DownbeatError } from "../core/errors.ts";
 import { workKey } from "../core/ids.ts";
 import type { JsonObject } from "../core/json.ts";
 import { LIMITS } from "../core/limits.ts";
+import { CURRENT_MANNER } from "../core/run-manner.ts";
 import { pauseText, type Definitions } from "../store/definitions.ts";
 import { runFacts } from "../store/run-facts.ts";
 import type { Runs } from "../store/runs.ts";
@@ -63,7 +64,7 @@ export const openSubRun = async (
     parent: { runId: call.run.id, taskId: call.taskId, depth },
   });
   return {
-    live: true,
+    ...CURRENT_MANNER,
     run: runFacts(run),
     plan: await guardedPlan(version.plan, deps.guardedConnections),
     planHash: version.hash,

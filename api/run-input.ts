@@ -3,6 +3,7 @@
 import { DownbeatError } from "../core/errors.ts";
 import { guardedPlan } from "../store/guarded-plan.ts";
 import type { CompiledPlan } from "../core/plan.ts";
+import { CURRENT_MANNER } from "../core/run-manner.ts";
 import { planRerun, type Rerun, type RerunRequest } from "../core/rerun.ts";
 import type { Store } from "../store/open-store.ts";
 import { runFacts } from "../store/run-facts.ts";
@@ -13,7 +14,7 @@ type Stored = Pick<Store, "connections" | "definitions" | "runs">;
 
 export const runInput = async (store: Stored, run: RunRecord, known?: CompiledPlan): Promise<RunInput> => {
   const input = async (compiled: CompiledPlan): Promise<RunInput> => ({
-    live: true,
+    ...CURRENT_MANNER,
     run: runFacts(run),
     planHash: run.planHash,
     plan: await guardedPlan(compiled, store.connections.guarded),

@@ -18,7 +18,7 @@ interface Pending {
 }
 
 export interface Progress {
-  readonly sinks: InjectedSinks<ProgressSinks>;
+  readonly show: InjectedSinks<ProgressSinks>["progress"]["show"];
   /** The run has ended, and its report says all of it. */
   readonly forget: (runId: string) => void;
   readonly stop: () => Promise<void>;
@@ -51,18 +51,14 @@ export const createProgress = (store: Pick<Runs, "show">, log: Pick<Logger, "deb
   };
 
   return {
-    sinks: {
-      progress: {
-        show: {
-          callDuringReplay: false,
-          fn(_info, changes) {
-            const { tasks, attempts } = pending.get(changes.runId) ?? { tasks: new Map(), attempts: new Map() };
-            for (const task of changes.tasks) tasks.set(task.taskId, task);
-            for (const attempt of changes.attempts) attempts.set(`${attempt.taskId}#${attempt.attempt}`, attempt);
-            pending.set(changes.runId, { last: changes, tasks, attempts });
-            if (writing === undefined) later();
-          },
-        },
+    show: {
+      callDuringReplay: false,
+      fn(_info, changes) {
+        const { tasks, attempts } = pending.get(changes.runId) ?? { tasks: new Map(), attempts: new Map() };
+        for (const task of changes.tasks) tasks.set(task.taskId, task);
+        for (const attempt of changes.attempts) attempts.set(`${attempt.taskId}#${attempt.attempt}`, attempt);
+        pending.set(changes.runId, { last: changes, tasks, attempts });
+        if (writing === undefined) later();
       },
     },
     forget: (runId) => void pending.delete(runId),

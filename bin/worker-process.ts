@@ -22,6 +22,7 @@ import { createFailpoint } from "./failpoints.ts";
 import { temporalLogger, type Logger } from "./log.ts";
 import { poolOwners } from "./pool-owners.ts";
 import { commandHost } from "./command-host.ts";
+import { createLastReports } from "./last-reports.ts";
 import { createProgress } from "./progress.ts";
 import { createSecretResolver } from "./secrets.ts";
 import type { Telemetry } from "./telemetry.ts";
@@ -138,7 +139,19 @@ export const startWorker = async (deps: WorkerDeps): Promise<RunningWorker> => {
     shutdownGraceTime: config.shutdownGraceMs,
     shutdownForceTime: config.shutdownGraceMs + 5_000,
     interceptors: telemetry.workerInterceptors,
-    sinks: { ...telemetry.sinks, ...progress.sinks } as NonNullable<WorkerOptions["sinks"]>,
+    sinks: {
+      ...telemetry.sinks,
+      progress: {
+        show: progress.show,
+        end: createLastReports({
+          record: (changes) => activities.recordRun(changes),
+          connection,
+          namespace: config.temporal.namespace,
+          taskQueue: DEFAULT_QUEUE,
+          log,
+        }),
+      },
+    } as NonNullable<WorkerOptions["sinks"]>,
   };
   /** Runs go by the default queue; all others bring nothing but tasks. */
   const workflowOptions = async (): Promise<Partial<WorkerOptions>> => ({

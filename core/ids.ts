@@ -88,6 +88,9 @@ export const loadKey = (pipeline: string, taskId: string, stream: string): strin
 /** Names a task's work for keys: an item's own where it is one of many, the same whenever its values are the same. */
 export const workKey = (taskId: string, itemKey: string | undefined): string => (itemKey === undefined ? taskId : `${taskId}[${itemKey}]`);
 
+/** Of the workflow that waits with the last report of a run until the store is back. */
+export const lateReportWorkflowId = (runId: string): string => `downbeat/late-report/${runId}`;
+
 /** The child workflow that carries a task out for each of its items. */
 export const mappedWorkflowId = (runWorkflow: string, taskId: string, tries: number): string => `${runWorkflow}/${taskId}#${tries}`;
 

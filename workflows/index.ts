@@ -2,6 +2,7 @@
 
 export { backfill } from "./backfill.ts";
 export { inspect } from "./inspect.ts";
+export { lateReport } from "./late-report.ts";
 export { mapped } from "./mapped.ts";
 export { pool } from "./pool.ts";
 export { run } from "./run.ts";

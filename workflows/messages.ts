@@ -7,6 +7,7 @@ import type { Json, JsonObject } from "../core/json.ts";
 import type { Concurrency, Plan, PlanTask, Policy } from "../core/plan.ts";
 import type { ActionChange, RunStatus, TaskStatus } from "../core/run-changes.ts";
 import type { Actor, Control } from "../core/run-control.ts";
+import type { RunManner } from "../core/run-manner.ts";
 import type { RunSnapshot } from "../core/run-snapshot.ts";
 import type { SlotRequest, Slots } from "../core/slots.ts";
 import type { RunOutcome } from "../core/run-state.ts";
@@ -15,14 +16,13 @@ import type { RunFacts, ScheduledStart } from "./ports.ts";
 
 export const RUN_WORKFLOW = "run";
 export const INSPECT_WORKFLOW = "inspect";
+export const LATE_REPORT_WORKFLOW = "lateReport";
 
-export interface RunInput {
+export interface RunInput extends RunManner {
   readonly run: RunFacts;
   readonly planHash: string;
   readonly plan: Plan;
   readonly params: JsonObject;
-  /** Its progress is shown by the worker as it happens. Absent: it began when runs had a timer for that, and its history has those. */
-  readonly live?: true;
   /** The run that this one repeats: what has succeeded of its items is not done again, but those of `fresh`. */
   readonly rerun?: { readonly of: string; readonly fresh?: { readonly task: string; readonly items?: readonly number[] } };
   /** Where an earlier execution of the same run left off. */

@@ -2,6 +2,7 @@
 
 import { setWorkflowOptions, type WorkflowInterceptorsFactory } from "@temporalio/workflow";
 import { backfill } from "./backfill.ts";
+import { lateReport } from "./late-report.ts";
 import { pool } from "./pool.ts";
 import { trigger } from "./trigger.ts";
 
@@ -9,5 +10,6 @@ import { trigger } from "./trigger.ts";
 setWorkflowOptions({ versioningBehavior: "AUTO_UPGRADE" }, pool);
 setWorkflowOptions({ versioningBehavior: "AUTO_UPGRADE" }, backfill);
 setWorkflowOptions({ versioningBehavior: "AUTO_UPGRADE" }, trigger);
+setWorkflowOptions({ versioningBehavior: "AUTO_UPGRADE" }, lateReport);
 
 export const interceptors: WorkflowInterceptorsFactory = () => ({});

@@ -6,6 +6,7 @@ import type { TriggerRef } from "../core/ids.ts";
 import type { WaitingEvent } from "../core/trigger.ts";
 import type { Json, JsonObject } from "../core/json.ts";
 import type { Plan, PlanTask, Policy } from "../core/plan.ts";
+import type { RunManner } from "../core/run-manner.ts";
 import type { ItemStatus, RunChanges, TaskError, TaskResult } from "../core/run-changes.ts";
 
 /** Facts of the run that expressions may read as `run`. */
@@ -52,9 +53,8 @@ export interface OpenedSubRun extends OpenedRun {
   readonly planHash: string;
 }
 
-export interface OpenedRun {
-  /** Absent in answers that older workers have given. */
-  readonly live?: true;
+/** Older workers answer without a manner. */
+export interface OpenedRun extends RunManner {
   readonly run: RunFacts;
   readonly plan: Plan;
   readonly params: JsonObject;
@@ -201,9 +201,14 @@ export interface StartedEventRuns {
   readonly heldFor?: string;
 }
 
-/** What a run's workflow lets its worker know at once. Nothing of it is sure to arrive: reports bring all of it again. */
+/** What a run's workflow lets its worker know at once. */
 export interface ProgressSinks extends Sinks {
-  readonly progress: { show(changes: RunChanges): void };
+  readonly progress: {
+    /** Nothing of it is sure to arrive: reports bring all of it again. */
+    show(changes: RunChanges): void;
+    /** The last report. It is kept before Temporal hears of the run's end: by the store, or where that is away by a workflow that waits for it. */
+    end(changes: RunChanges): void;
+  };
 }
 
 export interface DagActivities {

@@ -2,12 +2,13 @@
 
 import { CancellationScope, proxyLocalActivities, proxySinks, sleep } from "@temporalio/workflow";
 import type { ActionChange, AttemptChange, RunChanges, TaskChange } from "../core/run-changes.ts";
+import type { RunManner } from "../core/run-manner.ts";
 import type { DagActivities, ProgressSinks } from "./ports.ts";
 import { RECORD_OPTIONS } from "./policies.ts";
 import { nextReport } from "./report-order.ts";
 
 /** Changes closer together travel together; a run shorter than this reports once. */
-const PAUSE_MS = 10_000;
+const PAUSE_MS = 30_000;
 /** For what is urgent, and for all of a run that shows nothing at once. */
 const SHORT_PAUSE_MS = 1_000;
 /** What is shown of a run comes at most this often: each time costs about what a task does. Of runs with many tasks, and where the server is busy, less often. */
@@ -21,6 +22,8 @@ const LAG_FACTOR = 10;
 const MOST_LAG_PAUSE_MS = 30_000;
 /** A store that is away is asked ever more seldom: each try costs the history about 15 events. */
 const MOST_PAUSE_MS = 5 * 60_000;
+/** What a last report may have to go by the worker, so that it is sure to fit into the input of the workflow that may have to wait with it. */
+const MOST_TASKS_AT_THE_END = 200;
 /** How long a finished run waits for a store that is away; the reconciler repairs what is missing after that. */
 const PATIENCE_MS = 24 * 3_600_000;
 
@@ -29,8 +32,7 @@ const { progress } = proxySinks<ProgressSinks>();
 
 export interface ReporterOptions {
   readonly runId: string;
-  /** See RunInput. */
-  readonly isLive: boolean;
+  readonly manner: RunManner;
   /** How many tasks it has. */
   readonly tasks: number;
   /** Reporting outlives the cancellation of what it reports. */
@@ -74,6 +76,7 @@ class Changes {
 
 export class Reporter {
   readonly #options: ReporterOptions;
+  readonly #isLive: boolean;
   #seq: number;
   #unsent = new Changes();
   #unshown = new Changes();
@@ -91,6 +94,7 @@ export class Reporter {
 
   constructor(options: ReporterOptions) {
     this.#options = options;
+    this.#isLive = options.manner.live === true;
     this.#seq = options.seq;
     this.#setLag(Date.now() - options.askedAt);
   }
@@ -115,7 +119,7 @@ export class Reporter {
 
   task(index: number): void {
     this.#unsent.tasks.add(index);
-    if (this.#options.isLive) this.#unshown.tasks.add(index);
+    if (this.#isLive) this.#unshown.tasks.add(index);
     this.#remind();
   }
 
@@ -128,7 +132,7 @@ export class Reporter {
   attempt(change: AttemptChange): void {
     const key = `${change.taskId}#${change.attempt}`;
     this.#unsent.attempts.set(key, change);
-    if (this.#options.isLive) this.#unshown.attempts.set(key, change);
+    if (this.#isLive) this.#unshown.attempts.set(key, change);
   }
 
   /** Lets the worker know what has changed since it was told last; what comes soon after that waits for more. */
@@ -181,10 +185,10 @@ export class Reporter {
     };
   }
 
-  #remind(pause = this.#options.isLive && !this.#isUrgent ? PAUSE_MS : SHORT_PAUSE_MS): void {
+  #remind(pause = this.#isLive && !this.#isUrgent ? PAUSE_MS : SHORT_PAUSE_MS): void {
     const dueAt = Date.now() + pause + this.#lagPause;
     if (this.#isSending || this.#isClosed || dueAt >= this.#dueAt) return;
-    if (this.#dueAt !== Infinity && (this.#isRefused || !this.#options.isLive)) return;
+    if (this.#dueAt !== Infinity && (this.#isRefused || !this.#isLive)) return;
     this.#dueAt = dueAt;
     this.#shielded(() => sleep(pause + this.#lagPause, { summary: "reports to the store" }).then(() => this.#report(dueAt, pause)));
   }
@@ -201,15 +205,21 @@ export class Reporter {
     this.#isSending = false;
     this.#isRefused = !isTaken;
     if (!isTaken) this.#remind(Math.min(pause * 2, MOST_PAUSE_MS));
-    else if (!this.#options.isLive || !this.#unsent.isEmpty) this.#remind();
+    else if (!this.#isLive || !this.#unsent.isEmpty) this.#remind();
+  }
+
+  /** What is pending, as the next report. */
+  #take(): Changes {
+    const taken = this.#unsent;
+    this.#unsent = new Changes();
+    this.#isUrgent = false;
+    this.#seq = nextReport(this.#seq, this.#options.seq);
+    return taken;
   }
 
   /** Sends what is pending and answers whether the store took it; what it did not take goes with the next report. */
   #send(run: RunPart): Promise<boolean> {
-    const sent = this.#unsent;
-    this.#unsent = new Changes();
-    this.#isUrgent = false;
-    this.#seq = nextReport(this.#seq, this.#options.seq);
+    const sent = this.#take();
     this.#inFlight = recordRun(this.#changes(sent, run)).then(
       () => true,
       () => {
@@ -218,6 +228,15 @@ export class Reporter {
       },
     );
     return this.#inFlight;
+  }
+
+  /** The run's last report. The worker makes it: an activity of the run would cost as much as a task. */
+  async end(run: RunPart): Promise<void> {
+    if (this.#options.manner.told !== true) return this.close(run);
+    this.#isClosed = true;
+    if (this.#inFlight !== undefined) this.#isRefused = !(await this.#inFlight);
+    if (this.#isRefused || this.#unsent.tasks.size > MOST_TASKS_AT_THE_END) return this.close(run);
+    progress.end(this.#changes(this.#take(), run));
   }
 
   /** The last report of this execution: everything pending, once nothing else is in flight. Waits long for a store that is away. */

@@ -119,7 +119,7 @@ class RunExecution {
     this.#startedAt = startedAt;
     this.#reporter = new Reporter({
       runId: input.run.id,
-      isLive: input.live === true,
+      manner: input,
       tasks: input.plan.tasks.length,
       shield: this.#shield,
       askedAt: workflowInfo().runStartTime.getTime(),
@@ -443,7 +443,7 @@ class RunExecution {
     setCurrentDetails(details);
     this.#held.show(outcome);
     const more = { ...(error === undefined ? {} : { error }), ...(output === undefined ? {} : { output }) };
-    await this.#reporter.close({ status: outcome, finishedAt: iso(Date.now()), ...more });
+    await this.#reporter.end({ status: outcome, finishedAt: iso(Date.now()), ...more });
     if (this.#slots.wereUsed) await this.#slots.settled();
     if (this.#input.run.backfill !== undefined) await tellBackfill(this.#input.run, outcome === "succeeded");
     if (outcome === "cancelled") throw new CancelledFailure("the run was cancelled");

@@ -3,6 +3,7 @@
 import { executeChild } from "@temporalio/workflow";
 import { runWorkflowId } from "../core/ids.ts";
 import type { JsonObject } from "../core/json.ts";
+import { mannerOf } from "../core/run-manner.ts";
 import { RUN_WORKFLOW, type RunInput, type RunResult, searchAttributesOf } from "./messages.ts";
 import type { OpenedSubRun } from "./ports.ts";
 
@@ -14,12 +15,12 @@ interface Caller {
 
 /** The output of the task that started it. Fails with what the run failed with. */
 export const carryOutSubRun = async (
-  { run, plan, planHash, params, live }: OpenedSubRun,
+  { run, plan, planHash, params, ...manner }: OpenedSubRun,
   { pipeline, taskId, remainingMs }: Caller,
 ): Promise<JsonObject> => {
   const { output = null } = await executeChild<(started: RunInput) => Promise<RunResult>>(RUN_WORKFLOW, {
     workflowId: runWorkflowId(run.pipeline, run.id),
-    args: [{ run, plan, planHash, params, ...(live === undefined ? {} : { live }) }],
+    args: [{ run, plan, planHash, params, ...mannerOf(manner) }],
     workflowExecutionTimeout: Math.max(remainingMs, 1_000),
     cancellationType: "WAIT_CANCELLATION_COMPLETED",
     typedSearchAttributes: searchAttributesOf(run),

@@ -15,6 +15,7 @@ import type { ApiDeps } from "../../api/deps.ts";
 import { createOrchestrator } from "../../api/orchestrator.ts";
 import { runInput } from "../../api/run-input.ts";
 import { poolOwners } from "../../bin/pool-owners.ts";
+import { createLastReports } from "../../bin/last-reports.ts";
 import { createProgress } from "../../bin/progress.ts";
 import { waitUntil } from "../../bin/services/wait.ts";
 import { registerSearchAttributes } from "../../bin/temporal.ts";
@@ -164,7 +165,18 @@ export const startWhole = async (address = temporalServer().address): Promise<Wh
     taskQueue: DEFAULT_QUEUE,
     workflowBundle: await bundleRun(),
     activities: { ...activities, see },
-    sinks: progress.sinks as never,
+    sinks: {
+      progress: {
+        show: progress.show,
+        end: createLastReports({
+          record: activities.recordRun,
+          connection: native,
+          namespace,
+          taskQueue: DEFAULT_QUEUE,
+          log: silentLog,
+        }),
+      },
+    } as never,
     shutdownGraceTime: 0,
     shutdownForceTime: "5s",
   });

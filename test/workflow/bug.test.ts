@@ -25,6 +25,7 @@ const startBuild = async (taskQueue: string, code = engine().bundle.code): Promi
     taskQueue,
     workflowBundle: { code },
     activities: engine().activities,
+    sinks: engine().sinks as never,
     // Each build reads the whole history, as after a deploy.
     maxCachedWorkflows: 0,
     shutdownGraceTime: 0,

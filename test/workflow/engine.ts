@@ -20,12 +20,14 @@ import { createPools } from "../../activities/pools.ts";
 import { toFailure } from "../../activities/failure.ts";
 import { runVerb, type VerbContext } from "../../activities/run-verb.ts";
 import { PRELOADED } from "../../bin/bundle-workflows.ts";
+import { createLastReports } from "../../bin/last-reports.ts";
 import { poolOwners } from "../../bin/pool-owners.ts";
 import { registerSearchAttributes } from "../../bin/temporal.ts";
 import { DownbeatError } from "../../core/errors.ts";
 import type { Json, JsonObject } from "../../core/json.ts";
 import type { Plan } from "../../core/plan.ts";
 import type { AttemptChange, RunChanges, TaskChange, TaskResult } from "../../core/run-changes.ts";
+import { CURRENT_MANNER } from "../../core/run-manner.ts";
 import type { DagActivities, OpenedRun, ProgressSinks, TaskCall } from "../../workflows/ports.ts";
 import type { Items } from "../../store/items.ts";
 import type { Store } from "../../store/open-store.ts";
@@ -35,7 +37,7 @@ export type Behaviour = (call: TaskCall, context: VerbContext) => Promise<TaskRe
 export type OwnActivities = Readonly<Record<string, (input: Json) => Promise<Json>>>;
 
 const silent = (): void => undefined;
-export const silentLog = { debug: silent, info: silent, warn: silent };
+export const silentLog = { debug: silent, info: silent, warn: silent, error: silent };
 
 // Refused reports and failing tasks are what these tests are about: the SDK need not tell of them.
 Runtime.install({
@@ -179,6 +181,7 @@ export interface Engine {
   readonly native: NativeConnection;
   readonly bundle: WorkflowBundleWithSourceMap;
   readonly activities: DagActivities;
+  readonly sinks: InjectedSinks<ProgressSinks>;
   start(plan: Plan, options?: StartOptions): Promise<StartedRun>;
   /** Starts a run and waits for its end. */
   run(plan: Plan, options?: StartOptions): Promise<StartedRun & Outcome>;
@@ -204,8 +207,11 @@ const missingStore = new Proxy({} as Items & BackfillDeps["backfills"], { get: (
 
 const fresh = (prefix: string): string => `${prefix}_${randomBytes(6).toString("hex")}`;
 
-const sinksOf = (runs: ReadonlyMap<string, Registered>): InjectedSinks<ProgressSinks> => ({
-  progress: { show: { callDuringReplay: false, fn: (_info, changes) => void runs.get(changes.runId)?.shown.push(changes) } },
+const sinksOf = (
+  runs: ReadonlyMap<string, Registered>,
+  end: InjectedSinks<ProgressSinks>["progress"]["end"],
+): InjectedSinks<ProgressSinks> => ({
+  progress: { show: { callDuringReplay: false, fn: (_info, changes) => void runs.get(changes.runId)?.shown.push(changes) }, end },
 });
 
 export const startEngine = async (address: string, options: EngineOptions = {}): Promise<Engine> => {
@@ -219,13 +225,17 @@ export const startEngine = async (address: string, options: EngineOptions = {}):
   const client = new Client({ connection, identity: IDENTITY });
   const native = await NativeConnection.connect({ address });
   const bundle = await bundleRun();
+  const sinks = sinksOf(
+    runs,
+    createLastReports({ record: activities.recordRun, connection, namespace: "default", taskQueue: queue, log: silentLog }),
+  );
   const worker = await Worker.create({
     connection: native,
     taskQueue: queue,
     identity: IDENTITY,
     workflowBundle: bundle,
     activities: { ...boundedActivities(options.own ?? {}), ...activities },
-    sinks: sinksOf(runs) as never,
+    sinks: sinks as never,
     enableNonLocalActivities: options.runsTasks ?? true,
     maxHeartbeatThrottleInterval: "200ms",
     shutdownGraceTime: 0,
@@ -244,13 +254,21 @@ export const startEngine = async (address: string, options: EngineOptions = {}):
       triggeredAt: "2026-01-01T00:00:00.000Z",
     };
     const { params = {}, rerun, isScheduled = false } = startOptions;
-    const registered: Registered = { options: startOptions, opened: { live: true, run, plan, params }, reports: [], shown: [], tries: 0 };
+    const registered: Registered = {
+      options: startOptions,
+      opened: { ...CURRENT_MANNER, run, plan, params },
+      reports: [],
+      shown: [],
+      tries: 0,
+    };
     runs.set(id, registered);
     const scheduled = { pipeline: run.pipeline, schedule: "tested", version: run.version, planHash: "hash", params };
     const handle = await client.workflow.start<(input: RunInput | ScheduledInput) => Promise<RunResult>>(RUN_WORKFLOW, {
       workflowId: id,
       taskQueue: startOptions.queue ?? queue,
-      args: [isScheduled ? { scheduled } : { live: true, run, planHash: "hash", plan, params, ...(rerun === undefined ? {} : { rerun }) }],
+      args: [
+        isScheduled ? { scheduled } : { ...CURRENT_MANNER, run, planHash: "hash", plan, params, ...(rerun === undefined ? {} : { rerun }) },
+      ],
     });
     return {
       id,
@@ -265,6 +283,7 @@ export const startEngine = async (address: string, options: EngineOptions = {}):
   return {
     queue,
     activities,
+    sinks,
     client,
     native,
     bundle,

@@ -1,0 +1,17 @@
+// How a run goes about what its history shows.
+
+/** What a run does as the release did that started it, since its history shows that. Less expensive than Temporal's own patches, which are events. */
+export interface RunManner {
+  /** Its progress is shown by the worker as it happens. Absent: it began when runs had a timer for that. */
+  readonly live?: true;
+  /** Its last report is made by the worker as it ends. Absent: it began when that was an activity of the run. */
+  readonly told?: true;
+}
+
+/** Of every run that is started now. */
+export const CURRENT_MANNER: RunManner = { live: true, told: true };
+
+export const mannerOf = ({ live, told }: RunManner): RunManner => ({
+  ...(live === undefined ? {} : { live }),
+  ...(told === undefined ? {} : { told }),
+});
