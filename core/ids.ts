@@ -91,6 +91,9 @@ export const workKey = (taskId: string, itemKey: string | undefined): string => 
 /** Of the workflow that waits with the last report of a run until the store is back. */
 export const lateReportWorkflowId = (runId: string): string => `downbeat/late-report/${runId}`;
 
+/** A child workflow that carries out some of the run's attempts. */
+export const windowWorkflowId = (runWorkflow: string, number: number): string => `${runWorkflow}/window#${number}`;
+
 /** The child workflow that carries a task out for each of its items. */
 export const mappedWorkflowId = (runWorkflow: string, taskId: string, tries: number): string => `${runWorkflow}/${taskId}#${tries}`;
 

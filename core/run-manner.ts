@@ -6,12 +6,15 @@ export interface RunManner {
   readonly live?: true;
   /** Its last report is made by the worker as it ends. Absent: it began when that was an activity of the run. */
   readonly told?: true;
+  /** Many tasks at once, and those that come while its history is long, have child workflows. Absent: it began when all attempts were its own. */
+  readonly windows?: true;
 }
 
 /** Of every run that is started now. */
-export const CURRENT_MANNER: RunManner = { live: true, told: true };
+export const CURRENT_MANNER: RunManner = { live: true, told: true, windows: true };
 
-export const mannerOf = ({ live, told }: RunManner): RunManner => ({
+export const mannerOf = ({ live, told, windows }: RunManner): RunManner => ({
   ...(live === undefined ? {} : { live }),
   ...(told === undefined ? {} : { told }),
+  ...(windows === undefined ? {} : { windows }),
 });

@@ -14,7 +14,9 @@ import { LIMITS } from "../core/limits.ts";
 import type { AttemptFailure } from "../core/run-attempts.ts";
 import type { FailureFacts } from "./ports.ts";
 
-export type AttemptEnd =
+export type AttemptEnd = { readonly kind: "succeeded"; readonly answer: unknown } | AttemptFailed;
+
+export type AttemptFailed =
   | { readonly kind: "cancelled" }
   | {
       /** `lost`: the worker died or shut down, the attempt does not count. */
@@ -24,8 +26,14 @@ export type AttemptEnd =
       readonly lostAttempts?: number;
     };
 
-const failed = (code: ErrorCode, message: string): AttemptEnd => ({ kind: "failed", error: { code, message } });
-const lost = (message: string): AttemptEnd => ({ kind: "lost", error: { code: "WORKER_LOST", message } });
+/** Undefined: it succeeded. */
+export const codeOf = (end: AttemptEnd): string | undefined => {
+  if (end.kind === "succeeded") return undefined;
+  return end.kind === "cancelled" ? "CANCELLED" : end.error.code;
+};
+
+const failed = (code: ErrorCode, message: string): AttemptFailed => ({ kind: "failed", error: { code, message } });
+const lost = (message: string): AttemptFailed => ({ kind: "lost", error: { code: "WORKER_LOST", message } });
 
 /** What the SDK's core reports when a worker stops before an activity is done. */
 const SHUTDOWN_TYPE = "WorkerShutdown";
@@ -34,7 +42,7 @@ const SHUTDOWN_TYPE = "WorkerShutdown";
 const TOO_LARGE = "OUTPUT_TOO_LARGE" satisfies ErrorCode;
 
 /** Throws what is no failure of a call but a bug of ours: it fails the workflow task, visibly, until a release mends it. */
-export const readFailure = (error: unknown, isOwnActivity: boolean): AttemptEnd => {
+export const readFailure = (error: unknown, isOwnActivity: boolean): AttemptFailed => {
   if (!(error instanceof TemporalFailure)) throw error;
   if (isCancellation(error)) return { kind: "cancelled" };
   const cause = causeOf(error);
@@ -48,7 +56,7 @@ export const readFailure = (error: unknown, isOwnActivity: boolean): AttemptEnd 
 const causeOf = (error: unknown): unknown =>
   error instanceof ActivityFailure || error instanceof ChildWorkflowFailure ? causeOf(error.cause) : error;
 
-const readTimeout = ({ timeoutType }: TimeoutFailure, isOwnActivity: boolean): AttemptEnd => {
+const readTimeout = ({ timeoutType }: TimeoutFailure, isOwnActivity: boolean): AttemptFailed => {
   switch (timeoutType) {
     case "START_TO_CLOSE":
       return failed("ATTEMPT_TIMEOUT", "the attempt took longer than timeout.attempt");
@@ -61,14 +69,14 @@ const readTimeout = ({ timeoutType }: TimeoutFailure, isOwnActivity: boolean): A
   }
 };
 
-const readOwnFailure = ({ type, message, nonRetryable }: ApplicationFailure): AttemptEnd => {
+const readOwnFailure = ({ type, message, nonRetryable }: ApplicationFailure): AttemptFailed => {
   if (type === SHUTDOWN_TYPE) return lost("the worker shut down");
   if (type === TOO_LARGE) return failed(TOO_LARGE, message);
   const text = type ? `${type}: ${message}` : message;
   return failed(nonRetryable === true ? "ACTIVITY_REFUSED" : "ACTIVITY_FAILED", text.slice(0, LIMITS.errorBytes));
 };
 
-const readVerbFailure = ({ type, message, details }: ApplicationFailure): AttemptEnd => {
+const readVerbFailure = ({ type, message, details }: ApplicationFailure): AttemptFailed => {
   const facts = (details?.[0] ?? {}) as FailureFacts;
   return {
     kind: "failed",

@@ -7,3 +7,4 @@ export { mapped } from "./mapped.ts";
 export { pool } from "./pool.ts";
 export { run } from "./run.ts";
 export { trigger } from "./trigger.ts";
+export { window } from "./window.ts";

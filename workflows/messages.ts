@@ -12,6 +12,7 @@ import type { RunSnapshot } from "../core/run-snapshot.ts";
 import type { SlotRequest, Slots } from "../core/slots.ts";
 import type { RunOutcome } from "../core/run-state.ts";
 import type { TriggerSettings, WaitingEvent } from "../core/trigger.ts";
+import type { AttemptEnd } from "./failure.ts";
 import type { RunFacts, ScheduledStart } from "./ports.ts";
 
 export const RUN_WORKFLOW = "run";
@@ -31,6 +32,8 @@ export interface RunInput extends RunManner {
     readonly seq: number;
     /** Absent: it has not begun; the snapshot is what a rerun takes over. */
     readonly startedAt?: number;
+    /** Windows opened so far. */
+    readonly windows?: number;
     /** How often somebody acted on it. */
     readonly actions?: number;
     /** Of the last of these actions, the oldest first. */
@@ -111,6 +114,21 @@ export interface ItemsSignal {
   /** All items that are under way wait for it; absent: no longer. */
   readonly awaited?: AwaitedSlot;
 }
+
+/** How some attempts of a window have ended, for its run. */
+export const WINDOW_SIGNAL = "window";
+
+export interface WindowSignal {
+  /** Which of the run's windows it is, from 1. */
+  readonly window: number;
+  readonly ended: readonly WindowEnd[];
+}
+
+/** By the task's place in the plan. */
+export type WindowEnd = readonly [index: number, end: AttemptEnd];
+
+/** Which attempts a run tells its windows to cancel: those of these groups. */
+export const WINDOW_CANCEL_SIGNAL = "cancel";
 
 /** What a task or its items wait for. */
 export interface AwaitedSlot {

@@ -23,10 +23,10 @@ import * as retrying from "../core/run-attempts.ts";
 import { restoreSnapshot, takeSnapshot } from "../core/run-snapshot.ts";
 import * as reducer from "../core/run-state.ts";
 import * as waiting from "../core/run-waiting.ts";
-import { RUNS_AFTER_FAILURE } from "../core/trigger-rules.ts";
 import { ByHand } from "./by-hand.ts";
 import { conclude, describeProgress } from "./conclusion.ts";
-import { type AttemptEnd, failureOf, readFailure } from "./failure.ts";
+import { type Attempt, type AttemptFacts, Attempts, DRAIN_MS, type Room } from "./attempts.ts";
+import { type AttemptEnd, type AttemptFailed, codeOf, failureOf, readFailure } from "./failure.ts";
 import { HeldStatus } from "./held-status.ts";
 import { holdOrEnd, nextLook } from "./holding.ts";
 import {
@@ -42,6 +42,8 @@ import {
   SLOT_SIGNAL,
   type SlotSignal,
   STATUS_QUERY,
+  WINDOW_SIGNAL,
+  type WindowSignal,
 } from "./messages.ts";
 import { withOutputs } from "./outputs.ts";
 import { Reporter } from "./reporter.ts";
@@ -65,6 +67,7 @@ export async function run(input: RunInput | ScheduledInput): Promise<RunResult> 
   setHandler(defineQuery<RunStatusAnswer>(STATUS_QUERY), () => execution.status());
   setHandler(defineSignal<[SlotSignal]>(SLOT_SIGNAL), (slot) => execution.receiveSlot(slot));
   setHandler(defineSignal<[ItemsSignal]>(ITEMS_SIGNAL), (items) => execution.receiveItems(items));
+  setHandler(defineSignal<[WindowSignal]>(WINDOW_SIGNAL), (told) => execution.receiveEnds(told));
   setHandler(defineUpdate<ControlAnswer, [ControlRequest]>(CONTROL_UPDATE), (request) => execution.byHand.act(request), {
     validator: (request) => execution.byHand.refuse(request),
   });
@@ -82,14 +85,9 @@ class RunExecution {
   #startedAt: number;
   readonly #reporter: Reporter;
   readonly #held = new HeldStatus();
-  /**
-   * Where attempts run, and what cancels them: those that a failure stops, those that go on after one, and those that nothing stops. None hears of the root's
-   * cancellation directly, only through the reducer's `stop`. A scope for each attempt would triple what a task costs the sandbox.
-   */
   readonly #root = CancellationScope.current();
   readonly #shield = new CancellationScope({ cancellable: false });
-  readonly #stoppable = new CancellationScope({ cancellable: true, parent: this.#shield });
-  #surviving: CancellationScope | undefined;
+  readonly #attempts: Attempts;
   readonly #slots = new RunSlots({
     granted: (index) => {
       if (waiting.giveSlot(this.#state, index)) this.#pump();
@@ -99,11 +97,8 @@ class RunExecution {
   });
   readonly #entry: RunEntry;
   readonly byHand: ByHand;
-  #inFlight = 0;
   /** What is reported but not kept in the state. */
   readonly #results = new Map<number, Pick<TaskResult, "output" | "metrics">>();
-  /** The history is long: nothing new starts, what runs is drained, then the run continues as new. */
-  #isDraining = false;
   #isPumping = false;
   #wakesAt = Infinity;
   /** Bytes of commands in this workflow task, and the history's length when it began. */
@@ -139,6 +134,14 @@ class RunExecution {
     for (const index of unsent?.tasks ?? []) this.#reporter.task(index);
     for (const action of unsent?.actions ?? []) this.#reporter.action(action);
     this.#entry = new RunEntry(input, this.#slots);
+    this.#attempts = new Attempts({
+      input,
+      shield: this.#shield,
+      ended: (index, end, attempt) => this.#attemptEnded(index, end, attempt),
+      broken: (error) => {
+        this.#broken = error;
+      },
+    });
     this.byHand = new ByHand({
       state: this.#state,
       reporter: this.#reporter,
@@ -168,7 +171,7 @@ class RunExecution {
   async #live(): Promise<RunResult> {
     this.#pump();
     // Everything has ended, or nothing runs and the history is full.
-    await condition(() => this.#broken !== undefined || this.#isOver() || (this.#isDraining && this.#inFlight === 0));
+    await condition(() => this.#broken !== undefined || this.#isOver() || (this.#attempts.isDraining && this.#attempts.inFlight === 0));
     if (this.#broken !== undefined) throw this.#broken;
     if (!this.#isOver()) {
       const next = await this.#handOver();
@@ -204,6 +207,10 @@ class RunExecution {
     if (index >= 0) this.#showWait(index);
   }
 
+  receiveEnds(told: WindowSignal): void {
+    this.#attempts.receive(told);
+  }
+
   #showWait(index: number): void {
     this.#reporter.task(index);
     this.#reporter.show();
@@ -229,23 +236,28 @@ class RunExecution {
   #pump(): void {
     if (this.#isPumping) return;
     this.#isPumping = true;
-    const { historyLength, continueAsNewSuggested } = workflowInfo();
-    this.#isDraining ||= historyLength >= LIMITS.historyEvents || continueAsNewSuggested;
+    const { historyLength } = workflowInfo();
     if (this.#commands.since !== historyLength) this.#commands = { bytes: 0, since: historyLength };
     let wakeAt = reducer.wake(this.#state, Date.now());
-    while (!this.#isDraining && !this.#state.paused && this.#inFlight < LIMITS.activitiesInFlight) {
+    const wasDraining = this.#attempts.isDraining;
+    const room = this.#attempts.room(this.#state.ready.length);
+    const most = this.#attempts.inFlight + room.calls;
+    while (!this.#state.paused && this.#attempts.inFlight < most) {
       if (this.#commands.bytes > LIMITS.workflowTaskBytes) {
         wakeAt = Date.now() + 1;
         break;
       }
       const index = reducer.takeReady(this.#state);
       if (index === undefined) break;
-      this.#begin(index);
+      this.#begin(index, room);
     }
+    this.#attempts.openWindow();
     this.#isPumping = false;
     // The last report is about to say all of it.
     if (!this.#isOver()) this.#reporter.show();
-    if (wakeAt !== undefined && !this.#isDraining) this.#wakeAt(wakeAt);
+    if (this.#attempts.isStalled) return;
+    if (this.#attempts.isDraining && !wasDraining) this.#wakeAt(Date.now() + DRAIN_MS);
+    if (wakeAt !== undefined) this.#wakeAt(wakeAt);
   }
 
   #describe(): void {
@@ -256,14 +268,15 @@ class RunExecution {
   #wakeAt(moment: number): void {
     if (moment >= this.#wakesAt) return;
     this.#wakesAt = moment;
-    void this.#inScope(this.#shield, async () => {
+    const look = async (): Promise<void> => {
       await sleep(Math.max(moment - Date.now(), 1), { summary: "looks what is due" });
       if (this.#wakesAt === moment) this.#wakesAt = Infinity;
       this.#pump();
-    });
+    };
+    void (CancellationScope.current() === this.#shield ? look() : this.#shield.run(look));
   }
 
-  #begin(index: number): void {
+  #begin(index: number, room: Room): void {
     const task = reducer.taskOf(this.#graph, index);
     const now = Date.now();
     const isFirst = this.#state.tasks[index]?.status === "pending";
@@ -283,7 +296,7 @@ class RunExecution {
       const call = prepareCall(this.#input, this.#graph, this.#state, index, now);
       this.#commands.bytes += call.bytes;
       this.#reporter.task(index);
-      this.#attempt(index, call);
+      this.#attempt(index, call, room);
     } catch (error) {
       // Expressions that cannot be evaluated count as an attempt.
       const failure = failureOf(error);
@@ -317,52 +330,29 @@ class RunExecution {
     }
   }
 
-  #attempt(index: number, { send, resultOf }: PreparedCall): void {
+  #attempt(index: number, call: PreparedCall, room: Room): void {
     const { attempts = 1, lost = 0 } = this.#state.tasks[index] ?? {};
-    const attempt = {
-      taskId: reducer.taskOf(this.#graph, index).id,
+    const task = reducer.taskOf(this.#graph, index);
+    const facts = {
+      taskId: task.id,
       attempt: attempts,
       startedAt: iso(Date.now()),
       ...(lost === 0 ? {} : { lostAttempts: lost }),
     };
-    this.#reporter.attempt({ ...attempt, status: "running" });
-    this.#inFlight += 1;
-    const ended = (settle: () => reducer.Settled, code?: string): void => {
-      this.#inFlight -= 1;
-      // Also between two attempts: who waits holds nothing.
-      this.#slots.giveBack(reducer.taskOf(this.#graph, index), { code });
-      this.#guarded(() => this.#settle(settle()));
-    };
-    const work = (): Promise<void> =>
-      send().then(
-        (answer) => ended(() => this.#settleSuccess(index, resultOf(answer), attempt)),
-        (error: unknown) =>
-          this.#guarded(() => {
-            const end = readFailure(error, reducer.taskOf(this.#graph, index).operator === "activity");
-            ended(() => this.#settleFailure(index, end, attempt), end.kind === "cancelled" ? "CANCELLED" : end.error.code);
-          }),
-      );
-    void this.#inScope(this.#scopeOf(index), work);
+    this.#reporter.attempt({ ...facts, status: "running" });
+    this.#attempts.begin(index, call, { task, facts }, room);
   }
 
-  /** Most tasks are started by the end of another, in the right scope already. */
-  #inScope(scope: CancellationScope, work: () => Promise<void>): Promise<void> {
-    return CancellationScope.current() === scope ? work() : scope.run(work);
+  #attemptEnded(index: number, end: AttemptEnd, { task, facts, resultOf }: Attempt): void {
+    // Also between two attempts: who waits holds nothing.
+    this.#slots.giveBack(task, { code: codeOf(end) });
+    this.#guarded(() => {
+      if (end.kind === "succeeded") this.#settle(this.#settleSuccess(index, resultOf(end.answer), facts));
+      else this.#settle(this.#settleFailure(index, end, facts));
+    });
   }
 
-  #scopeOf(index: number): CancellationScope {
-    const { rule, finally: isFinally } = reducer.taskOf(this.#graph, index);
-    if (isFinally !== undefined) return this.#shield;
-    if (!RUNS_AFTER_FAILURE.has(rule)) return this.#stoppable;
-    this.#surviving ??= new CancellationScope({ cancellable: true, parent: this.#shield });
-    return this.#surviving;
-  }
-
-  #settleSuccess(
-    index: number,
-    { output, metrics, worker, lostAttempts }: TaskResult,
-    attempt: Omit<AttemptChange, "status">,
-  ): reducer.Settled {
+  #settleSuccess(index: number, { output, metrics, worker, lostAttempts }: TaskResult, attempt: AttemptFacts): reducer.Settled {
     const now = Date.now();
     const task = reducer.taskOf(this.#graph, index);
     if (task.wait !== undefined && (output as { readonly met?: unknown } | null)?.met !== true) {
@@ -381,7 +371,7 @@ class RunExecution {
     return reducer.succeed(this.#state, this.#graph, index, result.output, now);
   }
 
-  #settleFailure(index: number, end: AttemptEnd, attempt: Omit<AttemptChange, "status">): reducer.Settled {
+  #settleFailure(index: number, end: AttemptFailed, attempt: AttemptFacts): reducer.Settled {
     const now = Date.now();
     const ended = { ...attempt, finishedAt: iso(now) };
     if (end.kind === "cancelled") {
@@ -405,7 +395,7 @@ class RunExecution {
       this.#reporter.task(index);
       this.#slots.giveBack(reducer.taskOf(this.#graph, index));
     }
-    for (const scope of new Set(cancel.map((index) => this.#scopeOf(index)))) scope.cancel();
+    this.#attempts.cancel(cancel.map((index) => reducer.taskOf(this.#graph, index)));
     this.#pump();
   }
 
@@ -419,8 +409,10 @@ class RunExecution {
     await this.#reporter.close({ status: byHand.openStatus(this.#state) });
     const snapshot = takeSnapshot(this.#state, this.#graph);
     const { seq, unsent } = this.#reporter;
+    const { windows } = this.#attempts;
     const continued = {
       snapshot,
+      ...(windows === 0 ? {} : { windows }),
       seq,
       startedAt: this.#startedAt,
       actions: this.byHand.actions,

@@ -1,6 +1,6 @@
 // One attempt of one task as a call: which activity, with what input and options.
 
-import { executeChild, proxyActivities, workflowInfo } from "@temporalio/workflow";
+import { type ActivityOptions, executeChild, proxyActivities, workflowInfo } from "@temporalio/workflow";
 import { DownbeatError } from "../core/errors.ts";
 import { NO_INTERVAL, renderTemplates, type Scope } from "../core/expression.ts";
 import { mappedWorkflowId } from "../core/ids.ts";
@@ -15,9 +15,24 @@ import { OPEN_OPTIONS, ownActivityOptions, placementOf, verbOptions } from "./po
 import type { DagActivities, MappedCall, OpenSubRunCall, TaskCall } from "./ports.ts";
 import { carryOutSubRun } from "./sub-run.ts";
 
+/** A call of an activity as plain data: a child workflow may make it. */
+export interface ActivityCall {
+  readonly name: string;
+  readonly input: unknown;
+  readonly options: ActivityOptions;
+}
+
+export const callActivity = ({ name, input, options }: ActivityCall): Promise<unknown> => {
+  const call = proxyActivities<Record<string, (input: unknown) => Promise<unknown>>>(options)[name];
+  if (call === undefined) throw new DownbeatError("INTERNAL", `there is no activity "${name}"`);
+  return call(input);
+};
+
 export interface PreparedCall {
   /** About what the call adds to the workflow task's answer, in bytes. */
   readonly bytes: number;
+  /** What it calls, where that is an activity and no child workflow. */
+  readonly activity?: ActivityCall;
   /** Not yet a task's result: `resultOf` makes it one. A promise more for each task is what costs a run most. */
   readonly send: () => Promise<unknown>;
   readonly resultOf: (answer: unknown) => TaskResult;
@@ -122,6 +137,13 @@ const mappedCall = (
   };
 };
 
+const activityCall = (activity: ActivityCall, bytes: number, resultOf: PreparedCall["resultOf"]): PreparedCall => ({
+  bytes: COMMAND_BYTES + bytes,
+  activity,
+  send: () => callActivity(activity),
+  resultOf,
+});
+
 export const prepareCall = (input: RunInput, graph: Graph, state: RunState, index: number, now: number): PreparedCall => {
   const task = taskOf(graph, index);
   const policy = policyOf(graph, index);
@@ -144,19 +166,12 @@ export const prepareCall = (input: RunInput, graph: Graph, state: RunState, inde
       const message = `the input of activity "${name}" is ${bytes} bytes of JSON with its expressions evaluated; the limit is ${LIMITS.activityInputBytes}`;
       throw new DownbeatError("EXPRESSION_FAILED", message);
     }
-    const own = proxyActivities<Record<string, (input: Json) => Promise<Json | undefined>>>({
-      ...ownActivityOptions(policy, remainingMs),
-      ...options,
-    });
-    const call = own[name];
-    if (call === undefined) throw new DownbeatError("INTERNAL", `task "${task.id}" names no activity`);
-    return {
-      bytes: COMMAND_BYTES + bytes,
-      send: () => call(rendered),
-      resultOf: (answer) => ({ output: (answer as Json | undefined) ?? null }),
-    };
+    return activityCall(
+      { name, input: rendered, options: { ...ownActivityOptions(policy, remainingMs), ...options } },
+      bytes,
+      (answer) => ({ output: (answer as Json | undefined) ?? null }),
+    );
   }
-  const verb = proxyActivities<DagActivities>({ ...verbOptions(policy, remainingMs), ...options })[verbOf(task)];
   const call: TaskCall = {
     run: input.run,
     planHash: task.planHash ?? input.planHash,
@@ -166,5 +181,9 @@ export const prepareCall = (input: RunInput, graph: Graph, state: RunState, inde
     tasks: scopeOf(input, graph, state, task).tasks,
     timeoutMs: Math.max(Math.min(policy.timeout.attemptMs, remainingMs), 1),
   };
-  return { bytes: COMMAND_BYTES + JSON.stringify(call).length, send: () => verb(call), resultOf: (answer) => answer as TaskResult };
+  return activityCall(
+    { name: verbOf(task), input: call, options: { ...verbOptions(policy, remainingMs), ...options } },
+    JSON.stringify(call).length,
+    (answer) => answer as TaskResult,
+  );
 };

@@ -1,0 +1,89 @@
+// A run's side of its windows: opens them, hears how attempts have ended, passes cancellations on.
+
+import { startChild, TemporalFailure, workflowInfo } from "@temporalio/workflow";
+import { windowWorkflowId } from "../core/ids.ts";
+import { readFailure } from "./failure.ts";
+import { searchAttributesOf, WINDOW_CANCEL_SIGNAL, type WindowEnd, type WindowSignal } from "./messages.ts";
+import type { RunFacts } from "./ports.ts";
+import { type AttemptGroup, window, type WindowCall } from "./window.ts";
+
+interface OpenWindow {
+  /** Attempts that have not ended, by their tasks' places in the plan. */
+  readonly left: Set<number>;
+  /** Groups that were cancelled before it had started. */
+  cancelled: readonly AttemptGroup[];
+  signal?: (groups: readonly AttemptGroup[]) => Promise<void>;
+}
+
+/** What comes of attempts. */
+export interface WindowEvents {
+  readonly ended: (...end: WindowEnd) => void;
+  /** A bug of ours. */
+  readonly broken: (error: unknown) => void;
+}
+
+export class RunWindows {
+  readonly #run: RunFacts;
+  readonly #events: WindowEvents;
+  readonly #open = new Map<number, OpenWindow>();
+  #opened: number;
+
+  /** `opened`: by earlier executions of the run. */
+  constructor(run: RunFacts, opened: number, events: WindowEvents) {
+    this.#run = run;
+    this.#opened = opened;
+    this.#events = events;
+  }
+
+  get opened(): number {
+    return this.#opened;
+  }
+
+  /** Called in a scope that nothing cancels. */
+  open(calls: readonly WindowCall[], summary: string): void {
+    this.#opened += 1;
+    const number = this.#opened;
+    const opened: OpenWindow = { left: new Set(calls.map(({ index }) => index)), cancelled: [] };
+    this.#open.set(number, opened);
+    void this.#carryOut(number, opened, calls, summary).catch(this.#events.broken);
+  }
+
+  async #carryOut(number: number, opened: OpenWindow, calls: readonly WindowCall[], summary: string): Promise<void> {
+    const { pipeline, id } = this.#run;
+    try {
+      const child = await startChild(window, {
+        workflowId: windowWorkflowId(workflowInfo().workflowId, number),
+        args: [{ window: number, calls }],
+        staticSummary: summary,
+        memo: { pipeline, run: id },
+        typedSearchAttributes: searchAttributesOf(this.#run),
+      });
+      opened.signal = (groups) => child.signal(WINDOW_CANCEL_SIGNAL, groups);
+      if (opened.cancelled.length > 0) void this.#tell(opened, opened.cancelled);
+      this.receive({ window: number, ended: await child.result() });
+    } catch (error) {
+      const end = readFailure(error, false);
+      this.receive({ window: number, ended: [...opened.left].map((index) => [index, end] as const) });
+    }
+    this.#open.delete(number);
+  }
+
+  receive({ window: number, ended }: WindowSignal): void {
+    const opened = this.#open.get(number);
+    for (const [index, end] of ended) if (opened?.left.delete(index) === true) this.#events.ended(index, end);
+  }
+
+  cancel(groups: readonly AttemptGroup[]): void {
+    for (const opened of this.#open.values()) {
+      if (opened.signal === undefined) opened.cancelled = [...opened.cancelled, ...groups];
+      else void this.#tell(opened, groups);
+    }
+  }
+
+  /** One that has ended meanwhile needs no word. */
+  async #tell({ signal }: OpenWindow, groups: readonly AttemptGroup[]): Promise<void> {
+    await signal?.(groups).catch((error: unknown) => {
+      if (!(error instanceof TemporalFailure)) this.#events.broken(error);
+    });
+  }
+}
