@@ -152,7 +152,8 @@ export class Attempts {
     if (groups.length === 0) return;
     for (const group of groups) this.#scopeOf(group).cancel();
     this.openWindow();
-    this.#windows.cancel(groups);
+    // A message that is sent where all is cancelled already does not leave.
+    void this.#options.shield.run(async () => this.#windows.cancel(groups));
   }
 
   #scopeOf(group: AttemptGroup): CancellationScope {

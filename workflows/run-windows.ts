@@ -73,6 +73,7 @@ export class RunWindows {
     for (const [index, end] of ended) if (opened?.left.delete(index) === true) this.#events.ended(index, end);
   }
 
+  /** Called in a scope that nothing cancels. */
   cancel(groups: readonly AttemptGroup[]): void {
     for (const opened of this.#open.values()) {
       if (opened.signal === undefined) opened.cancelled = [...opened.cancelled, ...groups];

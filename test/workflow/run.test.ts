@@ -337,39 +337,6 @@ describe("size", () => {
     expect(run.outcome).toBe("succeeded");
     expect(new Set(Object.values(statusesOf(run)))).toEqual(new Set(["succeeded"]));
   });
-
-  it("1,500 tasks continue as new on the way; each runs once and is reported", async () => {
-    const counts = new Map<string, number>();
-    const counted: Behaviour = async ({ taskId }) => {
-      counts.set(taskId, (counts.get(taskId) ?? 0) + 1);
-      return { output: { id: taskId } };
-    };
-    const ids = Array.from({ length: 1_500 }, (_, index) => `t${index}`);
-    const plan = planOf({ ...Object.fromEntries(ids.map((id) => [id, {}])), last: { needs: ids, reads: ["t0"] } });
-    let read: unknown;
-    const verbs = Object.fromEntries(ids.map((id) => [id, counted]));
-    const run = await engine().run(plan, {
-      verbs: {
-        ...verbs,
-        last: async ({ tasks }) => {
-          read = tasks;
-          return { output: null };
-        },
-      },
-    });
-    expect(run.outcome).toBe("succeeded");
-    expect([...counts.values()].filter((count) => count !== 1)).toEqual([]);
-    expect(counts.size).toBe(1_500);
-    expect(read).toEqual({ t0: { status: "succeeded", output: { id: "t0" } } });
-    expect(new Set(Object.values(statusesOf(run)))).toEqual(new Set(["succeeded"]));
-    expect(Object.keys(run.tasks())).toHaveLength(1_501);
-    const executions = new Set<string>();
-    await until("all executions are listed", async () => {
-      for await (const execution of engine().client.workflow.list({ query: `WorkflowId = "${run.id}"` })) executions.add(execution.runId);
-      return executions.size > 1;
-    });
-    expect(new Set(run.reports.map(({ startedAt }) => startedAt)).size).toBe(1);
-  });
 });
 
 describe("inspect", () => {

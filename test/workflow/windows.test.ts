@@ -1,0 +1,160 @@
+// Runs of many tasks on a real server: what they carry out in child workflows, and what becomes of them while their own history is long.
+
+import { describe, expect, it } from "vitest";
+import { DownbeatError } from "../../core/errors.ts";
+import { windowWorkflowId } from "../../core/ids.ts";
+import { LIMITS } from "../../core/limits.ts";
+import { planOf, policy } from "../core/runs.ts";
+import { historyLengthsOf } from "../faults/histories.ts";
+import type { Behaviour, StartedRun } from "./engine.ts";
+import { blocked, statusesOf, until, useEngine } from "./kit.ts";
+
+const engine = useEngine();
+
+const idsOf = (count: number, name = "t"): readonly string[] => Array.from({ length: count }, (_, index) => `${name}${index}`);
+const each = <Value>(ids: readonly string[], value: Value): Readonly<Record<string, Value>> =>
+  Object.fromEntries(ids.map((id) => [id, value]));
+const countOf = (values: readonly string[]): Readonly<Record<string, number>> =>
+  Object.fromEntries([...Map.groupBy(values, (value) => value)].map(([value, { length }]) => [value, length]));
+
+/** As Temporal's UI lists them, the first one first. */
+const windowsOf = async ({ id }: StartedRun): Promise<readonly string[]> => {
+  const summaries: string[] = [];
+  for (let number = 1; ; number += 1) {
+    const window = engine().client.workflow.getHandle(windowWorkflowId(id, number));
+    try {
+      summaries.push((await (await window.describe()).staticSummary()) ?? "");
+    } catch {
+      return summaries;
+    }
+  }
+};
+
+describe("a run with many tasks that are ready at once", () => {
+  it("carries them out in windows; each runs once, later tasks read their outputs, and its own history stays short", async () => {
+    const ids = idsOf(600);
+    const ran: string[] = [];
+    let read: unknown;
+    const run = await engine().run(planOf({ first: {}, ...each(ids, { needs: ["first"] }), last: { needs: ids, reads: ["t599"] } }), {
+      verbs: {
+        ...each<Behaviour>(ids, async ({ taskId }) => {
+          ran.push(taskId);
+          return { output: { from: taskId }, metrics: { rows: 1 } };
+        }),
+        last: async ({ tasks }) => {
+          read = tasks;
+          return { output: null };
+        },
+      },
+    });
+    expect(run.outcome).toBe("succeeded");
+    expect(ran.toSorted()).toEqual(ids.toSorted());
+    expect(read).toEqual({ t599: { status: "succeeded", output: { from: "t599" } } });
+    expect(countOf(Object.values(statusesOf(run)))).toEqual({ succeeded: 602 });
+    expect(run.tasks()["t7"]).toMatchObject({ attempts: 1, metrics: { rows: 1 } });
+    expect(run.attempts("t7")).toMatchObject([{ attempt: 1, status: "succeeded", worker: "the test" }]);
+    expect(await windowsOf(run)).toEqual(["250 tasks, t0 to t249", "250 tasks, t250 to t499", "100 tasks, t500 to t599"]);
+    // Bare activities would be 1,800 events at least.
+    expect(Math.max(...(await historyLengthsOf(engine().client, run.id)))).toBeLessThan(900);
+  });
+
+  it("counts and repeats their attempts, and fails with what they failed with", async () => {
+    const ids = idsOf(60);
+    const flaky: Behaviour = ({ attempt }) =>
+      attempt === 1 ? Promise.reject(new DownbeatError("SOURCE_UNAVAILABLE", "not yet")) : Promise.resolve({ output: null });
+    const refused: Behaviour = () => Promise.reject(new DownbeatError("SOURCE_AUTH", "the source says no", { details: { host: "db" } }));
+    const run = await engine().run(planOf(each(ids, {}), { policies: [policy({ attempts: 2 })] }), { verbs: { t5: flaky, t6: refused } });
+    expect(run).toMatchObject({ outcome: "failed", error: { code: "SOURCE_AUTH" } });
+    expect(run.attempts("t5")).toMatchObject([
+      { attempt: 1, status: "failed", error: { code: "SOURCE_UNAVAILABLE" } },
+      { attempt: 2, status: "succeeded" },
+    ]);
+    expect(run.tasks()["t6"]).toMatchObject({
+      status: "failed",
+      attempts: 1,
+      error: { code: "SOURCE_AUTH", message: "the source says no", details: { host: "db" } },
+    });
+    expect(countOf(Object.values(statusesOf(run)))).toEqual({ succeeded: 59, failed: 1 });
+  });
+
+  it("cancelled, cancels what is at work in windows, and only that ends cancelled", async () => {
+    const ids = idsOf(80);
+    const { work, begun } = blocked(({ taskId }) => taskId);
+    const run = await engine().start(planOf(each(ids, {})), { verbs: each(ids.slice(1), work) });
+    await until("all have begun, and one has ended", () => begun.length === 79 && run.shown.some(({ tasks }) => tasks.some(isDone("t0"))));
+    await run.handle.cancel();
+    expect(await run.end()).toMatchObject({ outcome: "cancelled" });
+    expect(countOf(Object.values(statusesOf(run)))).toEqual({ succeeded: 1, cancelled: 79 });
+  });
+
+  it("fail-fast stops the others in their windows, and what runs after failures goes on in its own", async () => {
+    const ids = idsOf(70);
+    const cleaners = idsOf(60, "c");
+    const { work } = blocked();
+    const refused: Behaviour = () => Promise.reject(new DownbeatError("SOURCE_AUTH", "the source says no"));
+    const plan = planOf(
+      { ...each(ids, {}), ...each(cleaners, { needs: ["t0"], rule: "all_done" as const }) },
+      { failurePolicy: "fail-fast" },
+    );
+    const run = await engine().run(plan, { verbs: { ...each(ids.slice(1), work), t0: refused } });
+    expect(run.outcome).toBe("failed");
+    expect(countOf(Object.values(statusesOf(run)))).toEqual({ failed: 1, cancelled: 69, succeeded: 60 });
+  });
+
+  it("a window that somebody terminates fails its tasks, and the run says so", async () => {
+    const ids = idsOf(60);
+    const { work, begun } = blocked(({ taskId }) => taskId);
+    const run = await engine().start(planOf({ ...each(ids, {}), after: { needs: ["t0"], rule: "all_done" } }), { verbs: each(ids, work) });
+    await until("all have begun", () => begun.length === 60);
+    await engine().client.workflow.getHandle(windowWorkflowId(run.id, 1)).terminate("by hand");
+    expect(await run.end()).toMatchObject({ outcome: "failed" });
+    expect(countOf(Object.values(statusesOf(run)))).toEqual({ failed: 60, succeeded: 1 });
+  });
+});
+
+const isDone =
+  (id: string) =>
+  ({ taskId, status }: { readonly taskId: string; readonly status: string }): boolean =>
+    taskId === id && status === "succeeded";
+
+describe("a run whose history has become long", () => {
+  const LANES = 40;
+  const lane = (number: number): readonly string[] => idsOf(36, `l${number}_`);
+  const lanes = Array.from({ length: LANES }, (_, number) => lane(number));
+  const chains = Object.fromEntries(lanes.flatMap((ids) => ids.map((id, at) => [id, { needs: at === 0 ? [] : [ids[at - 1] ?? ""] }])));
+  const tasks = LANES * 36;
+
+  it("continues as new; each task runs once and is reported", async () => {
+    const ran: string[] = [];
+    const noted: Behaviour = async ({ taskId }) => {
+      ran.push(taskId);
+      return { output: { id: taskId } };
+    };
+    const ends = lanes.map((ids) => ids.at(-1) ?? "");
+    const run = await engine().run(planOf({ ...chains, last: { needs: ends } }), { verbs: each(lanes.flat(), noted) });
+    expect(run.outcome).toBe("succeeded");
+    expect(ran.toSorted()).toEqual(lanes.flat().toSorted());
+    expect(countOf(Object.values(statusesOf(run)))).toEqual({ succeeded: tasks + 1 });
+    const lengths = await historyLengthsOf(engine().client, run.id);
+    expect(lengths.length).toBeGreaterThan(1);
+    // What is under way then still ends: at most so many, three events each, and the workflow tasks between.
+    expect(Math.max(...lengths)).toBeLessThan(LIMITS.historyEvents + 4 * LANES + 200);
+    expect(new Set(run.reports.map(({ startedAt }) => startedAt)).size).toBe(1);
+  });
+
+  it("goes on by windows while an attempt of its own lasts longer than all else", async () => {
+    const { work, begun, release } = blocked(({ taskId }) => taskId);
+    let ended = 0;
+    const counted: Behaviour = async () => {
+      ended += 1;
+      if (ended === tasks) release();
+      return { output: null };
+    };
+    // The long one ends when all others have: a run that began nothing before that would never end.
+    const run = await engine().run(planOf({ long: {}, ...chains }), { verbs: { ...each(lanes.flat(), counted), long: work } });
+    expect(run.outcome).toBe("succeeded");
+    expect(begun).toEqual(["long"]);
+    expect(countOf(Object.values(statusesOf(run)))).toEqual({ succeeded: tasks + 1 });
+    expect((await windowsOf(run)).length).toBeGreaterThan(0);
+  });
+});
