@@ -28,25 +28,32 @@ const each = (count: number, itemSlots: NonNullable<PlanTask["itemSlots"]>, wind
   forEach: { loops: [{ as: "item", in: { range: { from: 1, to: count, step: 1 } } }], window, maxFailures: 0 },
 });
 
-const meter = (milliseconds: number) => {
+/** Who comes first stays until as many are at work as may be. */
+const meter = (milliseconds: number, limit: number) => {
   let now = 0;
+  let reach = (): void => undefined;
+  const reached = new Promise<void>((resolve) => (reach = resolve));
   const seen = { most: 0, calls: 0 };
-  const using: Behaviour = async () => {
-    seen.calls += 1;
-    seen.most = Math.max(seen.most, (now += 1));
-    await new Promise((resolve) => setTimeout(resolve, milliseconds));
-    now -= 1;
-    return { output: null };
-  };
-  return { seen, using };
+  const used =
+    (stays: boolean): Behaviour =>
+    async () => {
+      seen.calls += 1;
+      seen.most = Math.max(seen.most, (now += 1));
+      if (now >= limit) reach();
+      if (stays) await reached;
+      await new Promise((resolve) => setTimeout(resolve, milliseconds));
+      now -= 1;
+      return { output: null };
+    };
+  return { seen, using: used(true), passing: used(false) };
 };
 
 describe("items within limits", () => {
   it("hold a slot each while they are at work: never more than there are, beside ordinary tasks, and every item once", async () => {
     const [a, b, pool] = [connectionWith({ maxConcurrent: 3 }), connectionWith({ maxConcurrent: 1 }), freshName("pool")];
-    const [one, two, pooled] = [meter(30), meter(20), meter(20)];
+    const [one, two, pooled] = [meter(30, 3), meter(20, 1), meter(20, 2)];
     const both: Behaviour = async (call, context) => {
-      await Promise.all([one.using(call, context), two.using(call, context)]);
+      await Promise.all([one.passing(call, context), two.passing(call, context)]);
       return { output: null };
     };
     const plan = planOf({
