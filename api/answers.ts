@@ -147,6 +147,7 @@ const task = z.object({
   attempts: z.int(),
   started_at: moment.nullable(),
   finished_at: moment.nullable(),
+  deadline_missed_at: moment.nullable().describe("Its deadline, when it had not ended by then; it stays after a late end"),
   output: json,
   metrics: z
     .object({

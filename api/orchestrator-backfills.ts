@@ -3,7 +3,7 @@
 import { type Client, WorkflowExecutionAlreadyStartedError, WorkflowNotFoundError } from "@temporalio/client";
 import type { BackfillState } from "../core/backfill.ts";
 import { backfillWorkflowId, DEFAULT_QUEUE } from "../core/ids.ts";
-import { BACKFILL_UPDATE, BACKFILL_WORKFLOW, type BackfillInput, type BackfillRequest } from "../workflows/messages.ts";
+import { BACKFILL_UPDATE, BACKFILL_WORKFLOW, type BackfillInput, type BackfillRequest, ofPipeline } from "../workflows/messages.ts";
 import type { Call } from "./orchestrator-owners.ts";
 import { answeredUpdate } from "./orchestrator-updates.ts";
 
@@ -36,6 +36,7 @@ export const createBackfillDoor = (client: Client, call: Call): BackfillDoor => 
           workflowId: backfillWorkflowId(pipeline, id),
           taskQueue: DEFAULT_QUEUE,
           args: [input],
+          typedSearchAttributes: ofPipeline(pipeline),
           memo: { pipeline, backfill: id },
           staticSummary: `backfill of ${pipeline}, ${state.count} partitions`,
         }),

@@ -1,8 +1,8 @@
 // The durable owners of slots, of pools and of connections alike: told something, which starts them, or asked how they stand.
 
 import { type Client, WorkflowNotFoundError } from "@temporalio/client";
-import { DEFAULT_QUEUE, poolWorkflowId } from "../core/ids.ts";
-import { type ConfigureSignal, POOL_QUERY, type POOL_SIGNALS, POOL_WORKFLOW, type PoolState } from "../workflows/messages.ts";
+import { DEFAULT_QUEUE, pipelineOf, poolWorkflowId } from "../core/ids.ts";
+import { type ConfigureSignal, ofPipeline, POOL_QUERY, type POOL_SIGNALS, POOL_WORKFLOW, type PoolState } from "../workflows/messages.ts";
 
 /** Limits a call in time and turns Temporal's errors into ours. */
 export type Call = <Value>(work: () => Promise<Value>) => Promise<Value>;
@@ -15,12 +15,15 @@ export const tellOwner = async (
   given: ConfigureSignal | number,
   taskQueue = DEFAULT_QUEUE,
 ): Promise<void> => {
+  const pipeline = pipelineOf(pool);
   await client.workflow.signalWithStart(POOL_WORKFLOW, {
     workflowId: poolWorkflowId(pool),
     taskQueue,
     args: [{ pool }],
     signal,
     signalArgs: [given],
+    ...(pipeline === undefined ? {} : { typedSearchAttributes: ofPipeline(pipeline) }),
+    memo: { pool },
     staticSummary: `slots of ${pool}`,
   });
 };

@@ -4,7 +4,14 @@ import { isDeepStrictEqual } from "node:util";
 import { type Client, type WorkflowExecutionDescription, WorkflowNotFoundError } from "@temporalio/client";
 import { DEFAULT_QUEUE, parseTriggerWorkflowId, type TriggerRef, triggerWorkflowId } from "../core/ids.ts";
 import { NOT_YET, type TriggerSettings } from "../core/trigger.ts";
-import { TRIGGER_QUERY, TRIGGER_SIGNALS, TRIGGER_WORKFLOW, type TriggerInput, type TriggerState } from "../workflows/messages.ts";
+import {
+  ofPipeline,
+  TRIGGER_QUERY,
+  TRIGGER_SIGNALS,
+  TRIGGER_WORKFLOW,
+  type TriggerInput,
+  type TriggerState,
+} from "../workflows/messages.ts";
 import type { DagActivities, TriggerEvent } from "../workflows/ports.ts";
 
 const WATCH_ACTIVITY: keyof DagActivities = "watchEvents";
@@ -52,6 +59,7 @@ export const createTriggerDoor = (client: Client, call: Call): TriggerDoor => {
         args: [input],
         signal: name,
         signalArgs: [given],
+        typedSearchAttributes: ofPipeline(settings.pipeline),
         memo: { settings },
         staticSummary: `events of trigger ${settings.name} of ${settings.pipeline}`,
       }),

@@ -252,6 +252,7 @@ export const createOrchestrator = (options: OrchestratorOptions): Orchestrator =
               taskQueue: DEFAULT_QUEUE,
               args: [input],
               workflowExecutionTimeout: inspectTimeoutMs,
+              memo: { ...input },
               staticSummary: `${input.kind} ${input.connection}`,
             }),
           inspectTimeoutMs + CALL_TIMEOUT_MS,

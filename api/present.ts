@@ -103,6 +103,7 @@ export const presentTasks = (
       attempts: record?.attempts ?? 0,
       started_at: optionalMoment(record?.startedAt ?? null),
       finished_at: optionalMoment(record?.finishedAt ?? null),
+      deadline_missed_at: optionalMoment(record?.deadlineMissedAt ?? null),
       output: record?.output ?? null,
       metrics: record?.metrics ?? null,
       error: record?.error ?? null,

@@ -2,9 +2,9 @@
 
 import { Client, type ConnectionLike } from "@temporalio/client";
 import type { InjectedSinks } from "@temporalio/worker";
-import { lateReportWorkflowId } from "../core/ids.ts";
+import { lateReportWorkflowId, parseRunWorkflowId } from "../core/ids.ts";
 import type { RunChanges } from "../core/run-changes.ts";
-import { LATE_REPORT_WORKFLOW } from "../workflows/messages.ts";
+import { LATE_REPORT_WORKFLOW, ofPipeline } from "../workflows/messages.ts";
 import type { ProgressSinks } from "../workflows/ports.ts";
 import type { Logger } from "./log.ts";
 
@@ -47,13 +47,14 @@ export const createLastReports = (options: LastReportsOptions): InjectedSinks<Pr
 
   return {
     callDuringReplay: false,
-    async fn(_info, changes) {
+    async fn(info, changes) {
       try {
         await recordInTime(changes);
         return;
       } catch (error) {
         log.warn({ err: error, runId: changes.runId }, "the last report of a run waits for the store");
       }
+      const pipeline = parseRunWorkflowId(info.workflowId)?.pipeline;
       try {
         await client.withDeadline(Date.now() + START_MS, () =>
           client.workflow.start(LATE_REPORT_WORKFLOW, {
@@ -63,6 +64,9 @@ export const createLastReports = (options: LastReportsOptions): InjectedSinks<Pr
             // The workflow task may be done again, and then knows more.
             workflowIdConflictPolicy: "TERMINATE_EXISTING",
             workflowIdReusePolicy: "ALLOW_DUPLICATE",
+            // Of the run: it is found with it.
+            ...(pipeline === undefined ? {} : { typedSearchAttributes: ofPipeline(pipeline) }),
+            memo: { ...(pipeline === undefined ? {} : { pipeline }), run: changes.runId },
             staticSummary: `last report of ${changes.runId}`,
           }),
         );

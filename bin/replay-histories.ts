@@ -6,7 +6,7 @@ import { DownbeatError } from "../core/errors.ts";
 import { reasonOf } from "./temporal.ts";
 
 /** Workflows that decide something; looks at connections would crowd them out. */
-export const DEFAULT_QUERY = 'WorkflowId STARTS_WITH "downbeat/" AND WorkflowType IN ("run", "mapped", "pool")';
+export const DEFAULT_QUERY = 'WorkflowId STARTS_WITH "downbeat/" AND WorkflowType IN ("run", "mapped", "pool", "backfill", "trigger")';
 
 export interface ReplayOptions {
   readonly connection: ConnectionLike;

@@ -17,7 +17,8 @@ export interface Telemetry {
   readonly clientInterceptors: readonly WorkflowClientInterceptor[];
   readonly sinks: WorkerOptions["sinks"];
   readonly onAttempt: NonNullable<VerbHost["onAttempt"]>;
-  readonly onRunChanges: (changes: RunChanges) => void;
+  /** `missed`: how many tasks are first said in it to have missed their deadline. */
+  readonly onRunChanges: (changes: RunChanges, missed: number) => void;
   /** Asked at every scrape: how many tasks wait for a worker, by kind. */
   readonly watchQueue: (depth: () => Promise<Readonly<Record<string, number>>>) => void;
   /** Asked at every scrape: how many active schedules have no next action in Temporal. */
@@ -50,6 +51,7 @@ export const startTelemetry = async (config: Config, service: "downbeat-api" | "
     advice: { explicitBucketBoundaries: SECONDS },
   });
   const tasks = meter.createCounter("downbeat_tasks", { description: "Tasks that have ended" });
+  const deadlines = meter.createCounter("downbeat_deadlines_missed", { description: "Tasks that had not ended by their deadline" });
   const attempts = meter.createCounter("downbeat_attempts", { description: "Attempts of verbs" });
   const retries = meter.createCounter("downbeat_retries", { description: "Attempts that were retried" });
   const taskSeconds = meter.createHistogram("downbeat_attempt_duration_seconds", {
@@ -83,7 +85,8 @@ export const startTelemetry = async (config: Config, service: "downbeat-api" | "
       bytes.add(result?.metrics?.bytes ?? 0, { operator });
       deadLetters.add(result?.metrics?.deadLetters ?? 0, { operator });
     },
-    onRunChanges(changes) {
+    onRunChanges(changes, missed) {
+      if (missed > 0) deadlines.add(missed);
       for (const task of changes.tasks) if (task.finishedAt !== undefined) tasks.add(1, { status: task.status });
       const failed = changes.attempts.filter((attempt) => attempt.attempt > 1).length;
       if (failed > 0) retries.add(failed);

@@ -119,7 +119,7 @@ export const startWorker = async (deps: WorkerDeps): Promise<RunningWorker> => {
     async applyRunChanges(changes) {
       const applied = await store.runs.apply(changes);
       if (isRunEnded(changes.status)) progress.forget(changes.runId);
-      telemetry.onRunChanges(changes);
+      telemetry.onRunChanges(changes, applied.missed);
       return applied;
     },
     log,

@@ -97,6 +97,7 @@ export const compilePlan = (definition: Definition, catalogue: Catalogue, locate
         ...(task.finally === undefined ? {} : { finally: task.finally }),
         ...(queue === undefined ? {} : { queue }),
         ...(task.pool === undefined ? {} : { pool: task.pool }),
+        ...(task.deadline === undefined ? {} : { deadlineMs: milliseconds(task.deadline) }),
         ...(task.priority === undefined ? {} : { priority: task.priority }),
         ...(reads.length === 0 ? {} : { reads }),
         ...(task.activity === undefined ? {} : { activity: { name: task.activity.name, input: task.activity.input as Json } }),

@@ -1,4 +1,4 @@
-// What the schema finds wrong, said in the words of definitions: our codes, hints, and keys of versions to come.
+// What the schema finds wrong, said in the words of definitions: our codes, hints, and operators of versions to come.
 
 import { z } from "zod";
 import { didYouMean, formatPath, nearest, type Fault, type IssueCode, type PathPart } from "./issues.ts";
@@ -6,9 +6,6 @@ import { DURATION_FAULT, LATER_OPERATORS, OPERATOR_SCHEMAS } from "./operators.t
 
 type ZodIssue = z.core.$ZodIssue;
 type Path = readonly PathPart[];
-
-/** Keys of later versions, so that their refusal says so. */
-const LATER_KEYS: readonly string[] = ["deadline"];
 
 const OPERATOR_NAMES: readonly string[] = Object.keys(OPERATOR_SCHEMAS);
 
@@ -60,8 +57,6 @@ class IssueReader {
     const known = keysOf(schemaAt(this.#schema, path));
     if (isTask && (LATER_OPERATORS as readonly string[]).includes(key)) {
       this.#fault("UNKNOWN_OPERATOR", at, `operator "${key}" is not in this version yet; remove it`, OPERATOR_NAMES);
-    } else if (isTask && LATER_KEYS.includes(key)) {
-      this.#fault("UNKNOWN_KEY", at, `"${key}" is not in this version yet; remove it`, known);
     } else if (isTask && this.#isMeantAsOperator(key, path)) {
       this.#fault("UNKNOWN_OPERATOR", at, `"${key}" is no operator${didYouMean(key, OPERATOR_NAMES)}`, OPERATOR_NAMES);
     } else {

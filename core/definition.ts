@@ -68,6 +68,11 @@ const taskShape = {
   retry: retrySchema.optional(),
   timeout: timeoutSchema.optional(),
   on_exhausted: onExhausted.optional(),
+  deadline: durationSchema("1s", "365d")
+    .optional()
+    .describe(
+      "By when after the run's begin it ought to have ended, in whatever way: a miss is recorded and shown, and nothing is stopped",
+    ),
   finally: z.literal(true).optional().describe("Runs when all other tasks have ended, also after a failure or a cancellation"),
   for_each: forEachSchema.optional(),
   pool: nameSchema.optional().describe("It runs only while it holds a slot of this pool; of a task with for_each each item does"),

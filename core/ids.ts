@@ -16,8 +16,14 @@ export const parseRunWorkflowId = (workflowId: string): { readonly pipeline: str
 /** The durable owner of a pool's slots. */
 export const poolWorkflowId = (pool: string): string => `downbeat/pool/${pool}`;
 
+const PIPELINE_POOL = "pipeline/";
+
 /** The pool that keeps the runs of a pipeline apart; no pool of the user's can have such a name. */
-export const pipelinePool = (pipeline: string): string => `pipeline/${pipeline}`;
+export const pipelinePool = (pipeline: string): string => `${PIPELINE_POOL}${pipeline}`;
+
+/** The pipeline whose runs it keeps apart; undefined: it is another one. */
+export const pipelineOf = (pool: string): string | undefined =>
+  pool.startsWith(PIPELINE_POOL) ? pool.slice(PIPELINE_POOL.length) : undefined;
 
 const CONNECTION_POOL = "connection/";
 

@@ -114,6 +114,8 @@ export interface PlanTask {
   readonly connections?: readonly ConnectionUse[];
   /** Of a task with `for_each`, instead of both: what each group of its items holds slots of while it is at work. Set when a run is started. */
   readonly itemSlots?: Pick<PlanTask, "pool" | "connections">;
+  /** It ought to have ended so long after its run began; nothing stops it then. */
+  readonly deadlineMs?: number;
   /** From 1, the most urgent, to 5; absent: 3. */
   readonly priority?: number;
   /** Ids of tasks whose outputs or statuses the configuration's expressions read. */

@@ -81,6 +81,6 @@ const readOutputs = (
 const signatureOf = ({ plan, configs }: CompiledPlan, id: string): string | undefined => {
   const task = plan.tasks.find((one) => one.id === id);
   if (task === undefined) return undefined;
-  const { policy: _, needs, summary: __, ...rest } = task;
+  const { policy: _, needs, summary: __, deadlineMs: ___, ...rest } = task;
   return JSON.stringify([rest, needs.map((need) => plan.tasks[need]?.id), configs[id]]);
 };

@@ -61,6 +61,8 @@ export interface TaskChange {
   /** ISO 8601 UTC. */
   readonly startedAt?: string;
   readonly finishedAt?: string;
+  /** Its deadline, when it had not ended by then. */
+  readonly deadlineMissedAt?: string;
   readonly output?: Json;
   readonly metrics?: TaskMetrics;
   readonly error?: TaskError;

@@ -9,7 +9,7 @@ import { verdict } from "./trigger-rules.ts";
 export interface RunSnapshot {
   /** One letter a task. */
   readonly statuses: string;
-  /** Tasks that wait or are parked, by index. */
+  /** Tasks that wait or are parked, or have missed their deadline and not ended, by index. */
   readonly waiting: Readonly<Record<string, Pick<TaskState, "attempts" | (typeof KEPT)[number]>>>;
   /** Outputs that tasks which have not ended may read, by index. */
   readonly outputs: Readonly<Record<string, Json>>;
@@ -19,7 +19,7 @@ export interface RunSnapshot {
   readonly paused?: true;
 }
 
-const KEPT = ["lost", "startedAt", "retryAt", "hold", "looks", "base"] as const satisfies readonly (keyof TaskState)[];
+const KEPT = ["lost", "startedAt", "retryAt", "hold", "looks", "base", "missedAt"] as const satisfies readonly (keyof TaskState)[];
 
 const LETTERS = {
   pending: "p",
@@ -49,7 +49,7 @@ export const takeSnapshot = (state: RunState, { plan }: Graph): RunSnapshot => {
   let firstError: RunSnapshot["firstError"];
   for (const [index, task] of state.tasks.entries()) {
     // Its error is in the store, and thousands of them would not fit.
-    if (task.status === "waiting" || task.status === "parked") {
+    if (task.status === "waiting" || task.status === "parked" || (task.missedAt !== undefined && !isEnded(task.status))) {
       const kept = KEPT.flatMap((key) => (task[key] === undefined ? [] : [[key, task[key]] as const]));
       waiting[index] = { attempts: task.attempts, ...Object.fromEntries(kept) };
     }

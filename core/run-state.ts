@@ -22,6 +22,8 @@ export interface TaskState {
   looks?: number;
   /** Somebody let it go on after it was parked: attempts begun before do not count, and when that was. */
   base?: { readonly attempts: number; readonly at: number };
+  /** Its deadline, when it had not ended by then. */
+  missedAt?: number;
   /** It stands in `RunState.ready`. */
   queued?: true;
   /** Kept when another task reads it. */

@@ -23,14 +23,21 @@ const ASSETS_MADE = sql`, made as (
             updated_at = greatest(excluded.updated_at, assets.updated_at), updates = assets.updates + excluded.updates
         )`;
 
+/** Those whose miss is new: each is counted once, however often it is reported. */
+const NEWLY_MISSED = sql`(
+          select count(*)::int from run cross join jsonb_array_elements(run.tasks) t
+          left join ${tasks} known on known.run_id = run.id and known.task_id = t ->> 'taskId'
+          where t ->> 'deadlineMissedAt' is not null and known.deadline_missed_at is null
+        )`;
+
 /**
  * `reports`: a JSON list of RunChanges, each of another run. A report that is not newer updates no run, and then inserts nothing. Everything it sets is
  * absolute, so a repetition changes nothing. The newest is right: one before it, of a workflow task that Temporal then dropped, may have told of an action
- * that got another number. What is only shown leaves that number as it is: it must not keep the next report out. It never touches a run that has ended.
+ * that got another number. `more`: also what few tasks have, assets that they made and deadlines that they missed. What is only shown leaves that number as it is: it must not keep the next report out. It never touches a run that has ended.
  */
 export const reportStatement = (
   reports: SQL,
-  { made = false, shown = false }: { readonly made?: boolean; readonly shown?: boolean },
+  { more = false, shown = false }: { readonly more?: boolean; readonly shown?: boolean },
 ): SQL => sql`
         with given as (
           select g ->> 'runId' as run_id, (g ->> 'seq')::int as seq, g ->> 'status' as status, (g ->> 'startedAt')::timestamptz as started_at,
@@ -48,19 +55,19 @@ export const reportStatement = (
         ), run as (
           select updated.id, updated.pipeline, given.tasks, given.attempts, given.actions from updated join given on given.run_id = updated.id
         ), reported_tasks as (
-          insert into ${tasks} (run_id, task_id, status, attempts, output, metrics, error, waiting, started_at, finished_at)
+          insert into ${tasks} (run_id, task_id, status, attempts, output, metrics, error, waiting, started_at, finished_at${more ? sql`, deadline_missed_at` : sql``})
           select run.id, t ->> 'taskId', t ->> 'status', (t ->> 'attempts')::int, t -> 'output', t -> 'metrics', t -> 'error', t -> 'waiting',
-            (t ->> 'startedAt')::timestamptz, (t ->> 'finishedAt')::timestamptz
+            (t ->> 'startedAt')::timestamptz, (t ->> 'finishedAt')::timestamptz${more ? sql`, (t ->> 'deadlineMissedAt')::timestamptz` : sql``}
           from run, jsonb_array_elements(run.tasks) t
           on conflict (run_id, task_id) do update set status = excluded.status, attempts = excluded.attempts, output = excluded.output,
-            metrics = excluded.metrics, error = excluded.error, waiting = excluded.waiting, started_at = excluded.started_at, finished_at = excluded.finished_at
+            metrics = excluded.metrics, error = excluded.error, waiting = excluded.waiting, started_at = excluded.started_at, finished_at = excluded.finished_at${more ? sql`, deadline_missed_at = coalesce(tasks.deadline_missed_at, excluded.deadline_missed_at)` : sql``}
         ), reported_actions as (
           insert into ${actions} (run_id, number, action, task_id, "by", why, details, at)
           select run.id, (a ->> 'number')::int, a ->> 'action', a ->> 'taskId', a ->> 'by', a ->> 'why', a -> 'details', (a ->> 'at')::timestamptz
           from run, jsonb_array_elements(run.actions) a
           on conflict (run_id, number) do update set action = excluded.action, task_id = excluded.task_id, "by" = excluded.by, why = excluded.why,
             details = excluded.details, at = excluded.at
-        )${made ? ASSETS_MADE : sql``}, reported_attempts as (
+        )${more ? ASSETS_MADE : sql``}, reported_attempts as (
           insert into ${attempts} (run_id, task_id, attempt, status, worker, lost_attempts, error, started_at, finished_at)
           select run.id, a ->> 'taskId', (a ->> 'attempt')::int, a ->> 'status', a ->> 'worker', coalesce((a ->> 'lostAttempts')::int, 0), a -> 'error',
             (a ->> 'startedAt')::timestamptz, (a ->> 'finishedAt')::timestamptz
@@ -69,4 +76,4 @@ export const reportStatement = (
           on conflict (run_id, task_id, attempt) do update set status = excluded.status, worker = excluded.worker,
             lost_attempts = greatest(attempts.lost_attempts, excluded.lost_attempts), error = excluded.error, finished_at = excluded.finished_at
         )
-        select exists (select 1 from ${triggers} where ${triggers.plan} -> 'source' ->> 'kind' in ('pipeline', 'assets')) as heard`;
+        select exists (select 1 from ${triggers} where ${triggers.plan} -> 'source' ->> 'kind' in ('pipeline', 'assets')) as heard, ${more ? NEWLY_MISSED : sql`0`} as missed`;

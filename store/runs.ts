@@ -90,9 +90,10 @@ export interface Runs {
   countOpen(pipeline: string): Promise<number>;
   /**
    * Applies a report; one that is not newer than the last changes nothing.
-   * Answers whether any event trigger waits for ends of runs or for assets: most installations are spared the look for which.
+   * Answers whether any event trigger waits for ends of runs or for assets (most installations are spared the look for which), and of how many tasks it
+   * is the first to say that they have missed their deadline.
    */
-  apply(changes: RunChanges): Promise<{ readonly isHeard: boolean }>;
+  apply(changes: RunChanges): Promise<{ readonly isHeard: boolean; readonly missed: number }>;
   /** Shows what the next reports will bring, of different runs; `seq` is that of the last report. Nothing of a run that has ended. */
   show(changes: readonly RunChanges[]): Promise<void>;
   /** Runs that have not ended and were created before the moment, oldest first: what a reconciler looks at. */
@@ -102,6 +103,11 @@ export interface Runs {
   /** Repairs the status of a run whose last report never came. */
   repair(id: string, status: RunStatus, error?: TaskError): Promise<void>;
   check(): Promise<void>;
+}
+
+interface Reported {
+  readonly heard: boolean;
+  readonly missed: number;
 }
 
 const isOpen = notInArray(runs.status, ["succeeded", "failed", "cancelled"]);
@@ -141,8 +147,8 @@ const ID = sql.placeholder("id");
 export const createRuns = (db: Database): Runs => {
   const reports = sql`${sql.placeholder("reports")}`;
   const statements = {
-    report: prepared<{ heard: boolean }>(db, reportStatement(reports, {})),
-    reportWithAssets: prepared<{ heard: boolean }>(db, reportStatement(reports, { made: true })),
+    report: prepared<Reported>(db, reportStatement(reports, {})),
+    reportMore: prepared<Reported>(db, reportStatement(reports, { more: true })),
     show: prepared(db, reportStatement(reports, { shown: true })),
     create: db
       .insert(runs)
@@ -235,9 +241,10 @@ export const createRuns = (db: Database): Runs => {
 
     apply: (changes) =>
       storeCall(async () => {
-        const report = changes.tasks.some(({ assets }) => assets !== undefined) ? statements.reportWithAssets : statements.report;
+        const hasMore = changes.tasks.some(({ assets, deadlineMissedAt }) => assets !== undefined || deadlineMissedAt !== undefined);
+        const report = hasMore ? statements.reportMore : statements.report;
         const [answer] = await report({ reports: JSON.stringify([changes]) });
-        return { isHeard: answer?.heard === true };
+        return { isHeard: answer?.heard === true, missed: answer?.missed ?? 0 };
       }),
 
     show: (changes) =>

@@ -276,6 +276,8 @@ export const tasks = pgTable(
     waiting: jsonb().$type<NonNullable<TaskChange["waiting"]>>(),
     startedAt: moment(),
     finishedAt: moment(),
+    /** Its deadline, when it had not ended by then. */
+    deadlineMissedAt: moment(),
   },
   (table) => [primaryKey({ columns: [table.runId, table.taskId] }), foreignKey({ columns: [table.runId], foreignColumns: [runs.id] })],
 );

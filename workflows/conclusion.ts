@@ -3,7 +3,7 @@
 import type { TaskError } from "../core/run-changes.ts";
 import type { AwaitedSlot } from "./messages.ts";
 import type { RunSlots } from "./run-slots.ts";
-import { type Graph, outcome, policyOf, type RunOutcome, type RunState, taskOf, type TaskState } from "../core/run-state.ts";
+import { type Graph, isEnded, outcome, policyOf, type RunOutcome, type RunState, taskOf, type TaskState } from "../core/run-state.ts";
 
 const MOST_NAMES = 20;
 
@@ -41,6 +41,7 @@ export const describeProgress = (state: RunState, graph: Graph, slots: Pick<RunS
   const running: string[] = [];
   const waiting: string[] = [];
   const parked: string[] = [];
+  const late: string[] = [];
   for (const [index, task] of state.tasks.entries()) {
     const planned = taskOf(graph, index);
     const { id, itemSlots } = planned;
@@ -48,12 +49,14 @@ export const describeProgress = (state: RunState, graph: Graph, slots: Pick<RunS
     if (awaited !== undefined) waiting.push(`${id} (its items ${waitsForSlot(awaited)})`);
     else if (task.status === "running") running.push(id);
     if (task.status === "waiting") waiting.push(`${id} (${waitsFor(task, graph, index, slots)})`);
+    if (task.missedAt !== undefined && !isEnded(task.status)) late.push(`${id} (since ${new Date(task.missedAt).toISOString()})`);
     if (task.status === "parked") parked.push(`${id} (${task.error?.code ?? ""})`);
   }
   const lines = [`${state.tasks.length - state.open} of ${state.tasks.length} tasks ended`];
   if (running.length > 0) lines.push(`running: ${names(running)}`);
   if (waiting.length > 0) lines.push(`waiting: ${names(waiting)}`);
   if (parked.length > 0) lines.push(`parked until somebody continues them: ${names(parked)}`);
+  if (late.length > 0) lines.push(`past their deadline: ${names(late)}`);
   if (state.paused) lines.push("paused by hand: nothing new begins");
   if (state.stopping !== undefined) lines.push(`stopping: the run has ${state.stopping === "failed" ? "failed" : "been cancelled"}`);
   return lines.join("  \n");

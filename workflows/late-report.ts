@@ -1,8 +1,13 @@
 // The last report of a run that has ended while the store was away: waits until it is back.
 
-import { proxyActivities } from "@temporalio/workflow";
+import { proxyActivities, setCurrentDetails } from "@temporalio/workflow";
 import type { RunChanges } from "../core/run-changes.ts";
 import { OPEN_OPTIONS } from "./policies.ts";
 import type { DagActivities } from "./ports.ts";
 
-export const lateReport = (changes: RunChanges): Promise<void> => proxyActivities<DagActivities>(OPEN_OPTIONS).recordRun(changes);
+const { recordRun } = proxyActivities<DagActivities>(OPEN_OPTIONS);
+
+export const lateReport = (changes: RunChanges): Promise<void> => {
+  setCurrentDetails(`run ${changes.runId} has ended, ${changes.status}; its last report waits for Downbeat's store`);
+  return recordRun(changes);
+};

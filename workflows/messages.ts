@@ -213,13 +213,18 @@ export interface BackfillRequest extends Actor {
 /** What a run tells its backfill when it ends. */
 export const RUN_ENDED_SIGNAL = "runEnded";
 
+/** What every workflow that belongs to a pipeline carries. */
+export const ofPipeline = (pipeline: string): SearchAttributePair[] => [
+  { key: defineSearchAttributeKey("DownbeatPipeline", "KEYWORD"), value: pipeline },
+];
+
 /** What every run carries, however it is started. */
 export const searchAttributesOf = ({
   pipeline,
   version,
   trigger,
 }: Pick<RunFacts, "pipeline" | "version" | "trigger">): SearchAttributePair[] => [
-  { key: defineSearchAttributeKey("DownbeatPipeline", "KEYWORD"), value: pipeline },
+  ...ofPipeline(pipeline),
   { key: defineSearchAttributeKey("DownbeatVersion", "INT"), value: version },
   { key: defineSearchAttributeKey("DownbeatTrigger", "KEYWORD"), value: trigger },
 ];
@@ -229,7 +234,7 @@ export interface InspectInput {
   readonly connection: string;
 }
 
-/** Search attributes of every run, registered when the server is started or first used. They are not encrypted: no secrets. */
+/** Search attributes of runs and of what belongs to their pipelines, registered when the server is started or first used. They are not encrypted: no secrets. */
 export const SEARCH_ATTRIBUTES = {
   DownbeatPipeline: "KEYWORD",
   DownbeatVersion: "INT",

@@ -19,6 +19,7 @@ import { LIMITS } from "../core/limits.ts";
 import type { PlanTask } from "../core/plan.ts";
 import type { AttemptChange, TaskResult } from "../core/run-changes.ts";
 import * as byHand from "../core/run-control.ts";
+import { type Deadline, deadlinesOf, missDeadlines } from "../core/deadlines.ts";
 import * as retrying from "../core/run-attempts.ts";
 import { restoreSnapshot, takeSnapshot } from "../core/run-snapshot.ts";
 import * as reducer from "../core/run-state.ts";
@@ -83,6 +84,7 @@ class RunExecution {
   #graph: reducer.Graph;
   readonly #state: reducer.RunState;
   #startedAt: number;
+  #deadlines: Deadline[] = [];
   readonly #reporter: Reporter;
   readonly #held = new HeldStatus();
   readonly #root = CancellationScope.current();
@@ -169,6 +171,7 @@ class RunExecution {
   }
 
   async #live(): Promise<RunResult> {
+    this.#deadlines = deadlinesOf(this.#state, this.#graph, this.#startedAt);
     this.#pump();
     // Everything has ended, or nothing runs and the history is full.
     await condition(() => this.#broken !== undefined || this.#isOver() || (this.#attempts.isDraining && this.#attempts.inFlight === 0));
@@ -253,6 +256,7 @@ class RunExecution {
     }
     this.#attempts.openWindow();
     this.#isPumping = false;
+    this.#lookAtDeadlines();
     // The last report is about to say all of it.
     if (!this.#isOver()) this.#reporter.show();
     if (this.#attempts.isStalled) return;
@@ -262,6 +266,13 @@ class RunExecution {
 
   #describe(): void {
     setCurrentDetails(describeProgress(this.#state, this.#graph, this.#slots));
+  }
+
+  /** Also while nothing new may start. */
+  #lookAtDeadlines(): void {
+    for (const index of missDeadlines(this.#state, this.#deadlines, Date.now())) this.#reporter.task(index);
+    const next = this.#deadlines.at(-1);
+    if (next !== undefined) this.#wakeAt(next.at);
   }
 
   /** One timer is enough: an earlier one looks again. */

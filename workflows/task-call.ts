@@ -10,7 +10,7 @@ import type { PlanTask, Verb } from "../core/plan.ts";
 import type { TaskResult } from "../core/run-changes.ts";
 import { type Graph, policyOf, type RunState, taskOf } from "../core/run-state.ts";
 import { mapped } from "./mapped.ts";
-import type { RunInput } from "./messages.ts";
+import { ofPipeline, type RunInput } from "./messages.ts";
 import { OPEN_OPTIONS, ownActivityOptions, placementOf, verbOptions } from "./policies.ts";
 import type { DagActivities, MappedCall, OpenSubRunCall, TaskCall } from "./ports.ts";
 import { carryOutSubRun } from "./sub-run.ts";
@@ -131,6 +131,7 @@ const mappedCall = (
         workflowExecutionTimeout: Math.max(remainingMs, 1_000),
         cancellationType: "WAIT_CANCELLATION_COMPLETED",
         staticSummary: task.summary,
+        typedSearchAttributes: ofPipeline(input.run.pipeline),
         memo: { pipeline: input.run.pipeline, run: input.run.id, task: task.id },
       }),
     resultOf: (answer) => answer as TaskResult,

@@ -19,7 +19,7 @@ export const taskChange = (
   slots: Pick<RunSlots, "awaited">,
   { output, metrics }: Partial<Pick<TaskResult, "output" | "metrics">> = {},
 ): TaskChange => {
-  const { status, attempts, startedAt, finishedAt, error } = state.tasks[index] as TaskState;
+  const { status, attempts, startedAt, finishedAt, missedAt, error } = state.tasks[index] as TaskState;
   const waiting = waitingFor(input, graph, state, index, slots);
   const { id, assets } = taskOf(graph, index);
   return {
@@ -28,6 +28,7 @@ export const taskChange = (
     attempts,
     ...(startedAt === undefined ? {} : { startedAt: iso(startedAt) }),
     ...(finishedAt === undefined ? {} : { finishedAt: iso(finishedAt) }),
+    ...(missedAt === undefined ? {} : { deadlineMissedAt: iso(missedAt) }),
     ...(output === undefined || output === null || status !== "succeeded" ? {} : { output }),
     ...(metrics === undefined ? {} : { metrics }),
     ...(error === undefined ? {} : { error }),
@@ -36,9 +37,10 @@ export const taskChange = (
   };
 };
 
-/** It is held, which Temporal's UI is to show, or has made what others wait for. */
+/** It is held or late, which Temporal's UI is to show, or has made what others wait for. */
 export const isUrgent = (graph: Graph, state: RunState, index: number, slots: Pick<RunSlots, "awaited">): boolean => {
-  const status = state.tasks[index]?.status;
+  const { status, missedAt } = state.tasks[index] as TaskState;
+  if (missedAt !== undefined) return true;
   if (status === "waiting" || status === "parked") return true;
   const task = taskOf(graph, index);
   if (status === "running") return task.itemSlots !== undefined && slots.awaited(task) !== undefined;

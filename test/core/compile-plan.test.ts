@@ -193,12 +193,6 @@ describe("faults", () => {
     expect(issuesOf([{ id: "a", transfer: { from: { ...from, new_only: false }, to } }])).toEqual([]);
   });
 
-  it.each(["deadline"])("says that the task key %s is of a later version", (key) => {
-    expect(issuesOf([{ id: "a", ...own, [key]: 1 }])).toMatchObject([
-      { code: "UNKNOWN_KEY", message: `"${key}" is not in this version yet; remove it` },
-    ]);
-  });
-
   it.each(["dbt", "spark", "refresh", "external"])("says that the operator %s is of a later version", (operator) => {
     expect(issuesOf([{ id: "a", [operator]: {} }])).toMatchObject([
       { code: "UNKNOWN_OPERATOR", message: `operator "${operator}" is not in this version yet; remove it` },

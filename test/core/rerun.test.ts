@@ -80,11 +80,11 @@ describe("a rerun takes over", () => {
     expect(carried({ from: "failed" }, moved)).toEqual(["a", "b", "c", "d"]);
     const changed = PLAN.map((one) => (one.id === "b" ? { ...one, activity: { name: "score", input: 1 } } : one));
     expect(carried({ from: "failed" }, changed)).toEqual(["a", "c"]);
-    // How often it is tried changes nothing of what it did.
+    // How often it is tried, and by when it ought to end, change nothing of what it did.
     expect(
       carried(
         { from: "failed" },
-        PLAN.map((one) => ({ ...one, retry: { attempts: 7 } })),
+        PLAN.map((one) => ({ ...one, retry: { attempts: 7 }, deadline: "1h" })),
       ),
     ).toEqual(["a", "b", "c", "d"]);
   });

@@ -27,6 +27,11 @@ const SCHEMA = `
       if not is_open(gate) then raise exception 'the gate is closed' using errcode = '42000'; end if;
       perform mark(run, task, 0);
     end $$;
+  create function mark_if_well(run text, task text, gate text) returns void language plpgsql as
+    $$ begin
+      if not is_open(gate) then raise exception 'the disk is gone' using errcode = '58000'; end if;
+      perform mark(run, task, 0);
+    end $$;
   create table uses (task text not null, began timestamptz not null, ended timestamptz not null);
   create function use_for(task text, seconds float) returns void language plpgsql as
     $$ declare began timestamptz := clock_timestamp(); begin

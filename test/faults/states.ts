@@ -44,6 +44,8 @@ const sql = (id: string, query: string, params: Readonly<Record<string, unknown>
 });
 const mark = (id: string): Task => sql(id, "select mark(:run, :task, 0)");
 const hold = (id: string, gate = RUN): Task => sql(id, "select mark_and_hold(:run, :task, 0, :gate)", { gate });
+/** By a connection that has limits. */
+const by = (connection: string, { sql: work, ...task }: Task): Task => ({ ...task, sql: { ...(work as object), connection } });
 const markIfOpen = (id: string): Task => sql(id, "select mark_if_open(:run, :task, :gate)", { gate: RUN });
 
 /** Short heartbeats, so that a dead worker is noticed within seconds; attempts enough for whatever the kills cost. */
@@ -236,6 +238,16 @@ export const STATES: readonly State[] = [
   heldState("timer", { id: "held", wait: { for: "8s" } }, waitsFor("time")),
   heldState("condition", CONDITION, waitsFor("condition")),
   rivals("pool", [{ ...hold("held"), pool: "kills" }, after("held", mark("after"))], {}, ({ tasks }) => tasks.some(waitsFor("pool"))),
+  rivals("connection", [by("narrow", hold("held")), after("held", mark("after"))], {}, ({ tasks }) => tasks.some(waitsFor("connection"))),
+  // Its circuit opens at the first failure, and again at each probe until the gate is open.
+  heldState(
+    "circuit",
+    {
+      ...by("unwell", sql("held", "select mark_if_well(:run, :task, :gate)", { gate: RUN })),
+      retry: { attempts: 100, backoff: "500ms", max_backoff: "500ms" },
+    },
+    waitsFor("circuit"),
+  ),
   heldState("approval", { id: "held", approval: { message: "Go on?" } }, waitsFor("approval"), {
     goOn: (world, run) => act(world, run, "tasks/held/decide", { ...BY, approve: true }),
   }),
@@ -255,6 +267,8 @@ export const STATES: readonly State[] = [
 /** What the pipelines share, and the pipelines. */
 export const deployStates = async (world: World, states: readonly State[]): Promise<void> => {
   await world.call("PUT", "/v1/pools/kills", { slots: 1 });
+  await world.connect("narrow", { max_concurrent: 1 });
+  await world.connect("unwell", { circuit_breaker: { failures: 1, within: "1m", open_for: "5s" } });
   for (const definition of states.flatMap(({ pipelines }) => pipelines))
     await world.call("PUT", `/v1/pipelines/${String(definition["name"])}`, definition);
 };

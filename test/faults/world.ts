@@ -31,6 +31,7 @@ export class World {
   readonly #processes: Readonly<Record<"api" | "worker", SupervisedProcess>>;
   readonly #store: Service<PostgresAddress>;
   readonly #temporal: SupervisedTemporal;
+  readonly #destination: PostgresAddress;
   readonly #close: () => Promise<void>;
 
   private constructor(parts: {
@@ -40,6 +41,7 @@ export class World {
     processes: Readonly<Record<"api" | "worker", SupervisedProcess>>;
     store: Service<PostgresAddress>;
     temporal: SupervisedTemporal;
+    destination: PostgresAddress;
     close: () => Promise<void>;
   }) {
     this.effects = parts.effects;
@@ -48,6 +50,7 @@ export class World {
     this.#processes = parts.processes;
     this.#store = parts.store;
     this.#temporal = parts.temporal;
+    this.#destination = parts.destination;
     this.#close = parts.close;
   }
 
@@ -89,11 +92,15 @@ export class World {
       await Promise.all([store.stop(), destination.stop(), temporal.stop()]);
       rmSync(folder, { recursive: true, force: true });
     };
-    const world = new World({ effects, url, api, processes, store, temporal, close });
-    const { host, database, user, password } = destination.address;
-    const config = { host, port: destination.address.port, database, user, password };
-    await world.call("PUT", "/v1/connections/effects", { kind: "postgres", config });
+    const world = new World({ effects, url, api, processes, store, temporal, destination: destination.address, close });
+    await world.connect("effects");
     return world;
+  }
+
+  /** A connection to what tasks write to; `limits` as the API takes them. */
+  async connect(name: string, limits: Readonly<Record<string, unknown>> = {}): Promise<void> {
+    const { host, port, database, user, password } = this.#destination;
+    await this.call("PUT", `/v1/connections/${name}`, { kind: "postgres", config: { host, port, database, user, password }, ...limits });
   }
 
   /** Repeats the request while something is down; with a key it is done once all the same. */

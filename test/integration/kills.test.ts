@@ -22,6 +22,15 @@ describe("kills while runs are in every state", () => {
   });
 });
 
+describe("a kill while runs go on", () => {
+  it("at a drawn moment: every run ends right, and nothing recorded runs again", async () => {
+    const [round] = drawRounds(1, 1);
+    if (round === undefined) throw new Error("nothing was drawn");
+    expect(round.moment.at).toBe("going-on");
+    expect(await playRound(world, round)).toEqual([]);
+  });
+});
+
 describe("the rounds that a seed draws", () => {
   it("are the same for the same seed, others for another, and reach every victim, state and moment", () => {
     const names = (seed: number) =>

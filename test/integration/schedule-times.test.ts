@@ -62,6 +62,7 @@ const firingsBetween = async (schedule: object, from: string, to: string): Promi
 const CHANGES = [
   { timezone: "Europe/Berlin", inGap: "30 2 * * *", gap: "2026-03-29", inFold: "30 2 * * *", fold: "2026-10-25" },
   { timezone: "America/New_York", inGap: "30 2 * * *", gap: "2026-03-08", inFold: "30 1 * * *", fold: "2026-11-01" },
+  { timezone: "Australia/Sydney", inGap: "30 2 * * *", gap: "2026-10-04", inFold: "30 2 * * *", fold: "2026-04-05" },
   { timezone: "Australia/Lord_Howe", inGap: "15 2 * * *", gap: "2026-10-04", inFold: "45 1 * * *", fold: "2026-04-05" },
 ] as const;
 
@@ -78,6 +79,10 @@ const EXPECTED: Readonly<Record<string, { readonly gap: readonly string[]; reado
   "America/New_York": {
     gap: ["2026-03-07T02:30:00-05:00", "2026-03-09T02:30:00-04:00"],
     fold: ["2026-10-31T01:30:00-04:00", "2026-11-01T01:30:00-04:00", "2026-11-01T01:30:00-05:00", "2026-11-02T01:30:00-05:00"],
+  },
+  "Australia/Sydney": {
+    gap: ["2026-10-03T02:30:00+10:00", "2026-10-05T02:30:00+11:00"],
+    fold: ["2026-04-04T02:30:00+11:00", "2026-04-05T02:30:00+10:00", "2026-04-06T02:30:00+10:00"],
   },
   "Australia/Lord_Howe": {
     gap: ["2026-10-03T02:15:00+10:30", "2026-10-04T02:45:00+11:00", "2026-10-05T02:15:00+11:00"],

@@ -98,7 +98,7 @@ describe("firings", () => {
     try {
       await handleOf(name, "far").trigger();
       const isWaiting = async (): Promise<boolean> => {
-        for await (const { status } of kit.client.workflow.list({ query: `DownbeatPipeline = "${name}"` }))
+        for await (const { status } of kit.client.workflow.list({ query: `DownbeatPipeline = "${name}" AND WorkflowType = "run"` }))
           if (status.name === "RUNNING") return true;
         return false;
       };

@@ -11,8 +11,8 @@ import { runWorkflowId } from "../../core/ids.ts";
 import { isRunEnded, type RunStatus } from "../../core/run-changes.ts";
 import { type Absence, World } from "../faults/world.ts";
 
-/** How long the store is away at least. */
-const AWAY_MS = 20_000;
+/** How long the store is away at least: a minute, and once shorter. */
+const AWAY_MS = { gone: 60_000, silent: 20_000 } as const satisfies Record<Absence, number>;
 /** Within which a request is answered, whatever the store does; a stalled machine aside. */
 const ANSWERED_MS = 30_000;
 const PIPELINE = "store_away";
@@ -110,7 +110,7 @@ describe("the store is away while a run goes on", () => {
           },
           { timeoutMs: 90_000 },
         );
-        await pause(Math.max(began + AWAY_MS - Date.now(), 0));
+        await pause(Math.max(began + AWAY_MS[how] - Date.now(), 0));
       } finally {
         await comeBack();
       }

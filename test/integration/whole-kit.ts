@@ -69,6 +69,8 @@ export const WEBHOOK_SECRET = "a secret of the test";
 
 const unused = (): Promise<never> => Promise.reject(new Error("no test of this kit needs it"));
 
+const isAway = (): Promise<never> => Promise.reject(new DownbeatError("STORE_UNAVAILABLE", "the test took it away"));
+
 /** `address`: of Temporal; absent: where the tests have theirs. */
 export const startWhole = async (address = temporalServer().address): Promise<WholeKit> => {
   const connection = await Connection.connect({ address });
@@ -120,6 +122,10 @@ export const startWhole = async (address = temporalServer().address): Promise<Wh
       await rm(dataDir, { recursive: true, force: true });
     },
   };
+  const see = (input: Json): Promise<Json> => {
+    seen.push(input);
+    return kit.whileSeen(input);
+  };
   const activities = createActivities({
     findConfig: async (hash, taskId) => (await store.definitions.findPlan(hash))?.configs[taskId] ?? {},
     openConnection: createConnectionOpener({
@@ -145,19 +151,14 @@ export const startWhole = async (address = temporalServer().address): Promise<Wh
     findPause: (pipeline) => store.definitions.findPause(pipeline),
     findVersion: (pipeline, version) => store.definitions.find(pipeline, version),
     checkParams,
-    ownActivities: {},
-    applyRunChanges: (changes) => store.runs.apply(changes),
+    ownActivities: { see },
+    applyRunChanges: (changes) => (kit.storeIsAway ? isAway() : store.runs.apply(changes)),
     findPlan: (hash) => store.definitions.findPlan(hash),
     guardedConnections: () => store.connections.guarded(),
-    createRun: (run) =>
-      kit.storeIsAway ? Promise.reject(new DownbeatError("STORE_UNAVAILABLE", "the test took it away")) : store.runs.create(run),
+    createRun: (run) => (kit.storeIsAway ? isAway() : store.runs.create(run)),
     log: silentLog,
     worker: "the test",
   });
-  const see = (input: Json): Promise<Json> => {
-    seen.push(input);
-    return kit.whileSeen(input);
-  };
   const progress = createProgress(store.runs, silentLog);
   const worker = await Worker.create({
     connection: native,

@@ -65,6 +65,21 @@ export const describeStore = (title: string, open: () => Promise<Store>): void =
   afterAll(() => store.close());
 
   describe(title, () => {
+    caseOf("a missed deadline is kept, and counted by the first report that says so", async () => {
+      const run = await newRun();
+      const late: TaskChange = { taskId: "a", status: "running", attempts: 1, deadlineMissedAt: "2026-01-02T04:00:00.000Z" };
+      expect(await store.runs.apply(report(run.id, 1, { tasks: [{ taskId: "a", status: "running", attempts: 1 }] }))).toMatchObject({
+        missed: 0,
+      });
+      await store.runs.show([report(run.id, 1, { tasks: [late] })]);
+      expect(await store.runs.apply(report(run.id, 2, { tasks: [late] }))).toMatchObject({ missed: 1 });
+      expect(await store.runs.apply(report(run.id, 2, { tasks: [late] }))).toMatchObject({ missed: 0 });
+      expect(await store.runs.apply(report(run.id, 3, { tasks: [{ ...late, status: "waiting" }] }))).toMatchObject({ missed: 0 });
+      await store.runs.apply(report(run.id, 4, { tasks: [{ taskId: "a", status: "succeeded", attempts: 1 }] }));
+      const [kept] = (await store.runs.findWhole(run.id))?.tasks ?? [];
+      expect([kept?.status, new Date(kept?.deadlineMissedAt ?? 0).toISOString()]).toEqual(["succeeded", late.deadlineMissedAt]);
+    });
+
     caseOf("an asset has each update once, and its newest one as its own, in whatever order reports come", async () => {
       const [older, newer] = [await newRun("maker-one"), await newRun("maker-two")];
       const [name, other] = [unique("warehouse/t"), unique("warehouse/t")];

@@ -38,12 +38,14 @@ it("a run says what runs, what waits for what, and what is parked", () => {
   failAttempt(state, graph, indexOf("broken"), { code: "SOURCE_AUTH", message: "no" }, 1_000);
   reducer.succeed(state, graph, indexOf("done"), null, 1_000);
   state.paused = true;
+  for (const id of ["later", "done"]) (state.tasks[indexOf(id)] as reducer.TaskState).missedAt = 500;
   expect(describeProgress(state, graph, { awaited: ({ pool = "" }) => ({ pool }) }).split("  \n")).toEqual([
     "1 of 8 tasks ended",
     "running: runs",
     "waiting: again (attempt 2 of 3 at 1970-01-01T00:00:02.000Z after SOURCE_UNAVAILABLE), asked (for somebody's decision), later (until 1970-01-01T00:00:05.000Z), " +
       "looked (for its condition, looked at 1 times, again at 1970-01-01T00:00:06.000Z), pooled (for a slot of pool narrow)",
     "parked until somebody continues them: broken (SOURCE_AUTH)",
+    "past their deadline: later (since 1970-01-01T00:00:00.500Z)",
     "paused by hand: nothing new begins",
   ]);
 });
