@@ -358,6 +358,14 @@ export const ANSWERS = {
   EventTrigger: eventTrigger,
   Triggers: pageOf(eventTrigger),
   Events: pageOf(event),
+  TriedEvent: z.object({
+    counts: z.boolean().nullable().describe("false: the trigger's `when` leaves it out; null: `when` fails"),
+    params: jsonObject.nullable().describe("Of the run that it alone would start, defaults filled in"),
+    error: z
+      .object({ at: z.enum(["when", "params"]), code: z.string(), message: z.string() })
+      .nullable()
+      .describe("Why no run could be started"),
+  }),
   TakenEvent: z.object({
     event: z.string().describe("The same whenever the same event is sent"),
     counts: z.boolean().describe("false: the trigger's `when` leaves it out"),

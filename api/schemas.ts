@@ -46,6 +46,11 @@ export const itemListQuery = pageQuery.extend({ status: z.enum(ITEM_STATUSES).op
 
 export const eventListQuery = pageQuery.extend({ status: z.enum(EVENT_STATUSES).optional().describe("Only of this status") });
 
+export const triggerTestBody = z.strictObject({
+  data: z.json().describe("What the event says, as its sender would"),
+  subject: z.string().min(1).optional().describe("What it is of: an asset's name"),
+});
+
 const force = z.boolean().default(false).describe("Also while the pipeline is paused");
 
 export const triggerBody = z.strictObject({
