@@ -1,11 +1,10 @@
 // Opens and starts the runs of event triggers: one for each batch of events, however often it is asked.
 
 import { DownbeatError, isSystemFault } from "../core/errors.ts";
-import { renderTemplates } from "../core/expression.ts";
 import type { JsonObject } from "../core/json.ts";
 import { type Definitions, pauseText, type VersionRecord } from "../store/definitions.ts";
 import type { RunRecord, Runs } from "../store/runs.ts";
-import { expressionEvent } from "../store/take-event.ts";
+import { paramsFor } from "../store/take-event.ts";
 import type { TriggerRecord, Triggers } from "../store/triggers.ts";
 import type { DagActivities } from "../workflows/ports.ts";
 import type { BackfillDeps } from "./backfills.ts";
@@ -55,7 +54,7 @@ const startRunOf = async (
   { definition, plan: compiled }: VersionRecord,
   ids: readonly string[],
 ): Promise<string | null> => {
-  const { pipeline, version, planHash, plan } = trigger;
+  const { pipeline, version, planHash } = trigger;
   const { runId, events } = await deps.triggers.claim(trigger, ids);
   if (runId === null) return null;
   if (events.length === 0) {
@@ -66,9 +65,8 @@ const startRunOf = async (
   }
   let run: RunRecord;
   try {
-    const scope = events.map(expressionEvent);
-    const given = renderTemplates(plan.params, { events: scope, event: scope.at(-1) ?? {} }) as JsonObject;
-    const params = deps.checkParams((definition as JsonObject)["params"] as JsonObject | undefined, planHash, given);
+    const schema = (definition as JsonObject)["params"] as JsonObject | undefined;
+    const params = deps.checkParams(schema, planHash, paramsFor(trigger, events));
     ({ run } = await deps.createRun({ id: runId, pipeline, version, planHash, origin: runId, trigger: "event", params }));
   } catch (error) {
     if (!(error instanceof DownbeatError) || isSystemFault(error)) throw error;

@@ -19,7 +19,7 @@ import { createPublish } from "./publish.ts";
 import { runVerb } from "./run-verb.ts";
 import { createSingleItems } from "./single-items.ts";
 import { createSql } from "./sql.ts";
-import { createTellListeners, type TellListenersDeps } from "./tell-listeners.ts";
+import { createTellListeners, type TellListenersDeps } from "../store/tell-listeners.ts";
 import { createTransfer } from "./transfer.ts";
 import type { Verb, VerbDeps } from "./verb.ts";
 import { createWatchEvents, type WatchDeps } from "./watch-events.ts";

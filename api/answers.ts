@@ -116,7 +116,7 @@ const run = z.object({
     .nullable()
     .describe("From the schedule's previous firing to its own; of a backfill's run its partition"),
   backfill: z.string().nullable().describe("The backfill that started it"),
-  params: jsonObject,
+  params: jsonObject.describe("As they are by now"),
   created_at: moment,
   started_at: moment.nullable(),
   finished_at: moment.nullable(),
@@ -323,7 +323,13 @@ export const ANSWERS = {
     changed: z.array(z.string()).describe("Paths that differ from the version before"),
   }),
   Loads: pageOf(load),
-  Run: run.extend({ tasks: z.array(task), actions: z.array(action).describe("What people did to it by hand") }),
+  Run: run.extend({
+    tasks: z.array(task),
+    actions: z.array(action).describe("What people did to it by hand"),
+    overrides: z
+      .array(z.object({ task: z.string(), with: jsonObject, hash: z.string(), by: z.string(), why: z.string().nullable(), at: moment }))
+      .describe("Tasks that differ from its version since somebody changed them; a rerun of the original version has them too"),
+  }),
   Acted: z.object({ id: z.string(), status: z.enum(RUN_STATUSES), links: z.object({ self: z.string() }) }),
   Asset: asset,
   Assets: pageOf(asset),
@@ -353,6 +359,14 @@ export const ANSWERS = {
   EventTrigger: eventTrigger,
   Triggers: pageOf(eventTrigger),
   Events: pageOf(event),
+  TriedEvent: z.object({
+    counts: z.boolean().nullable().describe("false: the trigger's `when` leaves it out; null: `when` fails"),
+    params: jsonObject.nullable().describe("Of the run that it alone would start, defaults filled in"),
+    error: z
+      .object({ at: z.enum(["when", "params"]), code: z.string(), message: z.string() })
+      .nullable()
+      .describe("Why no run could be started"),
+  }),
   TakenEvent: z.object({
     event: z.string().describe("The same whenever the same event is sent"),
     counts: z.boolean().describe("false: the trigger's `when` leaves it out"),

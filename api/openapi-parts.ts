@@ -17,6 +17,7 @@ import {
   rerunBody,
   schedulePreviewBody,
   triggerBody,
+  triggerTestBody,
 } from "./schemas.ts";
 import { BACKFILL_BODIES } from "./schemas-backfills.ts";
 
@@ -50,6 +51,7 @@ export const BODIES = {
   ConnectionChanges: connectionPatch,
   Trigger: triggerBody,
   Cancellation: cancelBody,
+  SampleEvent: triggerTestBody,
   Pause: pauseBody,
   PipelinePause: pipelinePauseBody,
   Continuation: continueBody,

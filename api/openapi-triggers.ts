@@ -41,6 +41,13 @@ export const TRIGGER_OPERATIONS: Readonly<Record<string, Operation>> = {
     parameters: [path("name"), path("trigger"), ...queryOf(eventListQuery)],
     answers: { 200: ["A page", "Events"], 404: "None" },
   },
+  "POST /v1/pipelines/{name}/triggers/{trigger}/test": {
+    tag: "triggers",
+    summary: "Try an event trigger with a sample: whether it counts, and the params of its run; nothing is kept or started",
+    parameters: [path("name"), path("trigger")],
+    body: body("SampleEvent"),
+    answers: { 200: ["What would become of it", "TriedEvent"], 404: "None" },
+  },
   "POST /v1/pipelines/{name}/triggers/{trigger}/pause": {
     tag: "triggers",
     summary: "Pause an event trigger: it takes no events; those that wait go on waiting",

@@ -3,6 +3,7 @@
 import { isSystemFault } from "../core/errors.ts";
 import type { RunRecord } from "../store/runs.ts";
 import { isRunEnded } from "../core/run-changes.ts";
+import { closeRun } from "./close-run.ts";
 import type { ApiDeps } from "./deps.ts";
 import { runInput } from "./run-input.ts";
 
@@ -38,15 +39,24 @@ const repairSafely = async (deps: Deps, run: RunRecord): Promise<boolean> => {
   }
 };
 
-const repair = async ({ store, orchestrator, log }: Deps, run: RunRecord): Promise<boolean> => {
+const repair = async (deps: Deps, run: RunRecord): Promise<boolean> => {
+  const { store, orchestrator, log } = deps;
   const status = await orchestrator.statusOf(run);
+  if (status === undefined && run.parent !== null) {
+    // The task that has written it down starts it, or has come to its end.
+    const above = await store.runs.find(run.parent.runId);
+    if (above !== undefined && !isRunEnded(above.status)) return false;
+    await closeRun(deps, run, "cancelled");
+    log.warn({ runId: run.id }, "closed a run whose parent has ended");
+    return true;
+  }
   if (status === undefined && run.status === "queued") {
     await orchestrator.startRun(await runInput(store, run));
     log.warn({ runId: run.id }, "started a run that had only been written down");
     return true;
   }
   if (status === undefined) {
-    await store.runs.repair(run.id, "failed", {
+    await closeRun(deps, run, "failed", {
       code: "INTERNAL",
       message: "Temporal no longer knows this run; its last report never came",
     });
@@ -54,7 +64,7 @@ const repair = async ({ store, orchestrator, log }: Deps, run: RunRecord): Promi
     return true;
   }
   if (!isRunEnded(status)) return false;
-  await store.runs.repair(run.id, status);
+  await closeRun(deps, run, status);
   log.warn({ runId: run.id, status }, "repaired the status of a run whose last report never came");
   return true;
 };

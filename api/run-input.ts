@@ -2,6 +2,7 @@
 
 import { DownbeatError } from "../core/errors.ts";
 import { guardedPlan } from "../store/guarded-plan.ts";
+import { type Override, overridesOf, withTaskOf } from "../core/overrides.ts";
 import type { CompiledPlan } from "../core/plan.ts";
 import { CURRENT_MANNER } from "../core/run-manner.ts";
 import { planRerun, type Rerun, type RerunRequest } from "../core/rerun.ts";
@@ -21,7 +22,7 @@ export const runInput = async (store: Stored, run: RunRecord, known?: CompiledPl
     params: run.params,
   });
   if (run.rerun === null) return input(known ?? (await planOf(store, run)));
-  const plan = await planOf(store, run);
+  const plan = await planAsChanged(store, run);
   const { snapshot } = await rerunOf(store, run.rerun, plan);
   const { of, from, items } = run.rerun;
   const fresh = run.rerun.from === "task" ? { fresh: { task: run.rerun.task, ...(items === undefined ? {} : { items }) } } : {};
@@ -39,9 +40,28 @@ const planOf = async ({ definitions }: Stored, { id, planHash }: RunRecord): Pro
   return plan;
 };
 
+/** The plan with tasks as people changed them. */
+export const overriddenPlan = async (
+  { definitions }: Pick<Stored, "definitions">,
+  plan: CompiledPlan,
+  overrides: readonly Override[],
+): Promise<CompiledPlan> => {
+  let overridden = plan;
+  for (const { task, hash } of overrides) {
+    const changed = await definitions.findPlan(hash);
+    if (changed === undefined) throw new DownbeatError("INTERNAL", `the store has no plan ${hash}, to which task "${task}" was changed`);
+    overridden = withTaskOf(overridden, task, hash, changed);
+  }
+  return overridden;
+};
+
+/** What the run's tasks really were, or are to be. */
+const planAsChanged = async (store: Stored, run: RunRecord): Promise<CompiledPlan> =>
+  overriddenPlan(store, await planOf(store, run), overridesOf(await store.runs.actionsOf(run.id)));
+
 /** What a rerun takes over: the repeated run has ended, so that this stays the same. */
 export const rerunOf = async (store: Stored, request: RerunRequest, plan: CompiledPlan): Promise<Rerun> => {
   const before = await store.runs.find(request.of);
   if (before === undefined) throw new DownbeatError("INTERNAL", `the store has no run ${request.of}, which is to be repeated`);
-  return planRerun(await planOf(store, before), await store.runs.tasksOf(before.id), plan, request);
+  return planRerun(await planAsChanged(store, before), await store.runs.tasksOf(before.id), plan, request);
 };

@@ -46,6 +46,11 @@ export const itemListQuery = pageQuery.extend({ status: z.enum(ITEM_STATUSES).op
 
 export const eventListQuery = pageQuery.extend({ status: z.enum(EVENT_STATUSES).optional().describe("Only of this status") });
 
+export const triggerTestBody = z.strictObject({
+  data: z.json().describe("What the event says, as its sender would"),
+  subject: z.string().min(1).optional().describe("What it is of: an asset's name"),
+});
+
 const force = z.boolean().default(false).describe("Also while the pipeline is paused");
 
 export const triggerBody = z.strictObject({
@@ -54,14 +59,21 @@ export const triggerBody = z.strictObject({
   force,
 });
 
-export const cancelBody = z.strictObject({
-  reason: z.string().min(1).max(500).optional().describe("Shown with the run and in Temporal's history"),
-  force: z.boolean().default(false).describe("End it at once: nothing of it is told to stop or cleans up"),
-});
-
 const by = z.string().min(1).max(200).describe("Who asks for it: kept with the run");
 const why = z.string().min(1).max(2_000);
 const anybody = by.default("unnamed");
+
+export const cancelBody = z
+  .strictObject({
+    by: anybody,
+    why: z.string().min(1).max(500).optional().describe("Shown with the run and in Temporal's history"),
+    reason: z.string().min(1).max(500).optional().describe("Another name of `why`"),
+    force: z.boolean().default(false).describe("End it at once: nothing of it is told to stop or cleans up"),
+  })
+  .refine(({ why, reason }) => why === undefined || reason === undefined, {
+    path: ["reason"],
+    message: "is another name of why: give one",
+  });
 
 export const pauseBody = z.strictObject({ by: anybody, why: why.optional() });
 

@@ -5,6 +5,7 @@ import type { AddressInfo } from "node:net";
 import type { ConnectionLike } from "@temporalio/client";
 import { createApp } from "../api/app.ts";
 import type { ApiDeps } from "../api/deps.ts";
+import { forgetEvents } from "../api/forget-events.ts";
 import { createOrchestrator } from "../api/orchestrator.ts";
 import { reconcile } from "../api/reconcile.ts";
 import { reconcileBackfills } from "../api/reconcile-backfills.ts";
@@ -37,11 +38,13 @@ export interface RunningApi {
 const RECONCILE_EVERY_MS = 15_000;
 /** Each is asked for by itself, and what changes by way of the API is done at once. */
 const COMPARE_EVERY_MS = 60_000;
+const FORGET_EVERY_MS = 3_600_000;
 
 export const startApi = async ({ config, store, loaded, connection, log, telemetry, port, env }: ApiProcessDeps): Promise<RunningApi> => {
   const orchestrator = createOrchestrator({ connection, namespace: config.temporal.namespace, interceptors: telemetry.clientInterceptors });
   telemetry.watchQueue(() => orchestrator.queueDepth());
   telemetry.watchSchedules(() => countWithoutNext({ store, orchestrator }));
+  telemetry.watchEvents(() => store.triggers.figures());
   const deps: ApiDeps = {
     store,
     orchestrator,
@@ -72,6 +75,9 @@ export const startApi = async ({ config, store, loaded, connection, log, telemet
   };
   compareNamed();
   const comparing = setInterval(compareNamed, COMPARE_EVERY_MS);
+  const forget = (): void => later((of) => forgetEvents(of, config.keepEventsMs), "old events could not be deleted; it is tried again");
+  forget();
+  const forgetting = setInterval(forget, FORGET_EVERY_MS);
   const { port: bound } = server.address() as AddressInfo;
   const host = config.host.includes(":") ? `[${config.host}]` : config.host;
   return {
@@ -79,6 +85,7 @@ export const startApi = async ({ config, store, loaded, connection, log, telemet
     async stop() {
       clearInterval(timer);
       clearInterval(comparing);
+      clearInterval(forgetting);
       await reconciling;
       await new Promise<void>((resolve) => {
         server.close(() => resolve());

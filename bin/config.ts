@@ -43,6 +43,8 @@ export interface Config {
   readonly commandShell: boolean;
   readonly failpoints: string | undefined;
   readonly shutdownGraceMs: number;
+  /** How long events of triggers are kept that no run is to come of any more. */
+  readonly keepEventsMs: number;
 }
 
 interface Variable {
@@ -111,6 +113,12 @@ export const VARIABLES = [
     name: "DOWNBEAT_COMMAND_SHELL",
     description: "true: `command` tasks may run lines in /bin/sh, and so any program",
     default: "false",
+  },
+  {
+    name: "DOWNBEAT_KEEP_EVENTS",
+    description:
+      "How long the API keeps events of triggers whose run was started, that were refused or left out; those of file triggers stay",
+    default: "30d",
   },
   { name: "DOWNBEAT_SHUTDOWN_GRACE", description: "How long a stopping process waits for what it runs", default: "10s" },
   {
@@ -246,6 +254,7 @@ export const parseConfig = (env: Readonly<Record<string, string | undefined>>): 
     commandShell: flag("DOWNBEAT_COMMAND_SHELL"),
     failpoints,
     shutdownGraceMs: duration("DOWNBEAT_SHUTDOWN_GRACE"),
+    keepEventsMs: duration("DOWNBEAT_KEEP_EVENTS"),
   };
   if (faults.length > 0)
     throw new DownbeatError(

@@ -5,6 +5,7 @@ import type { WorkflowClientInterceptor } from "@temporalio/client";
 import type { RuntimeOptions, WorkerInterceptors, WorkerOptions } from "@temporalio/worker";
 import type { VerbHost } from "../activities/run-verb.ts";
 import type { RunChanges } from "../core/run-changes.ts";
+import type { EventFigure } from "../store/triggers.ts";
 import type { Config } from "./config.ts";
 import { freePort } from "./ports.ts";
 
@@ -23,6 +24,8 @@ export interface Telemetry {
   readonly watchQueue: (depth: () => Promise<Readonly<Record<string, number>>>) => void;
   /** Asked at every scrape: how many active schedules have no next action in Temporal. */
   readonly watchSchedules: (withoutNext: () => Promise<number>) => void;
+  /** Asked at every scrape: how many events of triggers are kept, and since when the oldest waits. */
+  readonly watchEvents: (figures: () => Promise<readonly EventFigure[]>) => void;
   /** Our figures and the Temporal SDK's, as one Prometheus text. */
   readonly metricsText: () => Promise<string>;
   readonly shutdown: () => Promise<void>;
@@ -112,6 +115,30 @@ export const startTelemetry = async (config: Config, service: "downbeat-api" | "
           const count = await withoutNext().catch(() => undefined);
           if (count !== undefined) gauge.observe(count);
         });
+    },
+    watchEvents(figures) {
+      const events = meter.createObservableGauge("downbeat_events", {
+        description: "Events of triggers that are kept, by what became of them",
+      });
+      const oldest = meter.createObservableGauge("downbeat_events_oldest_waiting_seconds", {
+        description: "Age of the oldest event of a trigger that no run was started for",
+      });
+      // A figure that is not told again would stand as it was.
+      const known = new Map<string, EventFigure>();
+      meter.addBatchObservableCallback(
+        async (observed) => {
+          const found = await figures().catch(() => undefined);
+          if (found === undefined) return;
+          for (const [key, figure] of known) known.set(key, { ...figure, count: 0 });
+          for (const figure of found) known.set(`${figure.pipeline}/${figure.name}/${figure.status}`, figure);
+          for (const { pipeline, name: trigger, status, count, since } of known.values()) {
+            observed.observe(events, count, { pipeline, trigger, status });
+            const age = count === 0 ? 0 : (Date.now() - Date.parse(since)) / 1_000;
+            if (status === "waiting") observed.observe(oldest, age, { pipeline, trigger });
+          }
+        },
+        [events, oldest],
+      );
     },
     async metricsText() {
       const { resourceMetrics } = await exporter.collect();

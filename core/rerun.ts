@@ -33,7 +33,10 @@ export interface Rerun {
   readonly snapshot: RunSnapshot;
 }
 
-/** A task is taken over when it succeeded or was skipped, is written as it was, and so were all that it needs. */
+/**
+ * A task is taken over when it succeeded or was skipped, is written as it was, and so were all that it needs. `before`: as the repeated run's tasks really were,
+ * what was changed while it went on included.
+ */
 export const planRerun = (before: CompiledPlan, ended: readonly EndedTask[], now: CompiledPlan, asked: RerunFrom): Rerun => {
   const tasks = now.plan.tasks;
   const endedById = new Map(ended.map((task) => [task.taskId, task]));
@@ -81,6 +84,6 @@ const readOutputs = (
 const signatureOf = ({ plan, configs }: CompiledPlan, id: string): string | undefined => {
   const task = plan.tasks.find((one) => one.id === id);
   if (task === undefined) return undefined;
-  const { policy: _, needs, summary: __, deadlineMs: ___, ...rest } = task;
+  const { policy: _, needs, summary: __, planHash: ___, deadlineMs: ____, ...rest } = task;
   return JSON.stringify([rest, needs.map((need) => plan.tasks[need]?.id), configs[id]]);
 };

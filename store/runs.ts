@@ -17,10 +17,12 @@ import {
 import { DownbeatError } from "../core/errors.ts";
 import type { JsonObject } from "../core/json.ts";
 import type { RerunRequest } from "../core/rerun.ts";
+import type { Actor } from "../core/run-control.ts";
 import type { ActionChange, ParentTask, RunChanges, RunStatus, TaskError } from "../core/run-changes.ts";
 import type { Database } from "./database.ts";
 import { storeCall } from "./failure.ts";
 import { prepared } from "./prepared.ts";
+import { closeStatement } from "./close-run.ts";
 import { reportStatement } from "./report-run.ts";
 import { actions, attempts, runs, tasks } from "./schema.ts";
 
@@ -77,11 +79,19 @@ export interface RunCursor {
   readonly id: string;
 }
 
+export interface CancelRequest extends Actor {
+  readonly action: "cancel" | "force cancel";
+}
+
 export interface Runs {
   /** The row comes first, the workflow second. The same key gives the same run; another request under it throws IDEMPOTENCY_KEY_REUSED. */
   create(input: CreateRun): Promise<{ readonly run: RunRecord; readonly created: boolean }>;
   find(id: string): Promise<RunRecord | undefined>;
   tasksOf(id: string): Promise<readonly TaskRecord[]>;
+  /** What people did to it, in order. */
+  actionsOf(id: string): Promise<readonly ActionRecord[]>;
+  /** Keeps what a run has answered that it did; its next report has it as well. */
+  recordAction(id: string, action: ActionChange): Promise<void>;
   /** All that is known of it, in one statement. */
   findWhole(id: string): Promise<WholeRun | undefined>;
   /** Newest first. */
@@ -98,9 +108,9 @@ export interface Runs {
   show(changes: readonly RunChanges[]): Promise<void>;
   /** Runs that have not ended and were created before the moment, oldest first: what a reconciler looks at. */
   listOpen(before: string, page: { readonly limit: number; readonly after?: RunCursor }): Promise<readonly RunRecord[]>;
-  /** Keeps why somebody asked for the end of a run that has not ended; the first reason stays. */
-  noteCancel(id: string, reason: string): Promise<void>;
-  /** Repairs the status of a run whose last report never came. */
+  /** Records who asked for the end of a run that has not ended, and why; the same said again is recorded once. The run's own reason is the first. */
+  noteCancel(id: string, asked: CancelRequest): Promise<void>;
+  /** Closes a run whose last report never came, with all of it that is open; a report that comes after all says it better. */
   repair(id: string, status: RunStatus, error?: TaskError): Promise<void>;
   check(): Promise<void>;
 }
@@ -109,6 +119,14 @@ interface Reported {
   readonly heard: boolean;
   readonly missed: number;
 }
+
+/** As they are by now: what people changed while the run went on is in the record of what they did. */
+const PARAMS_NOW = sql<JsonObject>`runs.params || coalesce((
+  select jsonb_object_agg(changed.key, changed.value order by acted.number)
+  from ${actions} acted, jsonb_each(case jsonb_typeof(acted.details -> 'params') when 'object' then acted.details -> 'params' else '{}' end) changed
+  where acted.run_id = runs.id and acted.action = 'continue'), '{}')`;
+
+const RUN = { ...getTableColumns(runs), params: PARAMS_NOW.as("params") };
 
 const isOpen = notInArray(runs.status, ["succeeded", "failed", "cancelled"]);
 
@@ -158,7 +176,7 @@ export const createRuns = (db: Database): Runs => {
       .prepare("run_create"),
     whole: db
       .select({
-        run: runs,
+        run: RUN,
         tasks: rowsOf<TaskRecord>(tasks, ID, ["taskId"]),
         attempts: rowsOf<AttemptRecord>(attempts, ID, ["taskId", "attempt"]),
         actions: rowsOf<ActionRecord>(actions, ID, ["number"]),
@@ -211,7 +229,18 @@ export const createRuns = (db: Database): Runs => {
         return { run: existing, created: false };
       }),
 
-    find: (id) => storeCall(async () => (await db.select().from(runs).where(eq(runs.id, id)))[0]),
+    find: (id) => storeCall(async () => (await db.select(RUN).from(runs).where(eq(runs.id, id)))[0]),
+
+    actionsOf: (id) => storeCall(() => db.select().from(actions).where(eq(actions.runId, id)).orderBy(asc(actions.number))),
+
+    recordAction: (id, action) =>
+      storeCall(async () => {
+        const row = { ...action, runId: id };
+        await db
+          .insert(actions)
+          .values(row)
+          .onConflictDoUpdate({ target: [actions.runId, actions.number], set: row });
+      }),
 
     tasksOf: (id) => storeCall(() => db.select().from(tasks).where(eq(tasks.runId, id))),
 
@@ -232,7 +261,7 @@ export const createRuns = (db: Database): Runs => {
           after === undefined ? undefined : sql`(${runs.createdAt}, ${runs.id}) < (${after.createdAt}::timestamptz, ${after.id})`,
         ];
         return db
-          .select()
+          .select(RUN)
           .from(runs)
           .where(and(...conditions))
           .orderBy(desc(runs.createdAt), desc(runs.id))
@@ -270,20 +299,27 @@ export const createRuns = (db: Database): Runs => {
           .limit(limit),
       ),
 
-    noteCancel: (id, reason) =>
-      storeCall(async () => {
-        await db
-          .update(runs)
-          .set({ cancelReason: sql`coalesce(${runs.cancelReason}, ${reason})` })
-          .where(and(eq(runs.id, id), isOpen));
-      }),
+    noteCancel: (id, { action, by, why = null }) =>
+      storeCall(() =>
+        db.transaction(async (tx) => {
+          const noted = await tx
+            .update(runs)
+            .set({ cancelReason: sql`coalesce(${runs.cancelReason}, ${why})` })
+            .where(and(eq(runs.id, id), isOpen))
+            .returning({ id: runs.id });
+          // The run's row is locked until here: those who cancel it take turns.
+          if (noted.length === 0) return;
+          await tx.execute(sql`
+            insert into ${actions} (run_id, number, action, "by", why, at)
+            select ${id}, coalesce(min(number) filter (where number < 0), 0) - 1, ${action}::text, ${by}::text, ${why}::text, now()
+            from ${actions} where run_id = ${id}
+            having count(*) filter (where number < 0 and action = ${action} and "by" = ${by} and why is not distinct from ${why}::text) = 0`);
+        }),
+      ),
 
     repair: (id, status, error) =>
       storeCall(async () => {
-        await db
-          .update(runs)
-          .set({ status, finishedAt: sql`coalesce(finished_at, now())`, ...(error === undefined ? {} : { error }) })
-          .where(and(eq(runs.id, id), isOpen));
+        await db.execute(closeStatement(id, status, error));
       }),
 
     check: () =>

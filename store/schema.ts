@@ -334,7 +334,7 @@ export const actions = pgTable(
   "actions",
   {
     runId: text().notNull(),
-    /** From 1, in a run. */
+    /** From 1, in a run, which counts what it does; from -1 downwards what is done to it from outside. */
     number: integer().notNull(),
     action: text().notNull(),
     taskId: text(),

@@ -1,6 +1,6 @@
 // Takes an event for a trigger: looks whether it is one that counts, and keeps it once.
 
-import { evaluateCondition } from "../core/expression.ts";
+import { evaluateCondition, renderTemplates } from "../core/expression.ts";
 import type { Json, JsonObject } from "../core/json.ts";
 import type { TriggerSettings } from "../core/trigger.ts";
 import { eventId, isTriggerPaused, type EventRecord, type TriggerRecord, type Triggers } from "./triggers.ts";
@@ -21,12 +21,7 @@ export interface TakenEvent {
 }
 
 /** As expressions read it. */
-export const expressionEvent = ({
-  id,
-  subject,
-  data,
-  receivedAt,
-}: Pick<EventRecord, "id" | "subject" | "data" | "receivedAt">): JsonObject => ({
+const expressionEvent = ({ id, subject, data, receivedAt }: Pick<EventRecord, "id" | "subject" | "data" | "receivedAt">): JsonObject => ({
   id,
   at: new Date(receivedAt).toISOString(),
   data,
@@ -41,6 +36,15 @@ export const countsFor = (
   if (when === undefined) return true;
   const event = expressionEvent({ ...arrived, receivedAt: new Date().toISOString() });
   return evaluateCondition(when, { event, events: [event] });
+};
+
+/** What the trigger gives a run of these events as its params; defaults are not filled in. Throws EXPRESSION_FAILED. */
+export const paramsFor = (
+  { plan: { params } }: Pick<TriggerRecord, "plan">,
+  events: readonly Pick<EventRecord, "id" | "subject" | "data" | "receivedAt">[],
+): JsonObject => {
+  const scope = events.map(expressionEvent);
+  return renderTemplates(params, { events: scope, event: scope.at(-1) ?? {} }) as JsonObject;
 };
 
 /** Safe to repeat. Throws EXPRESSION_FAILED. */

@@ -9,7 +9,7 @@ import type { TriggerPlan } from "../core/trigger.ts";
 import type { Database } from "./database.ts";
 import { storeCall } from "./failure.ts";
 import { createNamedOfVersions, type NamedOfVersions, type OfVersion, replaceOfVersion, type Transaction } from "./of-version.ts";
-import { events, pipelines, runs, triggers, type Watched } from "./schema.ts";
+import { events, pipelines, runs, triggers, versions, type Watched } from "./schema.ts";
 
 /** While its whole pipeline is paused, events wait. */
 export type TriggerRecord = OfVersion<typeof triggers>;
@@ -46,6 +46,13 @@ export interface EventFilter {
   readonly after?: { readonly at: string; readonly id: string };
 }
 
+export interface EventFigure extends TriggerRef {
+  readonly status: EventStatus;
+  readonly count: number;
+  /** The oldest. */
+  readonly since: string;
+}
+
 export interface Look extends Watched {
   readonly events: readonly FoundEvent[];
 }
@@ -71,6 +78,13 @@ export interface Triggers extends NamedOfVersions<typeof triggers> {
   recordLook(ref: TriggerRef, look: Look): Promise<number | undefined>;
   /** Which of these events are there. */
   known(ref: TriggerRef, ids: readonly string[]): Promise<ReadonlySet<string>>;
+  /** How many events each trigger has of each status, and when the oldest that waits has come. */
+  figures(): Promise<readonly EventFigure[]>;
+  /**
+   * Deletes events that came before the moment and that no run is to come of any more, at most so many; answers how many it were. Those of triggers that look for
+   * files stay, also where only an older version had the trigger: a look knows the files that it has taken by them.
+   */
+  forget(before: string, most: number): Promise<number>;
   /** The oldest events that no run was started for. */
   waiting(ref: TriggerRef, limit: number): Promise<readonly Pick<EventRecord, "id" | "subject" | "receivedAt">[]>;
 }
@@ -228,6 +242,40 @@ export const createTriggers = (db: Database): Triggers => {
           .from(events)
           .where(and(eventsOf(ref), inArray(events.id, [...ids])));
         return new Set(rows.map(({ id }) => id));
+      }),
+
+    figures: () =>
+      storeCall(async () => {
+        const status = sql<EventStatus>`case when not ${events.counts} then 'ignored' when ${events.error} is not null then 'refused'
+          when ${events.runId} is null then 'waiting' else 'started' end`;
+        return db
+          .select({
+            pipeline: events.pipeline,
+            name: events.trigger,
+            status: status.as("status"),
+            count: sql<number>`count(*)::int`,
+            since: sql<string>`min(${events.receivedAt})`,
+          })
+          .from(events)
+          .groupBy(events.pipeline, events.trigger, sql`3`);
+      }),
+
+    forget: (before, most) =>
+      storeCall(async () => {
+        const { rows } = await db.execute<{ count: number }>(sql`
+          with looked as (
+            select distinct v.pipeline, t ->> 'name' as trigger from ${versions} v, json_array_elements(coalesce(v.plan -> 'triggers', '[]')) t
+            where t -> 'source' ->> 'kind' = 'files'
+          ), old as (
+            select e.pipeline, e.trigger, e.id from ${events} e
+            where e.received_at < ${before}::timestamptz
+              and (not e.counts or e.error is not null or exists (select 1 from ${runs} r where r.id = e.run_id))
+              and (e.pipeline, e.trigger) not in (select pipeline, trigger from looked)
+            limit ${most} for update skip locked
+          ), gone as (
+            delete from ${events} e using old where e.pipeline = old.pipeline and e.trigger = old.trigger and e.id = old.id returning 1
+          ) select count(*)::int as count from gone`);
+        return rows[0]?.count ?? 0;
       }),
 
     waiting: (ref, limit) =>

@@ -49,7 +49,7 @@ export class ByHand {
   }
 
   /** Throws what the caller is told; nothing has happened then, and nothing is in the history. */
-  refuse({ control: asked, by, why, task, key }: ControlRequest): void {
+  refuse({ control: asked, by, why, task, basedOn, key }: ControlRequest): void {
     if (key !== undefined && this.#keys.has(key)) return;
     const { state } = this.#run;
     const graph = this.#run.graph();
@@ -60,10 +60,12 @@ export class ByHand {
     const own = task === undefined ? undefined : graph.plan.tasks.find(({ id }) => id === task.id);
     if (task !== undefined && JSON.stringify(own?.needs) !== JSON.stringify(task.needs))
       throw refused("ACTION_REFUSED", `task "${task.id}" must keep its needs while the run goes on`);
+    if (task !== undefined && basedOn !== undefined && (own?.planHash ?? this.#run.input().planHash) !== basedOn)
+      throw refused("ACTION_REFUSED", `somebody else has changed task "${task.id}" meanwhile; look at the run, and ask again`);
   }
 
   /** Safe to repeat under its key, and where the state says that it is done already. */
-  act({ control: asked, by, why, task, policy, params, details, key }: ControlRequest): ControlAnswer {
+  act({ control: asked, by, why, task, policy, params, changedParams, details, key }: ControlRequest): ControlAnswer {
     const { state, reporter, results, input, change } = this.#run;
     if (key !== undefined) {
       if (this.#keys.has(key)) return { status: control.openStatus(state) };
@@ -71,26 +73,28 @@ export class ByHand {
     }
     const now = Date.now();
     if (task !== undefined) this.#replace(task, policy);
-    if (params !== undefined) change({ ...input(), params });
+    if (params !== undefined)
+      change({ ...input(), params: changedParams === undefined ? params : { ...input().params, ...changedParams } });
     const graph = this.#run.graph();
     const actor = { by, ...(why === undefined ? {} : { why }) };
     const settled = control.control(state, graph, asked, actor, now);
     this.actions += 1;
-    reporter.action({
+    const action = {
       number: this.actions,
       action: control.nameOf(asked),
       ...("task" in asked ? { taskId: asked.task } : {}),
       ...actor,
       ...(details === undefined ? {} : { details }),
       at: new Date(now).toISOString(),
-    });
+    };
+    reporter.action(action);
     if ("task" in asked) {
       const index = control.placeOf(graph, asked.task);
       if (state.tasks[index]?.status === "succeeded") results.set(index, { output: control.outputOf(asked, actor) });
       reporter.task(index);
     }
     this.#run.settle(settled);
-    return { status: control.openStatus(state) };
+    return { status: control.openStatus(state), action };
   }
 
   #replace(task: PlanTask, policy: Policy | undefined): void {

@@ -154,8 +154,12 @@ export interface ControlRequest extends Actor {
   /** With `continue`: what the task is from now on, its configuration lying under `task.planHash`. Its needs stay. */
   readonly task?: PlanTask;
   readonly policy?: Policy;
+  /** With `task`: where the configuration lies that was changed. A task that is another by now is not changed. Absent: nobody looks. */
+  readonly basedOn?: string;
   /** With `continue`: the run's params from now on. */
   readonly params?: JsonObject;
+  /** With `params`: those of them that change; the others stay as they are by now. Absent: `params` are all. */
+  readonly changedParams?: JsonObject;
   /** For the record: what was changed. */
   readonly details?: Json;
   /** The same one acts once; Temporal itself knows an update again only within one execution. */
@@ -164,6 +168,8 @@ export interface ControlRequest extends Actor {
 
 export interface ControlAnswer {
   readonly status: RunStatus;
+  /** As the run's next report has it; absent: it was done before. */
+  readonly action?: ActionChange;
 }
 
 export const TRIGGER_WORKFLOW = "trigger";

@@ -6,6 +6,7 @@ import { checkDefinition } from "../../core/definition.ts";
 import { DownbeatError } from "../../core/errors.ts";
 import { guardedPlan } from "../../store/guarded-plan.ts";
 import type { Json, JsonObject } from "../../core/json.ts";
+import { overridesOf } from "../../core/overrides.ts";
 import { isRunEnded } from "../../core/run-changes.ts";
 import type { RunRecord } from "../../store/runs.ts";
 import type { ControlRequest } from "../../workflows/messages.ts";
@@ -22,7 +23,12 @@ export const controlRoutes = (deps: ApiDeps): Router => {
 
   const act = async (request: Request, response: Response, run: RunRecord, control: ControlRequest): Promise<void> => {
     if (isRunEnded(run.status)) throw new DownbeatError("RUN_NOT_ACTIVE", `run ${run.id} has ended: it is ${run.status}`);
-    const { status } = await deps.orchestrator.controlRun(run, control, idempotencyKeyOf(request));
+    const { status, action } = await deps.orchestrator.controlRun(run, control, idempotencyKeyOf(request));
+    // Who looks or acts next finds it. A store that is away hears of it by the run's own report.
+    if (action !== undefined)
+      await deps.store.runs.recordAction(run.id, action).catch((error: unknown) => {
+        deps.log.warn({ err: error, run: run.id }, "an action is recorded by the run's next report");
+      });
     response.json({ id: run.id, status, links: { self: `/v1/runs/${run.id}` } });
   };
   const runOf = (request: Request): Promise<RunRecord> => existingRun(deps, pathParam(request, "id"));
@@ -38,16 +44,24 @@ export const controlRoutes = (deps: ApiDeps): Router => {
     const { by, why, with: changes, params } = parseInput(continueBody, jsonBody(request));
     const run = await runOf(request);
     const task = pathParam(request, "task");
-    const changed = changes === undefined ? {} : await changedTask(deps, run, task, changes as JsonObject);
+    const changed: ChangedTask = changes === undefined ? {} : await changedTask(deps, run, task, changes as JsonObject);
     await act(request, response, run, {
       control: { action: "continue", task },
       by,
       ...(why === undefined ? {} : { why }),
       ...changed,
-      ...(params === undefined ? {} : { params: await changedParams(deps, run, params as JsonObject) }),
+      ...(params === undefined
+        ? {}
+        : { params: await changedParams(deps, run, params as JsonObject), changedParams: params as JsonObject }),
       ...(changes === undefined && params === undefined
         ? {}
-        : { details: { with: (changes ?? null) as Json, params: (params ?? null) as Json } }),
+        : {
+            details: {
+              with: (changes ?? null) as Json,
+              params: (params ?? null) as Json,
+              ...(changed.task?.planHash === undefined ? {} : { hash: changed.task.planHash }),
+            },
+          }),
     });
   });
 
@@ -67,20 +81,19 @@ export const controlRoutes = (deps: ApiDeps): Router => {
   return router;
 };
 
-/** The run's definition with one task changed, compiled anew: what is wrong with it is said before the run hears of it. */
-const changedTask = async (
-  { store, catalogue }: ApiDeps,
-  run: RunRecord,
-  taskId: string,
-  changes: JsonObject,
-): Promise<Pick<ControlRequest, "task" | "policy">> => {
+type ChangedTask = Pick<ControlRequest, "task" | "policy" | "basedOn">;
+
+/** The run's definition with one task changed, also by what was changed of it before, compiled anew: what is wrong is said before the run hears of it. */
+const changedTask = async ({ store, catalogue }: ApiDeps, run: RunRecord, taskId: string, changes: JsonObject): Promise<ChangedTask> => {
   const version = await store.definitions.find(run.pipeline, run.version);
   if (version === undefined) throw new DownbeatError("INTERNAL", `the store has no version ${run.version} of "${run.pipeline}"`);
   const tasks = version.definition["tasks"] as readonly JsonObject[];
   if (!tasks.some(({ id }) => id === taskId)) throw notFound("task", taskId);
   const fixed = ["id", "needs"].filter((key) => key in changes);
   if (fixed.length > 0) throw new DownbeatError("REQUEST_INVALID", `with: ${fixed.join(" and ")} cannot change while the run goes on`);
-  const value = { ...version.definition, tasks: tasks.map((task) => (task["id"] === taskId ? { ...task, ...changes } : task)) };
+  const before = overridesOf(await store.runs.actionsOf(run.id)).find(({ task }) => task === taskId);
+  const changed = { ...before?.with, ...changes };
+  const value = { ...version.definition, tasks: tasks.map((task) => (task["id"] === taskId ? { ...task, ...changed } : task)) };
   const parsed = checkDefinition(value);
   if (!parsed.ok) throw new IssuesError("DEFINITION_INVALID", parsed.issues);
   const { connectors, activities } = catalogue;
@@ -97,7 +110,7 @@ const changedTask = async (
   const task = plan.tasks.find(({ id }) => id === taskId);
   const policy = task === undefined ? undefined : plan.policies[task.policy];
   if (task === undefined || policy === undefined) throw new DownbeatError("INTERNAL", `the changed plan has no task "${taskId}"`);
-  return { task: { ...task, planHash: hash }, policy };
+  return { task: { ...task, planHash: hash }, policy, basedOn: before?.hash ?? run.planHash };
 };
 
 const changedParams = async ({ store }: ApiDeps, run: RunRecord, changes: JsonObject): Promise<JsonObject> => {

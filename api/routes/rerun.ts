@@ -2,7 +2,8 @@
 
 import { Router } from "express";
 import { DownbeatError } from "../../core/errors.ts";
-import type { JsonObject } from "../../core/json.ts";
+import type { Json, JsonObject } from "../../core/json.ts";
+import { overridesOf } from "../../core/overrides.ts";
 import type { RerunRequest } from "../../core/rerun.ts";
 import { isRunEnded } from "../../core/run-changes.ts";
 import type { RunRecord } from "../../store/runs.ts";
@@ -13,7 +14,7 @@ import { checkParams } from "../params.ts";
 import { idempotencyKeyOf, jsonBody, notFound, parseInput, pathParam } from "../request.ts";
 import { refuseStart } from "../start-guard.ts";
 import { runIdFor } from "../run-id.ts";
-import { rerunOf, runInput } from "../run-input.ts";
+import { overriddenPlan, rerunOf, runInput } from "../run-input.ts";
 import { rerunBody } from "../schemas.ts";
 import { answerRun, existingRun, waitOf } from "./runs.ts";
 
@@ -43,7 +44,16 @@ export const rerunRoutes = (deps: ApiDeps): Router => {
       ...(task === undefined ? {} : { task }),
       ...(items === undefined ? {} : { items }),
     } as RerunRequest;
-    const { carried } = await rerunOf(store, rerun, version.plan);
+    // They are changes of that version, and of no other.
+    const overrides = overridesOf(await store.runs.actionsOf(before.id));
+    const isOriginal = chosen === "original";
+    const { carried } = await rerunOf(store, rerun, isOriginal ? await overriddenPlan(store, version.plan, overrides) : version.plan);
+    const details = {
+      of: before.id,
+      from,
+      carried: carried.length,
+      ...(overrides.length === 0 ? {} : { [isOriginal ? "overrides" : "left_out"]: overrides }),
+    };
     const idempotencyKey = idempotencyKeyOf(request);
     const id = runIdFor(before.pipeline, idempotencyKey);
     await refuseStart(store, version, id, force);
@@ -60,7 +70,7 @@ export const rerunRoutes = (deps: ApiDeps): Router => {
       params,
       rerun,
       carried,
-      action: { action: "rerun", by, ...(why === undefined ? {} : { why }), details: { of: before.id, from, carried: carried.length } },
+      action: { action: "rerun", by, ...(why === undefined ? {} : { why }), details: details as unknown as Json },
       ...(idempotencyKey === undefined ? {} : { idempotencyKey, requestHash: contentHash({ ...body, of: before.id }) }),
     });
     if (run.status === "queued") await orchestrator.startRun(await runInput(store, run));

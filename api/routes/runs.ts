@@ -5,10 +5,12 @@ import { z } from "zod";
 import { parseDuration } from "../../core/duration.ts";
 import { DownbeatError } from "../../core/errors.ts";
 import type { JsonObject } from "../../core/json.ts";
+import { overridesOf } from "../../core/overrides.ts";
 import type { CompiledPlan } from "../../core/plan.ts";
 import { isRunEnded } from "../../core/run-changes.ts";
 import type { RunFilter, RunRecord, WholeRun } from "../../store/runs.ts";
 import type { ApiDeps } from "../deps.ts";
+import { closeRun } from "../close-run.ts";
 import { contentHash } from "../hash.ts";
 import { checkParams } from "../params.ts";
 import { moment, presentAction, presentItem, presentRun, presentTasks } from "../present.ts";
@@ -84,7 +86,9 @@ export const answerRun = async (
 const presentWhole = ({ orchestrator, temporalUiUrl }: ApiDeps, whole: WholeRun, plan: CompiledPlan | undefined) => ({
   ...presentRun(whole.run, { temporalUiUrl, namespace: orchestrator.namespace }),
   tasks: presentTasks(whole.run, plan?.plan.tasks ?? [], whole.tasks, whole.attempts),
-  actions: whole.actions.map(presentAction),
+  // What was done to it from outside is counted apart.
+  actions: whole.actions.map(presentAction).toSorted((left, right) => (left.at < right.at ? -1 : left.at > right.at ? 1 : 0)),
+  overrides: overridesOf(whole.actions),
 });
 
 export const runRoutes = (deps: ApiDeps): Router => {
@@ -135,19 +139,19 @@ export const runRoutes = (deps: ApiDeps): Router => {
   });
 
   router.post("/:id/cancel", async (request, response) => {
-    const { reason = "cancelled over the API", force } = parseInput(cancelBody, jsonBody(request));
+    const { by, reason = "cancelled over the API", why = reason, force } = parseInput(cancelBody, jsonBody(request));
     const run = await existing(pathParam(request, "id"));
     if (isRunEnded(run.status)) throw alreadyEnded(run);
     const status = await orchestrator.statusOf(run);
     if (status !== undefined && isRunEnded(status)) {
       // Its last report never came.
-      await store.runs.repair(run.id, status);
+      await closeRun(deps, run, status);
       throw alreadyEnded(await existing(run.id));
     }
-    await store.runs.noteCancel(run.id, reason);
-    if (force) await orchestrator.terminateRun(run, reason);
-    if (status === undefined || force) await store.runs.repair(run.id, "cancelled");
-    else await orchestrator.cancelRun(run, reason);
+    await store.runs.noteCancel(run.id, { action: force ? "force cancel" : "cancel", by, why });
+    if (force) await orchestrator.terminateRun(run, why);
+    if (status === undefined || force) await closeRun(deps, run, "cancelled");
+    else await orchestrator.cancelRun(run, why);
     response.status(202).json({ id: run.id, cancelling: true, links: { self: `/v1/runs/${run.id}` } });
   });
 

@@ -1,15 +1,17 @@
-// /v1/pipelines/:name/triggers: list, show, pause and resume.
+// /v1/pipelines/:name/triggers: list, show, try, pause and resume.
 
 import { Router, type Request } from "express";
 import { z } from "zod";
+import type { Json } from "../../core/json.ts";
 import type { TriggerView } from "../orchestrator-triggers.ts";
 import { type EventRecord, eventStatus, isTriggerPaused, type TriggerRecord } from "../../store/triggers.ts";
 import type { ApiDeps } from "../deps.ts";
 import { moment } from "../present.ts";
 import { applyTriggers } from "../reconcile-triggers.ts";
 import { pausedByHand } from "../paused-by-hand.ts";
-import { decodeCursor, notFound, page, parseInput, pathParam } from "../request.ts";
-import { eventListQuery, pageQuery } from "../schemas.ts";
+import { decodeCursor, jsonBody, notFound, page, parseInput, pathParam } from "../request.ts";
+import { eventListQuery, pageQuery, triggerTestBody } from "../schemas.ts";
+import { tryEvent } from "../try-event.ts";
 
 const presentTrigger = (record: TriggerRecord, state: TriggerView | undefined) => {
   const { pipeline, name, version, plan, byHand, updatedAt } = record;
@@ -88,6 +90,11 @@ export const triggerRoutes = (deps: ApiDeps): Router => {
     });
     const { items, next } = page(events, limit, ({ receivedAt, id }) => ({ at: receivedAt, id }));
     response.json({ items: items.map(presentEvent), next });
+  });
+
+  router.post("/:trigger/test", async (request, response) => {
+    const { data, subject = null } = parseInput(triggerTestBody, jsonBody(request));
+    response.json(await tryEvent(deps, await existing(request), { data: data as Json, subject }));
   });
 
   for (const action of ["pause", "resume"] as const) {

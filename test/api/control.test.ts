@@ -6,7 +6,7 @@ import { useApi, type Answer, type Kit } from "./kit.ts";
 
 const DEFINITION = `apiVersion: downbeat/v1
 name: acted
-params: { type: object, additionalProperties: false, properties: { day: { type: string } } }
+params: { type: object, additionalProperties: false, properties: { day: { type: string }, shop: { type: integer } } }
 defaults: { on_exhausted: park }
 tasks:
   - id: call
@@ -54,6 +54,42 @@ describe("acting on a run", () => {
     const plan = await api().store.definitions.findPlan(request?.task?.planHash ?? "");
     expect(plan?.configs["call"]).toMatchObject({ connection: "mended", path: "/z" });
     expect(plan?.configs["after"]).toMatchObject({ connection: "api" });
+  });
+
+  it("adds another change to those before it, of the task and of the params, and shows what is changed by now", async () => {
+    const first = last()?.request;
+    const more = { timeout: { attempt: "2h" } };
+    const headers = { "idempotency-key": "k2" };
+    const again = () => post("/tasks/call/continue", { by: "ben", why: "slow", with: more, params: { shop: 7 } }, headers);
+    expect((await again()).status).toBe(200);
+    const { request } = last() ?? {};
+    expect(request).toMatchObject({
+      basedOn: first?.task?.planHash,
+      policy: { retry: { attempts: 9 }, timeout: { attemptMs: 7_200_000 } },
+      params: { day: "tue", shop: 7 },
+      changedParams: { shop: 7 },
+    });
+    const plan = await api().store.definitions.findPlan(request?.task?.planHash ?? "");
+    expect(plan?.configs["call"]).toMatchObject({ connection: "mended", path: "/z" });
+    const shown = {
+      params: { day: "tue", shop: 7 },
+      overrides: [
+        {
+          task: "call",
+          with: { http: { connection: "mended", path: "/z" }, retry: { attempts: 9 }, ...more },
+          hash: request?.task?.planHash,
+          by: "ben",
+          why: "slow",
+        },
+      ],
+    };
+    expect((await api().send("GET", `/v1/runs/${id}`)).body).toMatchObject(shown);
+    expect((await again()).status).toBe(200);
+    const whole = (await api().send("GET", `/v1/runs/${id}`)).body as { actions: readonly unknown[] };
+    expect(whole).toMatchObject(shown);
+    expect(whole.actions).toHaveLength(4);
+    expect((await api().send("GET", "/v1/runs")).body).toMatchObject({ items: [{ id, params: { day: "tue", shop: 7 } }] });
+    expect(await api().store.runs.find(id)).toMatchObject({ params: { day: "tue", shop: 7 } });
   });
 
   it("says all that is wrong with a change, before the run hears of it", async () => {
@@ -106,7 +142,12 @@ describe("acting on a run", () => {
     expect((await api().send("GET", `/v1/runs/${id}`)).body).toMatchObject({
       status: "waiting",
       tasks: [{ waiting: { for: "approval", message: "ok?", approvers: ["anna"] } }, { waiting: null }],
-      actions: [{ action: "pause", task: null, by: "anna", why: "maintenance" }],
+    });
+    expect(((await api().send("GET", `/v1/runs/${id}`)).body as { actions: readonly unknown[] }).actions[0]).toMatchObject({
+      action: "pause",
+      task: null,
+      by: "anna",
+      why: "maintenance",
     });
     expect((await api().send("GET", "/v1/runs?status=waiting,parked")).body).toMatchObject({ items: [{ id }] });
   });
@@ -141,6 +182,11 @@ describe("acting on a run", () => {
 
   it("ends a run at once when it is told to, and acts on none that has ended", async () => {
     expect((await post("/cancel", { force: true, reason: "hangs" })).status).toBe(202);
+    expect(((await api().send("GET", `/v1/runs/${id}`)).body as { actions: readonly unknown[] }).actions.at(-1)).toMatchObject({
+      action: "force cancel",
+      by: "unnamed",
+      why: "hangs",
+    });
     expect(api().orchestrator.terminated).toEqual([{ run: id, reason: "hangs" }]);
     expect((await api().send("GET", `/v1/runs/${id}`)).body).toMatchObject({ status: "cancelled", cancel_reason: "hangs" });
     expect(await post("/pause")).toMatchObject({ status: 409, body: { code: "RUN_NOT_ACTIVE" } });

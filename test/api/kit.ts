@@ -18,6 +18,7 @@ import { controlBackfill, refuseBackfillControl } from "../../core/backfill.ts";
 import { DownbeatError } from "../../core/errors.ts";
 import { scheduleId } from "../../core/ids.ts";
 import type { RunStatus } from "../../core/run-changes.ts";
+import { nameOf } from "../../core/run-control.ts";
 import type { TriggerSettings } from "../../core/trigger.ts";
 import { emptySlots, resizeSlots, type Slots } from "../../core/slots.ts";
 import { openStore, type Store } from "../../store/open-store.ts";
@@ -202,8 +203,20 @@ export class RecordingOrchestrator implements Orchestrator {
   controlRun({ id }: RunReference, request: ControlRequest, key: string | undefined): Promise<ControlAnswer> {
     return Promise.resolve().then(() => {
       this.#check();
+      const isKnown = key !== undefined && this.controlled.some((one) => one.run === id && one.key === key);
       this.controlled.push({ run: id, request, key });
-      return { status: "running" };
+      if (isKnown) return { status: "running" };
+      const { control, by, why, details } = request;
+      const action = {
+        number: this.controlled.filter(({ run }) => run === id).length,
+        action: nameOf(control),
+        ...("task" in control ? { taskId: control.task } : {}),
+        by,
+        ...(why === undefined ? {} : { why }),
+        ...(details === undefined ? {} : { details }),
+        at: new Date().toISOString(),
+      };
+      return { status: "running", action };
     });
   }
 

@@ -91,6 +91,66 @@ describe("a rerun", () => {
     expect(started(await rerun({}))?.run.version).toBe(1);
   });
 
+  describe("of a run whose tasks were changed while it went on", () => {
+    let acted = "";
+    const post = (path: string, body: unknown): Promise<Answer> => api().send("POST", `/v1/runs/${acted}${path}`, body);
+    const changed = { http: { connection: "api", path: "/mended" } };
+
+    beforeAll(async () => {
+      const { send, store } = api();
+      acted = idOf(await send("POST", "/v1/pipelines/repeated/runs", { params: { day: "mon" }, version: 1 }));
+      await post("/tasks/a/continue", { by: "anna", why: "moved", with: changed, params: { day: "tue" } });
+      const moments = { startedAt: "2026-01-02T03:04:05.000Z", finishedAt: "2026-01-02T03:04:06.000Z" };
+      await store.runs.apply({
+        runId: acted,
+        seq: 1,
+        status: "failed",
+        ...moments,
+        tasks: [
+          { taskId: "a", status: "succeeded", attempts: 1, output: { n: 1 }, ...moments },
+          { taskId: "b", status: "failed", attempts: 3, error: { code: "HTTP_REFUSED", message: "no" }, ...moments },
+        ],
+        attempts: [],
+      });
+    });
+
+    it("has the changes, and says so, and so has a rerun of that", async () => {
+      const override = { task: "a", with: changed, by: "anna", why: "moved" };
+      let of = acted;
+      for (let round = 0; round < 2; round += 1) {
+        const answer = await rerun({}, {}, of);
+        expect(answer.body).toMatchObject({
+          params: { day: "tue" },
+          overrides: [override],
+          actions: [{ action: "rerun", details: { carried: 1, overrides: [override] } }],
+        });
+        const input = started(answer);
+        const [task] = input?.plan.tasks ?? [];
+        expect(input).toMatchObject({ params: { day: "tue" }, continued: { snapshot: { statuses: "sp" } } });
+        const plan = await api().store.definitions.findPlan(task?.planHash ?? "");
+        expect(plan?.configs["a"]).toMatchObject({ path: "/mended" });
+        of = idOf(answer);
+        await api().store.runs.repair(of, "failed");
+      }
+      const whole = started(await rerun({ from: "start" }, {}, acted));
+      expect(whole?.plan.tasks[0]?.planHash).toBeDefined();
+    });
+
+    it("does a changed task again where the chosen version is without the change, and says what was left out", async () => {
+      for (const version of [1, "latest"]) {
+        const answer = await rerun({ version }, {}, acted);
+        expect(answer.body).toMatchObject({
+          params: { day: "tue" },
+          overrides: [],
+          actions: [{ details: { carried: 0, left_out: [{ task: "a", with: changed, by: "anna" }] } }],
+        });
+        const input = started(answer);
+        expect(input).toMatchObject({ continued: { snapshot: { statuses: "pp" } } });
+        expect(input?.plan.tasks[0]?.planHash).toBeUndefined();
+      }
+    });
+  });
+
   it("with a key happens once, and another request with it is refused", async () => {
     const headers = { "idempotency-key": "again-1" };
     const first = idOf(await rerun({}, headers));

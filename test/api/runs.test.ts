@@ -174,7 +174,16 @@ describe("runs over HTTP", () => {
     expect((await send("POST", `/v1/runs/${id}/cancel`, { reason: "wrong day" })).status).toBe(202);
     expect(orchestrator.cancelled.at(-1)).toEqual({ run: id, reason: "wrong day" });
     expect((await send("GET", `/v1/runs/${id}`)).body).toMatchObject({ cancel_reason: "wrong day" });
-    expect((await send("POST", `/v1/runs/${id}/cancel`, { why: "x" })).status).toBe(400);
+    expect((await send("POST", `/v1/runs/${id}/cancel`, { why: "x", reason: "y" })).status).toBe(400);
+    expect((await send("POST", `/v1/runs/${id}/cancel`, { by: "anna", why: "too slow" })).status).toBe(202);
+    await send("POST", `/v1/runs/${id}/cancel`, { by: "anna", why: "too slow" });
+    expect((await send("GET", `/v1/runs/${id}`)).body).toMatchObject({
+      cancel_reason: "wrong day",
+      actions: [
+        { action: "cancel", by: "unnamed", why: "wrong day" },
+        { action: "cancel", by: "anna", why: "too slow" },
+      ],
+    });
     await end(id, "cancelled");
     expect(await send("POST", `/v1/runs/${id}/cancel`)).toMatchObject({ status: 409, body: { code: "RUN_NOT_ACTIVE" } });
 
@@ -192,6 +201,58 @@ describe("runs over HTTP", () => {
     expect(orchestrator.cancelled).toHaveLength(cancels);
     expect((await send("GET", `/v1/runs/${unreported}`)).body).toMatchObject({ status: "succeeded" });
     expect((await send("POST", "/v1/runs/absent/cancel")).status).toBe(404);
+  });
+
+  it("that a task of another run has written down are never started for it, and end with it", async () => {
+    const { deps, orchestrator, store } = api();
+    const above = idOf(await trigger("plain"));
+    const planHash = (await store.definitions.find("plain"))?.hash ?? "";
+    const parent = { runId: above, taskId: "call", depth: 1 };
+    await store.runs.create({
+      id: `${above}.call.1`,
+      pipeline: "plain",
+      version: 1,
+      planHash,
+      origin: "o",
+      trigger: "pipeline",
+      params: {},
+      parent,
+    });
+    const statusOf = async () => (await store.runs.find(`${above}.call.1`))?.status;
+    const started = orchestrator.started.length;
+    await reconcile(deps, -60_000);
+    expect(await statusOf()).toBe("queued");
+    expect((await api().send("POST", `/v1/runs/${above}/cancel`, { force: true })).status).toBe(202);
+    orchestrator.statuses.set(above, "cancelled");
+    await reconcile(deps, -60_000);
+    expect(await statusOf()).toBe("cancelled");
+    expect(orchestrator.started.slice(started).some(({ run }) => run.id === `${above}.call.1`)).toBe(false);
+  });
+
+  it("tell those who wait for their ends, once, also where they cannot report them", async () => {
+    const { send, deps, orchestrator, store } = api();
+    const waits = (on: string): string => `${definitionOf(`after-${on}`)}triggers: [{ name: end, pipeline: { name: plain, on: ${on} } }]\n`;
+    for (const on of ["ended", "failed"]) expect((await send("PUT", `/v1/pipelines/after-${on}`, waits(on))).status).toBe(201);
+    const told = () => orchestrator.triggerEvents.map(({ trigger: name }) => name);
+    const heard = async (name: string) => (await send("GET", `/v1/pipelines/${name}/triggers/end/events`)).body;
+    const forced = idOf(await trigger("plain"));
+    expect((await send("POST", `/v1/runs/${forced}/cancel`, { force: true })).status).toBe(202);
+    expect(told()).toEqual(["after-ended/end"]);
+    expect(await heard("after-ended")).toMatchObject({ items: [{ data: { run: forced, status: "cancelled" } }] });
+    const lost = idOf(await trigger("plain"));
+    orchestrator.statuses.set(lost, "failed");
+    // It could not be told, so it is still to be closed.
+    const { tell } = orchestrator.triggers;
+    orchestrator.triggers.tell = () => Promise.reject(new DownbeatError("TEMPORAL_UNAVAILABLE", "away"));
+    await expect(reconcile(deps, -60_000)).rejects.toMatchObject({ code: "TEMPORAL_UNAVAILABLE" });
+    expect((await store.runs.find(lost))?.status).toBe("queued");
+    orchestrator.triggers.tell = tell;
+    await reconcile(deps, -60_000);
+    expect((await store.runs.find(lost))?.status).toBe("failed");
+    expect(told().toSorted()).toEqual(["after-ended/end", "after-ended/end", "after-failed/end"]);
+    await reconcile(deps, -60_000);
+    expect(told()).toHaveLength(3);
+    expect(await heard("after-failed")).toMatchObject({ items: [{ data: { run: lost, status: "failed" } }] });
   });
 
   it("are repaired where store and Temporal disagree, every one, though one of them cannot be", async () => {

@@ -6,6 +6,7 @@ import { readFileSync } from "node:fs";
 import path from "node:path";
 import { promisify } from "node:util";
 import { describe, expect, it } from "vitest";
+import { forgetEvents } from "../../api/forget-events.ts";
 import { reconcileTriggers } from "../../api/reconcile-triggers.ts";
 import { LIMITS } from "../../core/limits.ts";
 import { HOOK_SECRET, useApi } from "./kit.ts";
@@ -205,6 +206,43 @@ describe("triggers", () => {
 });
 
 describe("events of a trigger", () => {
+  it("are tried with a sample: whether it counts, the params of a run, or what is wrong; nothing comes of it", async () => {
+    const params =
+      "params: { type: object, additionalProperties: false, required: [n], properties: { n: { type: integer }, m: { default: 5 } } }";
+    const given = 'params: { n: "${{ event.data.n }}" }';
+    const name = `p${(count += 1)}`;
+    const text = `apiVersion: downbeat/v1\nname: ${name}\n${params}
+triggers: [{ name: push, when: "event.data.n > 1", webhook: { secret: { env: HOOK_SECRET } }, ${given} }]
+tasks:\n  - { id: pause, wait: { for: 1s, deadline: 1m } }\n`;
+    expect((await api().send("PUT", `/v1/pipelines/${name}`, text, KEY)).status).toBe(201);
+    const test = (body: unknown, trigger = "push") => api().send("POST", `/v1/pipelines/${name}/triggers/${trigger}/test`, body, KEY);
+    const told = api().orchestrator.triggerEvents.length;
+    expect((await test({ data: { n: 2 } })).body).toEqual({ counts: true, params: { n: 2, m: 5 }, error: null });
+    expect((await test({ data: { n: 1 }, subject: "x" })).body).toEqual({ counts: false, params: null, error: null });
+    expect((await test({ data: {} })).body).toMatchObject({ counts: null, params: null, error: { at: "when", code: "EXPRESSION_FAILED" } });
+    expect((await test({ data: { n: 2.5 } })).body).toMatchObject({
+      counts: true,
+      params: null,
+      error: { at: "params", code: "PARAMS_INVALID" },
+    });
+    expect((await test({})).status).toBe(400);
+    expect((await test({ data: 1 }, "none")).status).toBe(404);
+    expect((await api().send("GET", `/v1/pipelines/${name}/triggers/push/events`, undefined, KEY)).body).toMatchObject({ items: [] });
+    expect(api().orchestrator.triggerEvents).toHaveLength(told);
+  });
+
+  it("are forgotten when they are old, one batch after the other", async () => {
+    const name = await deploy(HOOK);
+    const { deps, store, logs } = api();
+    const ref = { pipeline: name, name: "push" };
+    const events = Array.from({ length: 5 }, (_, index) => ({ id: `e${index}`, data: index, counts: false }));
+    await store.triggers.recordLook(ref, { mark: 0, position: null, events });
+    expect(await forgetEvents(deps, 60_000)).toBe(0);
+    expect(await forgetEvents(deps, -60_000, 2)).toBeGreaterThanOrEqual(5);
+    expect(await store.triggers.events(ref, { limit: 10 })).toEqual([]);
+    expect(logs.some(({ message }) => message === "old events of triggers were deleted")).toBe(true);
+  });
+
   it("are listed by page, newest first, with what became of each", async () => {
     const name = await deploy("{ name: push, files: { glob: '*.csv' } }");
     const ref = { pipeline: name, name: "push" };

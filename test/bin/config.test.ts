@@ -50,6 +50,7 @@ describe("configuration", () => {
       commandShell: false,
       failpoints: undefined,
       shutdownGraceMs: 10_000,
+      keepEventsMs: 2_592_000_000,
     });
   });
 
@@ -68,6 +69,7 @@ describe("configuration", () => {
       TEMPORAL_TLS: "1",
       DOWNBEAT_CONFIG: "mine.ts",
       DOWNBEAT_SHUTDOWN_GRACE: "2m",
+      DOWNBEAT_KEEP_EVENTS: "7d",
       DOWNBEAT_COMMANDS: " python3, dbt ,,/opt/etl/* ",
       DOWNBEAT_COMMAND_SHELL: "true",
       DOWNBEAT_QUEUES: "downbeat, gpu,gpu",
@@ -83,6 +85,7 @@ describe("configuration", () => {
       temporal: { address: "temporal.example:7233", tls: true },
       userConfigFile: { path: "mine.ts", isDefault: false },
       shutdownGraceMs: 120_000,
+      keepEventsMs: 604_800_000,
       commands: ["python3", "dbt", "/opt/etl/*"],
       commandShell: true,
       queues: ["downbeat", "gpu"],

@@ -4,7 +4,7 @@ import { randomUUID } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { CompiledPlan } from "../../core/plan.ts";
 import type { SchedulePlan } from "../../core/schedule.ts";
-import type { RunChanges, TaskChange } from "../../core/run-changes.ts";
+import type { RunChanges, RunStatus, TaskChange } from "../../core/run-changes.ts";
 import { runFacts } from "../../store/run-facts.ts";
 import { isPaused } from "../../store/schedules.ts";
 import type { RunRecord } from "../../store/runs.ts";
@@ -430,14 +430,70 @@ export const describeStore = (title: string, open: () => Promise<Store>): void =
       };
       expect(await openIds()).toEqual([first.id, second.id, third.id]);
       expect((await store.runs.listOpen("2000-01-01T00:00:00Z", { limit: 10 })).length).toBe(0);
-      await store.runs.noteCancel(first.id, "why");
-      await store.runs.noteCancel(first.id, "another why");
+      const asked = { action: "cancel", by: "anna", why: "why" } as const;
+      await store.runs.apply({
+        runId: first.id,
+        seq: 1,
+        status: "running",
+        tasks: [],
+        attempts: [],
+        actions: [{ number: 1, action: "pause", by: "ben", at: new Date().toISOString() }],
+      });
+      await Promise.all([store.runs.noteCancel(first.id, asked), store.runs.noteCancel(first.id, asked)]);
+      await store.runs.noteCancel(first.id, { action: "force cancel", by: "ben", why: "another why" });
+      expect(await store.runs.actionsOf(first.id)).toMatchObject([
+        { number: -2, action: "force cancel", by: "ben", why: "another why" },
+        { number: -1, action: "cancel", by: "anna", why: "why" },
+        { number: 1, action: "pause", by: "ben" },
+      ]);
       await store.runs.repair(first.id, "cancelled");
       await store.runs.repair(first.id, "failed", { code: "INTERNAL", message: "too late" });
-      await store.runs.noteCancel(second.id, "x");
+      await store.runs.noteCancel(second.id, { ...asked, why: "x" });
       expect(await store.runs.find(first.id)).toMatchObject({ status: "cancelled", cancelReason: "why", error: null });
       expect((await store.runs.find(first.id))?.finishedAt).not.toBeNull();
       expect(await openIds()).toEqual([second.id, third.id]);
+    });
+
+    caseOf("a run that is closed is so with all of it that was open, until its own report comes after all", async () => {
+      const at = { startedAt: "2026-01-02T03:04:05.000Z" };
+      const finished = { ...at, finishedAt: "2026-01-02T03:04:06.000Z" };
+      const statuses = ["running", "waiting", "parked", "pending"] as const;
+      const closedAs = async (status: RunStatus): Promise<{ readonly id: string; readonly tasks: unknown; readonly attempts: unknown }> => {
+        const { id } = await newRun(unique("p"));
+        await store.runs.apply({
+          runId: id,
+          seq: 1,
+          status: "running",
+          ...at,
+          tasks: [
+            ...statuses.map((one) => ({ taskId: one, status: one, attempts: 1, ...at, waiting: { for: "retry" as const } })),
+            { taskId: "done", status: "succeeded", attempts: 1, ...finished },
+          ],
+          attempts: [
+            { taskId: "running", attempt: 1, status: "running", ...at },
+            { taskId: "done", attempt: 1, status: "succeeded", ...finished },
+          ],
+        });
+        await store.runs.repair(id, status);
+        const whole = await store.runs.findWhole(id);
+        const open = whole?.tasks.filter(({ finishedAt, waiting }) => finishedAt === null || (waiting !== null && waiting !== undefined));
+        expect(open).toEqual([]);
+        return {
+          id,
+          tasks: Object.fromEntries(whole?.tasks.map((task) => [task.taskId, task.status]) ?? []),
+          attempts: whole?.attempts.map((one) => one.status),
+        };
+      };
+      const cancelled = { running: "cancelled", waiting: "cancelled", parked: "cancelled", pending: "cancelled", done: "succeeded" };
+      expect(await closedAs("cancelled")).toMatchObject({ tasks: cancelled, attempts: ["succeeded", "cancelled"] });
+      expect(await closedAs("succeeded")).toMatchObject({ tasks: cancelled, attempts: ["succeeded", "lost"] });
+      const { id, ...failed } = await closedAs("failed");
+      expect(failed).toEqual({ tasks: { ...cancelled, running: "failed" }, attempts: ["succeeded", "lost"] });
+      const told = { taskId: "running", attempts: 1, status: "succeeded", ...finished } as const;
+      await store.runs.apply({ runId: id, seq: 2, status: "failed", ...finished, tasks: [told], attempts: [{ ...told, attempt: 1 }] });
+      const whole = await store.runs.findWhole(id);
+      expect(whole?.tasks.find(({ taskId }) => taskId === "running")).toMatchObject({ status: "succeeded", error: null });
+      expect(whole?.attempts.find(({ taskId }) => taskId === "running")).toMatchObject({ status: "succeeded", error: null });
     });
 
     caseOf("a load's copy is replaced, and listed with its pipeline alone", async () => {

@@ -48,6 +48,42 @@ export const describeTriggers = (title: string, open: () => Promise<Store>): voi
       expect((await store.triggers.find(ref))?.watched).toEqual({ mark: 1, position: { at: waiting[0]?.id } });
     });
 
+    caseOf("old events are counted and forgotten, but those that wait, and the files that a look knows by them", async () => {
+      const topic = await fresh();
+      const files = { pipeline: `p-${randomUUID()}`, name: "t" };
+      await deploy(files.pipeline, { kind: "files", glob: "*", existing: true });
+      // Another version has no such trigger any more; one that has it again must not take the same files again.
+      await deploy(files.pipeline, TOPIC);
+      for (const ref of [topic, files]) {
+        await store.triggers.recordLook(ref, {
+          mark: 0,
+          position: 1,
+          events: [found("left out", false), { ...found("refused"), error }, found("begun"), found("claimed"), found("waits")],
+        });
+        await store.triggers.claim(ref, ["begun"]);
+        await store.triggers.claim(ref, ["claimed"]);
+      }
+      const run = { pipeline: topic.pipeline, version: 1, planHash: "h", origin: "o", trigger: "event", params: {} };
+      await store.runs.create({ ...run, id: "begun" });
+      const figures = (await store.triggers.figures()).filter(({ pipeline }) => pipeline === topic.pipeline);
+      expect(figures.toSorted((left, right) => (left.status < right.status ? -1 : 1))).toMatchObject([
+        { ...topic, status: "ignored", count: 1 },
+        { ...topic, status: "refused", count: 1 },
+        { ...topic, status: "started", count: 2 },
+        { ...topic, status: "waiting", count: 1 },
+      ]);
+      expect(Date.parse(figures[0]?.since ?? "")).toBeLessThanOrEqual(Date.now() + 60_000);
+      const idsOf = async (ref: typeof topic): Promise<readonly string[]> =>
+        (await store.triggers.events(ref, { limit: 10 })).map(({ id }) => id).toSorted();
+      await store.triggers.forget("2000-01-01T00:00:00Z", 10);
+      expect(await idsOf(topic)).toHaveLength(5);
+      const later = new Date(Date.now() + 3_600_000).toISOString();
+      expect(await store.triggers.forget(later, 1)).toBe(1);
+      while ((await store.triggers.forget(later, 2)) > 0);
+      expect(await idsOf(topic)).toEqual(["claimed", "waits"]);
+      expect(await idsOf(files)).toHaveLength(5);
+    });
+
     caseOf("the mark moves only where there is something to do; the position always", async () => {
       const ref = await fresh();
       const look = { mark: 0, position: 1, events: [found("left out", false), { ...found("refused"), error }] };

@@ -4,6 +4,7 @@ import { ApplicationFailure } from "@temporalio/common";
 import { WorkflowUpdateFailedError } from "@temporalio/client";
 import { describe, expect, it } from "vitest";
 import { DownbeatError } from "../../core/errors.ts";
+import type { Json, JsonObject } from "../../core/json.ts";
 import { LIMITS } from "../../core/limits.ts";
 import type { WaitPlan } from "../../core/plan.ts";
 import type { Control } from "../../core/run-control.ts";
@@ -161,17 +162,40 @@ describe("acting on a run", () => {
     expect(run.reports.flatMap(({ actions = [] }) => actions)).toMatchObject([{ action: "continue", taskId: "b", why: "new password" }]);
   });
 
+  it("changes a task and params upon what was changed before, and refuses a change of what the task no longer is", async () => {
+    const mended: Behaviour = (call, context) =>
+      call.planHash === "twice" ? Promise.resolve({ output: call.params as Json }) : refuses(call, context);
+    const plan = planOf({ b: {} }, { policies: [PARKS] });
+    const run = await engine().start(plan, { verbs: { b: mended }, params: { day: 1, shop: 1 } });
+    const [task] = plan.tasks;
+    if (task === undefined) throw new Error("there is no task");
+    const parked = (attempts: number): Promise<void> =>
+      until(`it has parked with ${attempts} attempts`, () => {
+        const told = run.tasks()["b"];
+        return told?.status === "parked" && told.attempts === attempts;
+      });
+    const goOn = (planHash: string, basedOn: string, changedParams: JsonObject): Promise<ControlAnswer> =>
+      act(run, { action: "continue", task: "b" }, { task: { ...task, planHash }, policy: PARKS, basedOn, params: {}, changedParams });
+    await parked(1);
+    expect(await goOn("once", "hash", { day: 2 })).toMatchObject({ action: { number: 1, action: "continue", taskId: "b" } });
+    await parked(2);
+    expect(await refusedWith(goOn("twice", "hash", { shop: 2 }))).toContain('somebody else has changed task "b" meanwhile');
+    await goOn("twice", "once", { shop: 2 });
+    expect(await run.end()).toMatchObject({ outcome: "succeeded" });
+    expect(run.tasks()["b"]).toMatchObject({ output: { day: 2, shop: 2 } });
+  });
+
   it("pauses and resumes: what runs goes on, nothing new begins", async () => {
     let release = (): void => undefined;
     const held = new Promise<void>((resolve) => (release = resolve));
     const plan = planOf({ a: {}, b: { needs: ["a"] } });
     const run = await engine().start(plan, { verbs: { a: () => held.then(() => ({ output: null })) } });
     await reported(run, "a", "running");
-    expect(await act(run, { action: "pause" })).toEqual({ status: "paused" });
+    expect(await act(run, { action: "pause" })).toMatchObject({ status: "paused", action: { action: "pause" } });
     release();
     await reported(run, "a", "succeeded");
     expect([run.tasks()["b"], run.reports.at(-1)?.status]).toEqual([undefined, "paused"]);
-    expect(await act(run, { action: "pause" })).toEqual({ status: "paused" });
+    expect(await act(run, { action: "pause" })).toMatchObject({ status: "paused", action: { action: "pause" } });
     expect((await act(run, { action: "resume" })).status).toBe("running");
     expect(await run.end()).toMatchObject({ outcome: "succeeded" });
   });

@@ -1,26 +1,28 @@
-// Tells the triggers that wait for it that a run has ended or that an asset was updated: after the store knows it, each once.
+// Tells the triggers that wait for it that a run has ended or that an asset was updated: each once, however often it is told.
 
 import { DownbeatError, isSystemFault } from "../core/errors.ts";
 import type { Json } from "../core/json.ts";
 import { isRunEnded, type RunChanges } from "../core/run-changes.ts";
-import type { TriggerSettings, TriggerSource } from "../core/trigger.ts";
-import type { RunRecord, Runs } from "../store/runs.ts";
-import { type IncomingEvent, settingsOf, takeEvent } from "../store/take-event.ts";
-import { isTriggerPaused, type TriggerRecord, type Triggers } from "../store/triggers.ts";
-import type { TriggerEvent } from "../workflows/ports.ts";
+import type { TriggerSettings, TriggerSource, WaitingEvent } from "../core/trigger.ts";
+import type { RunRecord, Runs } from "./runs.ts";
+import { type IncomingEvent, settingsOf, takeEvent } from "./take-event.ts";
+import { isTriggerPaused, type TriggerRecord, type Triggers } from "./triggers.ts";
 
 export interface TellListenersDeps {
   readonly triggers: Pick<Triggers, "listeners" | "addEvent">;
   readonly findRun: Runs["find"];
   /** Hands an event to the trigger's durable owner, which is started where it does not run. */
-  readonly tellTrigger: (settings: TriggerSettings, event: TriggerEvent) => Promise<void>;
+  readonly tellTrigger: (settings: TriggerSettings, event: Omit<WaitingEvent, "at">) => Promise<void>;
   readonly log: { warn(fields: object, message: string): void };
 }
+
+/** Of a run; `status` is what it is by then, whether or not the store has it. */
+type Told = Pick<RunChanges, "runId" | "status" | "tasks">;
 
 /** Safe to repeat, and repeated while a service is away: a report counts as taken only then. What cannot be mended so is logged: no run waits for it. */
 export const createTellListeners =
   (deps: TellListenersDeps) =>
-  async (changes: RunChanges): Promise<void> => {
+  async (changes: Told): Promise<void> => {
     try {
       await tellAll(deps, changes);
     } catch (error) {
@@ -29,14 +31,15 @@ export const createTellListeners =
     }
   };
 
-const tellAll = async (deps: TellListenersDeps, { runId, status, tasks }: RunChanges): Promise<void> => {
+const tellAll = async (deps: TellListenersDeps, { runId, status, tasks }: Told): Promise<void> => {
   const made = tasks.flatMap(({ taskId, assets = [] }) => assets.map((asset) => ({ asset, taskId })));
   const ended = isRunEnded(status);
   if (!ended && made.length === 0) return;
   const listeners = await deps.triggers.listeners({ runId, ended, assets: [...new Set(made.map(({ asset }) => asset))] });
   if (listeners.length === 0) return;
-  const run = await deps.findRun(runId);
-  if (run === undefined) return;
+  const found = await deps.findRun(runId);
+  if (found === undefined) return;
+  const run = { ...found, status };
   for (const trigger of listeners)
     if (!isTriggerPaused(trigger)) for (const event of eventsFor(trigger.plan.source, run, made)) await tell(deps, trigger, event);
 };

@@ -1,0 +1,36 @@
+// Figures as Prometheus reads them.
+
+import { afterAll, beforeAll, expect, it } from "vitest";
+import { parseConfig } from "../../bin/config.ts";
+import { startTelemetry, type Telemetry } from "../../bin/telemetry.ts";
+import type { EventFigure } from "../../store/triggers.ts";
+
+let telemetry: Telemetry;
+beforeAll(async () => {
+  telemetry = await startTelemetry(parseConfig({}), "downbeat-api");
+});
+afterAll(() => telemetry?.shutdown());
+
+it("events of triggers are counted by what became of them, with the age of the oldest that waits, until none does", async () => {
+  const of = { pipeline: "p", name: "t" };
+  const since = new Date(Date.now() - 90_000).toISOString();
+  let figures = (): Promise<readonly EventFigure[]> =>
+    Promise.resolve([
+      { ...of, status: "started", count: 3, since },
+      { ...of, status: "waiting", count: 2, since },
+    ]);
+  telemetry.watchEvents(() => figures());
+  let text = await telemetry.metricsText();
+  const figure = (name: string, more = ""): number =>
+    Number(new RegExp(String.raw`^${name}\{[^}]*pipeline="p",trigger="t"${more}[^}]*\} ([\d.]+)`, "m").exec(text)?.[1]);
+  expect(figure("downbeat_events", ',status="started"')).toBe(3);
+  expect(figure("downbeat_events", ',status="waiting"')).toBe(2);
+  expect(figure("downbeat_events_oldest_waiting_seconds")).toBeGreaterThanOrEqual(90);
+  figures = () => Promise.resolve([{ ...of, status: "started", count: 5, since }]);
+  text = await telemetry.metricsText();
+  expect(figure("downbeat_events", ',status="started"')).toBe(5);
+  expect(figure("downbeat_events", ',status="waiting"')).toBe(0);
+  expect(figure("downbeat_events_oldest_waiting_seconds")).toBe(0);
+  figures = () => Promise.reject(new Error("the store is away"));
+  expect(await telemetry.metricsText()).toContain('trigger="t"');
+});
