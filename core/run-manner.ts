@@ -6,12 +6,15 @@ export interface RunManner {
   readonly live?: true;
   /** Its last report is made by the worker as it ends. Absent: it began when that was an activity of the run. */
   readonly told?: true;
+  /** It minds what becomes of the runs and items that it starts: who is cancelled without its asking has failed. Absent: such a task counted as cancelled. */
+  readonly minds?: true;
 }
 
 /** Of every run that is started now. */
-export const CURRENT_MANNER: RunManner = { live: true, told: true };
+export const CURRENT_MANNER: RunManner = { live: true, told: true, minds: true };
 
-export const mannerOf = ({ live, told }: RunManner): RunManner => ({
+export const mannerOf = ({ live, told, minds }: RunManner): RunManner => ({
   ...(live === undefined ? {} : { live }),
   ...(told === undefined ? {} : { told }),
+  ...(minds === undefined ? {} : { minds }),
 });

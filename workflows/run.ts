@@ -338,7 +338,8 @@ class RunExecution {
         (answer) => ended(() => this.#settleSuccess(index, resultOf(answer), attempt)),
         (error: unknown) =>
           this.#guarded(() => {
-            const end = readFailure(error, reducer.taskOf(this.#graph, index).operator === "activity");
+            const isAsked = this.#input.minds === undefined || this.#scopeOf(index).consideredCancelled;
+            const end = readFailure(error, reducer.taskOf(this.#graph, index).operator === "activity", isAsked);
             ended(() => this.#settleFailure(index, end, attempt), end.kind === "cancelled" ? "CANCELLED" : end.error.code);
           }),
       );
@@ -446,6 +447,9 @@ class RunExecution {
     await this.#reporter.end({ status: outcome, finishedAt: iso(Date.now()), ...more });
     if (this.#slots.wereUsed) await this.#slots.settled();
     if (this.#input.run.backfill !== undefined) await tellBackfill(this.#input.run, outcome === "succeeded");
+    // A task that has started it learns why from its failure: a cancellation has no place for that.
+    if (refusal !== undefined && this.#input.minds && workflowInfo().parent !== undefined)
+      throw ApplicationFailure.nonRetryable(refusal.message, refusal.code);
     if (outcome === "cancelled") throw new CancelledFailure("the run was cancelled");
     if (outcome === "failed") throw ApplicationFailure.nonRetryable(error?.message ?? "the run failed", error?.code ?? "INTERNAL");
     return { outcome, ...(output === undefined ? {} : { output }) };
