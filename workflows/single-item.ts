@@ -21,7 +21,7 @@ export const carryOutItem = async (call: ItemCall, policy: Policy, minds: boolea
   const record = (end: Pick<ItemEnd, "status" | "output" | "error">): Promise<void> =>
     recordItem(call, { ...end, startedAt, finishedAt: new Date().toISOString() });
   try {
-    const output = await outputOf(call, policy);
+    const output = await outputOf(call, policy, minds);
     if (output !== undefined) await record({ status: "succeeded", output });
     return undefined;
   } catch (error) {
@@ -36,10 +36,10 @@ export const carryOutItem = async (call: ItemCall, policy: Policy, minds: boolea
 };
 
 /** Undefined: it was done before. */
-const outputOf = async (call: ItemCall, policy: Policy): Promise<Json | undefined> => {
+const outputOf = async (call: ItemCall, policy: Policy, minds: boolean): Promise<Json | undefined> => {
   const { run, activity } = await openItem(call);
   const remainingMs = policy.timeout.totalMs;
-  if (run !== undefined) return carryOutSubRun(run, { pipeline: call.run.pipeline, taskId: call.taskId, remainingMs });
+  if (run !== undefined) return carryOutSubRun(run, { pipeline: call.run.pipeline, taskId: call.taskId, remainingMs, minds });
   if (activity === undefined) return undefined;
   const { activity: { name } = { name: "" }, summary } = call.task;
   const own = proxyActivities<Record<string, (input: Json) => Promise<Json | undefined>>>({
