@@ -8,13 +8,16 @@ export interface RunManner {
   readonly told?: true;
   /** Many tasks at once, and those that come while its history is long, have child workflows. Absent: it began when all attempts were its own. */
   readonly windows?: true;
+  /** It minds what becomes of the runs and items that it starts: who is cancelled without its asking has failed. Absent: such a task counted as cancelled. */
+  readonly minds?: true;
 }
 
 /** Of every run that is started now. */
-export const CURRENT_MANNER: RunManner = { live: true, told: true, windows: true };
+export const CURRENT_MANNER: RunManner = { live: true, told: true, windows: true, minds: true };
 
-export const mannerOf = ({ live, told, windows }: RunManner): RunManner => ({
+export const mannerOf = ({ live, told, windows, minds }: RunManner): RunManner => ({
   ...(live === undefined ? {} : { live }),
   ...(told === undefined ? {} : { told }),
   ...(windows === undefined ? {} : { windows }),
+  ...(minds === undefined ? {} : { minds }),
 });

@@ -119,18 +119,20 @@ export class Attempts {
       return;
     }
     this.#own += 1;
+    const { input } = this.#options;
+    const scope = this.#scopeOf(group);
     const work = (): Promise<void> =>
       send().then(
         (answer) => this.#endedHere(index, { kind: "succeeded", answer }),
         (error: unknown) => {
           try {
-            this.#endedHere(index, readFailure(error, attempt.task.operator === "activity"));
+            const isAsked = input.minds === undefined || scope.consideredCancelled;
+            this.#endedHere(index, readFailure(error, attempt.task.operator === "activity", isAsked));
           } catch (bug) {
             this.#options.broken(bug);
           }
         },
       );
-    const scope = this.#scopeOf(group);
     // Most tasks are started by the end of another, in the right scope already.
     void (CancellationScope.current() === scope ? work() : scope.run(work));
   }

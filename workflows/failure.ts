@@ -7,6 +7,7 @@ import {
   isCancellation,
   ServerFailure,
   TemporalFailure,
+  TerminatedFailure,
   TimeoutFailure,
 } from "@temporalio/workflow";
 import { DownbeatError, type ErrorCode, isErrorCode } from "../core/errors.ts";
@@ -41,16 +42,26 @@ const SHUTDOWN_TYPE = "WorkerShutdown";
 /** Of a user's own activity, by the worker that measured what it gave. */
 const TOO_LARGE = "OUTPUT_TOO_LARGE" satisfies ErrorCode;
 
-/** Throws what is no failure of a call but a bug of ours: it fails the workflow task, visibly, until a release mends it. */
-export const readFailure = (error: unknown, isOwnActivity: boolean): AttemptFailed => {
+/**
+ * Throws what is no failure of a call but a bug of ours: it fails the workflow task, visibly, until a release mends it.
+ * `isAsked`: whether its caller has cancelled it; what ends cancelled by somebody else has failed.
+ */
+export const readFailure = (error: unknown, isOwnActivity: boolean, isAsked = true): AttemptFailed => {
   if (!(error instanceof TemporalFailure)) throw error;
-  if (isCancellation(error)) return { kind: "cancelled" };
+  if (isCancellation(error))
+    return isAsked ? { kind: "cancelled" } : failed("CANCELLED", `${nameOf(error)} was cancelled, and not by this run`);
   const cause = causeOf(error);
+  if (cause instanceof TerminatedFailure && !isAsked) return failed("CANCELLED", `${nameOf(error)} was terminated`);
   if (cause instanceof TimeoutFailure) return readTimeout(cause, isOwnActivity);
   if (cause instanceof ServerFailure && isOwnActivity) return failed(TOO_LARGE, `Temporal did not take its answer: ${cause.message}`);
   if (!(cause instanceof ApplicationFailure)) return failed("INTERNAL", cause instanceof Error ? cause.message : error.message);
   // A child workflow is ours, also where it calls a user's activity.
   return isOwnActivity && error instanceof ActivityFailure ? readOwnFailure(cause) : readVerbFailure(cause);
+};
+
+const nameOf = (error: TemporalFailure): string => {
+  if (error instanceof ChildWorkflowFailure) return `its workflow ${error.execution.workflowId}`;
+  return error instanceof ActivityFailure ? `its activity ${error.activityType}` : "it";
 };
 
 const causeOf = (error: unknown): unknown =>

@@ -26,6 +26,8 @@ import { carryOutItem, isSingle } from "./single-item.ts";
 export interface MappedInput {
   readonly call: MappedCall;
   readonly policy: Policy;
+  /** Absent: a run has started it that does not mind. */
+  readonly minds?: true;
   readonly progress?: Progress;
 }
 
@@ -69,6 +71,7 @@ export async function mapped(input: MappedInput): Promise<TaskResult> {
 class MappedExecution {
   readonly #call: MappedCall;
   readonly #policy: Policy;
+  readonly #minds: boolean;
   readonly #window: number;
   readonly #concurrency: number;
   readonly #maxFailures: number;
@@ -81,9 +84,10 @@ class MappedExecution {
   #inFlight = 0;
   #broken: unknown;
 
-  constructor({ call, policy, progress }: MappedInput) {
+  constructor({ call, policy, minds, progress }: MappedInput) {
     this.#call = call;
     this.#policy = policy;
+    this.#minds = minds === true;
     const { window = 1, maxFailures = 0 } = call.task.forEach ?? {};
     this.#window = window;
     this.#isSingle = isSingle(call.task);
@@ -194,7 +198,7 @@ class MappedExecution {
   async #runSingle(items: readonly (readonly [number, number])[]): Promise<readonly ItemFailure[]> {
     const failures: ItemFailure[] = [];
     for (const [item, attempt] of items) {
-      const failure = await carryOutItem({ ...this.#call, item, attempt }, this.#policy);
+      const failure = await carryOutItem({ ...this.#call, item, attempt }, this.#policy, this.#minds);
       if (failure !== undefined) failures.push(failure);
     }
     this.#settle(new Map(items), { failures });

@@ -62,7 +62,7 @@ export class RunWindows {
       if (opened.cancelled.length > 0) void this.#tell(opened, opened.cancelled);
       this.receive({ window: number, ended: await child.result() });
     } catch (error) {
-      const end = readFailure(error, false);
+      const end = readFailure(error, false, false);
       this.receive({ window: number, ended: [...opened.left].map((index) => [index, end] as const) });
     }
     this.#open.delete(number);

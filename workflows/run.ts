@@ -449,6 +449,9 @@ class RunExecution {
     await this.#reporter.end({ status: outcome, finishedAt: iso(Date.now()), ...more });
     if (this.#slots.wereUsed) await this.#slots.settled();
     if (this.#input.run.backfill !== undefined) await tellBackfill(this.#input.run, outcome === "succeeded");
+    // A task that has started it learns why from its failure: a cancellation has no place for that.
+    if (refusal !== undefined && this.#input.minds && workflowInfo().parent !== undefined)
+      throw ApplicationFailure.nonRetryable(refusal.message, refusal.code);
     if (outcome === "cancelled") throw new CancelledFailure("the run was cancelled");
     if (outcome === "failed") throw ApplicationFailure.nonRetryable(error?.message ?? "the run failed", error?.code ?? "INTERNAL");
     return { outcome, ...(output === undefined ? {} : { output }) };

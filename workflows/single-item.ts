@@ -1,6 +1,6 @@
 // One item of a `for_each` that the workflow itself carries out: a run of another pipeline, or an activity on a queue of the user's own.
 
-import { CancelledFailure, proxyActivities } from "@temporalio/workflow";
+import { CancellationScope, CancelledFailure, proxyActivities } from "@temporalio/workflow";
 import type { Json } from "../core/json.ts";
 import type { PlanTask, Policy } from "../core/plan.ts";
 import { mayRetry } from "../core/run-attempts.ts";
@@ -15,17 +15,18 @@ const { openItem, recordItem } = proxyActivities<DagActivities>(OPEN_OPTIONS);
 export const isSingle = ({ operator, queue }: PlanTask): boolean =>
   operator === "pipeline" || (operator === "activity" && queue !== undefined);
 
-/** Undefined: it has succeeded, and the store has its result. Throws a CancelledFailure. */
-export const carryOutItem = async (call: ItemCall, policy: Policy): Promise<ItemFailure | undefined> => {
+/** Undefined: it has succeeded, and the store has its result. Throws a CancelledFailure; `minds`: only where its caller has cancelled it. */
+export const carryOutItem = async (call: ItemCall, policy: Policy, minds: boolean): Promise<ItemFailure | undefined> => {
   const startedAt = new Date().toISOString();
   const record = (end: Pick<ItemEnd, "status" | "output" | "error">): Promise<void> =>
     recordItem(call, { ...end, startedAt, finishedAt: new Date().toISOString() });
   try {
-    const output = await outputOf(call, policy);
+    const output = await outputOf(call, policy, minds);
     if (output !== undefined) await record({ status: "succeeded", output });
     return undefined;
   } catch (error) {
-    const end = readFailure(error, call.task.operator === "activity");
+    const isAsked = !minds || CancellationScope.current().consideredCancelled;
+    const end = readFailure(error, call.task.operator === "activity", isAsked);
     if (end.kind === "cancelled") throw new CancelledFailure("the item was cancelled");
     const { code, message, retryAfterMs } = end.error;
     // Of items every attempt counts: a lost one, too.
@@ -35,10 +36,10 @@ export const carryOutItem = async (call: ItemCall, policy: Policy): Promise<Item
 };
 
 /** Undefined: it was done before. */
-const outputOf = async (call: ItemCall, policy: Policy): Promise<Json | undefined> => {
+const outputOf = async (call: ItemCall, policy: Policy, minds: boolean): Promise<Json | undefined> => {
   const { run, activity } = await openItem(call);
   const remainingMs = policy.timeout.totalMs;
-  if (run !== undefined) return carryOutSubRun(run, { pipeline: call.run.pipeline, taskId: call.taskId, remainingMs });
+  if (run !== undefined) return carryOutSubRun(run, { pipeline: call.run.pipeline, taskId: call.taskId, remainingMs, minds });
   if (activity === undefined) return undefined;
   const { activity: { name } = { name: "" }, summary } = call.task;
   const own = proxyActivities<Record<string, (input: Json) => Promise<Json | undefined>>>({

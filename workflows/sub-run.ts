@@ -4,6 +4,7 @@ import { executeChild } from "@temporalio/workflow";
 import { runWorkflowId } from "../core/ids.ts";
 import type { JsonObject } from "../core/json.ts";
 import { mannerOf } from "../core/run-manner.ts";
+import { hardTimeout, withDeadline } from "./deadline.ts";
 import { RUN_WORKFLOW, type RunInput, type RunResult, searchAttributesOf } from "./messages.ts";
 import type { OpenedSubRun } from "./ports.ts";
 
@@ -11,21 +12,24 @@ interface Caller {
   readonly pipeline: string;
   readonly taskId: string;
   readonly remainingMs: number;
+  readonly minds: boolean;
 }
 
 /** The output of the task that started it. Fails with what the run failed with. */
 export const carryOutSubRun = async (
   { run, plan, planHash, params, ...manner }: OpenedSubRun,
-  { pipeline, taskId, remainingMs }: Caller,
+  { pipeline, taskId, remainingMs, minds }: Caller,
 ): Promise<JsonObject> => {
-  const { output = null } = await executeChild<(started: RunInput) => Promise<RunResult>>(RUN_WORKFLOW, {
-    workflowId: runWorkflowId(run.pipeline, run.id),
-    args: [{ run, plan, planHash, params, ...mannerOf(manner) }],
-    workflowExecutionTimeout: Math.max(remainingMs, 1_000),
-    cancellationType: "WAIT_CANCELLATION_COMPLETED",
-    typedSearchAttributes: searchAttributesOf(run),
-    memo: { pipeline: run.pipeline, version: run.version, trigger: run.trigger, planHash },
-    staticSummary: `${run.pipeline} v${run.version}, by task ${taskId} of ${pipeline}`,
-  });
+  const carryOut = () =>
+    executeChild<(started: RunInput) => Promise<RunResult>>(RUN_WORKFLOW, {
+      workflowId: runWorkflowId(run.pipeline, run.id),
+      args: [{ run, plan, planHash, params, ...mannerOf(manner) }],
+      ...(minds ? {} : hardTimeout(remainingMs)),
+      cancellationType: "WAIT_CANCELLATION_COMPLETED",
+      typedSearchAttributes: searchAttributesOf(run),
+      memo: { pipeline: run.pipeline, version: run.version, trigger: run.trigger, planHash },
+      staticSummary: `${run.pipeline} v${run.version}, by task ${taskId} of ${pipeline}`,
+    });
+  const { output = null } = await (minds ? withDeadline(remainingMs, carryOut) : carryOut());
   return { run_id: run.id, outputs: output };
 };

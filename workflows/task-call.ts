@@ -9,6 +9,7 @@ import { LIMITS } from "../core/limits.ts";
 import type { PlanTask, Verb } from "../core/plan.ts";
 import type { TaskResult } from "../core/run-changes.ts";
 import { type Graph, policyOf, type RunState, taskOf } from "../core/run-state.ts";
+import { hardTimeout, withDeadline } from "./deadline.ts";
 import { mapped } from "./mapped.ts";
 import { ofPipeline, type RunInput } from "./messages.ts";
 import { OPEN_OPTIONS, ownActivityOptions, placementOf, verbOptions } from "./policies.ts";
@@ -81,7 +82,8 @@ const subRunCall = (
   };
   const send = async (): Promise<TaskResult> => {
     const opened = await proxyActivities<DagActivities>(OPEN_OPTIONS).openSubRun(call);
-    return { output: await carryOutSubRun(opened, { pipeline: input.run.pipeline, taskId: task.id, remainingMs }) };
+    const caller = { pipeline: input.run.pipeline, taskId: task.id, remainingMs, minds: input.minds === true };
+    return { output: await carryOutSubRun(opened, caller) };
   };
   return { bytes: COMMAND_BYTES + JSON.stringify(call).length, send, resultOf: (answer) => answer as TaskResult };
 };
@@ -122,18 +124,20 @@ const mappedCall = (
     retry: policy.retry,
     ...carriedItems(input, task),
   };
+  const { minds } = input;
+  const carryOut = () =>
+    executeChild(mapped, {
+      workflowId: mappedWorkflowId(workflowInfo().workflowId, task.id, tries),
+      args: [{ call, policy, ...(minds === undefined ? {} : { minds }) }],
+      ...(minds ? {} : hardTimeout(remainingMs)),
+      cancellationType: "WAIT_CANCELLATION_COMPLETED",
+      staticSummary: task.summary,
+      typedSearchAttributes: ofPipeline(input.run.pipeline),
+      memo: { pipeline: input.run.pipeline, run: input.run.id, task: task.id },
+    });
   return {
     bytes: COMMAND_BYTES + JSON.stringify(call).length,
-    send: () =>
-      executeChild(mapped, {
-        workflowId: mappedWorkflowId(workflowInfo().workflowId, task.id, tries),
-        args: [{ call, policy }],
-        workflowExecutionTimeout: Math.max(remainingMs, 1_000),
-        cancellationType: "WAIT_CANCELLATION_COMPLETED",
-        staticSummary: task.summary,
-        typedSearchAttributes: ofPipeline(input.run.pipeline),
-        memo: { pipeline: input.run.pipeline, run: input.run.id, task: task.id },
-      }),
+    send: () => (minds ? withDeadline(remainingMs, carryOut) : carryOut()),
     resultOf: (answer) => answer as TaskResult,
   };
 };

@@ -52,7 +52,10 @@ class WindowExecution {
   }
 
   carryOut(): Promise<readonly WindowEnd[]> {
-    for (const call of this.#input.calls) void this.#scopeOf(call.group).run(() => this.#attempt(call));
+    for (const call of this.#input.calls) {
+      const scope = this.#scopeOf(call.group);
+      void scope.run(() => this.#attempt(call, scope));
+    }
     // It ends when its attempts have, also where it is cancelled.
     return CancellationScope.nonCancellable(() => this.#tell());
   }
@@ -69,7 +72,7 @@ class WindowExecution {
     return scope;
   }
 
-  #attempt({ index, isOwn, activity }: WindowCall): Promise<void> {
+  #attempt({ index, isOwn, activity }: WindowCall, scope: CancellationScope): Promise<void> {
     const ended = (end: WindowEnd[1]): void => {
       this.#open -= 1;
       this.#ended.push([index, end]);
@@ -78,7 +81,7 @@ class WindowExecution {
       (answer) => ended({ kind: "succeeded", answer }),
       (error: unknown) => {
         try {
-          ended(readFailure(error, isOwn));
+          ended(readFailure(error, isOwn, scope.consideredCancelled));
         } catch (bug) {
           this.#broken = bug;
         }

@@ -4,7 +4,7 @@ import { expect, it } from "vitest";
 import { LIMITS } from "../../core/limits.ts";
 import { CONTROL_UPDATE, type ControlAnswer, type ControlRequest } from "../../workflows/messages.ts";
 import { planOf } from "../core/runs.ts";
-import { statusesOf, until, useEngine } from "./kit.ts";
+import { inLanes, statusesOf, until, useEngine } from "./kit.ts";
 import type { StartedRun } from "./engine.ts";
 
 const engine = useEngine();
@@ -45,7 +45,7 @@ it("a task that has not ended by then is told of while it goes on, also while th
 });
 
 it("it holds from the run's begin, however often the run has continued as new since", async () => {
-  const many = Object.fromEntries(Array.from({ length: LIMITS.historyEvents / 3 }, (_, index) => [`t${index}`, {}]));
+  const many = inLanes(LIMITS.historyEvents / 3);
   const run = await engine().start(planOf({ slow: { ...asked, deadlineMs: 15_000 }, ...many, end: { needs: ["slow"] } }));
   await until("it is late", () => run.tasks()["slow"]?.deadlineMissedAt !== undefined);
   expect(run.tasks()["slow"]?.deadlineMissedAt).toBe(deadlineOf(run, 15_000));

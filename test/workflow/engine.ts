@@ -119,7 +119,7 @@ const activitiesOf = (
       return Promise.reject(toFailure(new DownbeatError("NOT_FOUND", "there is no such pipeline"), {}));
     const id = [run.id, taskId, tries, ...(item === undefined ? [] : [item, attempt])].join(".");
     const facts = { ...run, id, pipeline: taskId, trigger: "pipeline", depth: (run.depth ?? 0) + 1 };
-    const opened = { run: facts, plan, params: { ...params, ...each } };
+    const opened = { ...CURRENT_MANNER, run: facts, plan, params: { ...params, ...each } };
     if (!runs.has(id)) runs.set(id, { options: parent.options, opened, reports: [], shown: [], tries: 0 });
     return Promise.resolve({ ...opened, planHash: "hash" });
   };

@@ -11,7 +11,7 @@ import type { Control } from "../../core/run-control.ts";
 import { CONTROL_UPDATE, type ControlAnswer, type ControlRequest } from "../../workflows/messages.ts";
 import { planOf, policy } from "../core/runs.ts";
 import type { Behaviour, StartedRun } from "./engine.ts";
-import { statusesOf, until, useEngine } from "./kit.ts";
+import { statusesOf, until, useEngine, inLanes } from "./kit.ts";
 
 const engine = useEngine();
 
@@ -80,11 +80,7 @@ describe("waits", () => {
   });
 
   it("survive a run that continues as new", async () => {
-    // Few are ready at once, so that all are in the run's own history.
-    const lanes = 40;
-    const many = Object.fromEntries(
-      Array.from({ length: LIMITS.historyEvents / 3 }, (_, index) => [`t${index}`, { needs: index < lanes ? [] : [`t${index - lanes}`] }]),
-    );
+    const many = inLanes(LIMITS.historyEvents / 3);
     const plan = planOf({ slow: wait({ for: "12s" }), ...many, end: { needs: ["slow"] } });
     const run = await engine().run(plan);
     expect(run.outcome).toBe("succeeded");

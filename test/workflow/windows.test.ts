@@ -7,7 +7,7 @@ import { LIMITS } from "../../core/limits.ts";
 import { planOf, policy } from "../core/runs.ts";
 import { historyLengthsOf } from "../faults/histories.ts";
 import type { Behaviour, StartedRun } from "./engine.ts";
-import { blocked, statusesOf, until, useEngine } from "./kit.ts";
+import { blocked, inLanes, statusesOf, until, useEngine } from "./kit.ts";
 
 const engine = useEngine();
 
@@ -119,10 +119,9 @@ const isDone =
 
 describe("a run whose history has become long", () => {
   const LANES = 40;
-  const lane = (number: number): readonly string[] => idsOf(36, `l${number}_`);
-  const lanes = Array.from({ length: LANES }, (_, number) => lane(number));
-  const chains = Object.fromEntries(lanes.flatMap((ids) => ids.map((id, at) => [id, { needs: at === 0 ? [] : [ids[at - 1] ?? ""] }])));
-  const tasks = LANES * 36;
+  const TASKS = LANES * 36;
+  const chains = inLanes(TASKS, LANES);
+  const ids = Object.keys(chains);
 
   it("continues as new; each task runs once and is reported", async () => {
     const ran: string[] = [];
@@ -130,11 +129,11 @@ describe("a run whose history has become long", () => {
       ran.push(taskId);
       return { output: { id: taskId } };
     };
-    const ends = lanes.map((ids) => ids.at(-1) ?? "");
-    const run = await engine().run(planOf({ ...chains, last: { needs: ends } }), { verbs: each(lanes.flat(), noted) });
+    const ends = ids.slice(-LANES);
+    const run = await engine().run(planOf({ ...chains, last: { needs: ends } }), { verbs: each(ids, noted) });
     expect(run.outcome).toBe("succeeded");
-    expect(ran.toSorted()).toEqual(lanes.flat().toSorted());
-    expect(countOf(Object.values(statusesOf(run)))).toEqual({ succeeded: tasks + 1 });
+    expect(ran.toSorted()).toEqual(ids.toSorted());
+    expect(countOf(Object.values(statusesOf(run)))).toEqual({ succeeded: TASKS + 1 });
     const lengths = await historyLengthsOf(engine().client, run.id);
     expect(lengths.length).toBeGreaterThan(1);
     // What is under way then still ends: at most so many, three events each, and the workflow tasks between.
@@ -147,14 +146,14 @@ describe("a run whose history has become long", () => {
     let ended = 0;
     const counted: Behaviour = async () => {
       ended += 1;
-      if (ended === tasks) release();
+      if (ended === TASKS) release();
       return { output: null };
     };
     // The long one ends when all others have: a run that began nothing before that would never end.
-    const run = await engine().run(planOf({ long: {}, ...chains }), { verbs: { ...each(lanes.flat(), counted), long: work } });
+    const run = await engine().run(planOf({ long: {}, ...chains }), { verbs: { ...each(ids, counted), long: work } });
     expect(run.outcome).toBe("succeeded");
     expect(begun).toEqual(["long"]);
-    expect(countOf(Object.values(statusesOf(run)))).toEqual({ succeeded: tasks + 1 });
+    expect(countOf(Object.values(statusesOf(run)))).toEqual({ succeeded: TASKS + 1 });
     expect((await windowsOf(run)).length).toBeGreaterThan(0);
   });
 });
