@@ -19,7 +19,7 @@ export const tellOwner = async (
   await client.workflow.signalWithStart(POOL_WORKFLOW, {
     workflowId: poolWorkflowId(pool),
     taskQueue,
-    args: [{ pool }],
+    args: [{ pool, brief: true }],
     signal,
     signalArgs: [given],
     ...(pipeline === undefined ? {} : { typedSearchAttributes: ofPipeline(pipeline) }),

@@ -50,6 +50,12 @@ export interface PoolStart {
   readonly slots?: Slots;
   readonly breaker?: NonNullable<PoolState["breaker"]>;
   readonly reset?: CircuitReset;
+  /** Who is still to be told. */
+  readonly outbox?: readonly Mail[];
+  /** Its history ends at the limit, whoever is still to be told. Absent: it began when everybody was told first, and its history may show that. */
+  readonly brief?: true;
+  /** When it last looked who is dead. */
+  readonly lookedAt?: number;
 }
 
 export async function pool(start: PoolStart): Promise<void> {
@@ -61,7 +67,7 @@ export async function pool(start: PoolStart): Promise<void> {
   setHandler(defineSignal<[number]>(POOL_SIGNALS.resize), (capacity) => owner.resize(capacity));
   setHandler(defineQuery<PoolState>(POOL_QUERY), () => owner.state);
   await owner.drive();
-  return continueAsNew<typeof pool>(owner.state);
+  return continueAsNew<typeof pool>(owner.handOver());
 }
 
 interface Mail {
@@ -83,13 +89,23 @@ class PoolOwner {
   #slots: Slots;
   #breaker: PoolState["breaker"];
   #reset: CircuitReset | undefined;
-  #outbox: Mail[] = [];
+  readonly #isBrief: boolean;
+  #outbox: Mail[];
+  #lookedAt: number;
 
-  constructor({ pool: name, slots = emptySlots(0), breaker, reset }: PoolStart) {
+  constructor({ pool: name, slots = emptySlots(0), breaker, reset, outbox = [], brief, lookedAt = Date.now() }: PoolStart) {
     this.#pool = name;
     this.#slots = slots;
     this.#breaker = breaker;
     this.#reset = reset;
+    this.#outbox = [...outbox];
+    this.#isBrief = brief === true;
+    this.#lookedAt = lookedAt;
+  }
+
+  /** The input of its next execution. */
+  handOver(): PoolStart {
+    return { ...this.state, brief: true, lookedAt: this.#lookedAt, ...(this.#outbox.length === 0 ? {} : { outbox: this.#outbox }) };
   }
 
   get state(): PoolState {
@@ -177,14 +193,11 @@ class PoolOwner {
     this.#outbox.push({ owner, signal: { pool: this.#pool, key, granted } });
   }
 
-  #lookedAt = Date.now();
-
-  /** Ends when the history is long and everybody has been told. */
+  /** Ends when the history is long and nothing is under way. */
   async drive(): Promise<void> {
     for (;;) {
       await this.#send();
-      const { historyLength, continueAsNewSuggested } = workflowInfo();
-      if (historyLength >= LIMITS.historyEvents || continueAsNewSuggested) return;
+      if (this.#isLong()) return;
       const { holders, waiting } = this.#slots;
       const isWaitedFor = waiting.length > 0;
       const isNew = (): boolean => this.#outbox.length > 0 || (!isWaitedFor && this.#slots.waiting.length > 0);
@@ -210,8 +223,14 @@ class PoolOwner {
     return circuit?.state === "open" ? Math.max(circuit.until - Date.now(), 1) : Infinity;
   }
 
+  #isLong(): boolean {
+    const { historyLength, continueAsNewSuggested } = workflowInfo();
+    return historyLength >= LIMITS.historyEvents || continueAsNewSuggested;
+  }
+
   async #send(): Promise<void> {
-    while (this.#outbox.length > 0) await Promise.all(this.#outbox.splice(0, MOST_AT_ONCE).map((mail) => this.#deliver(mail)));
+    while (this.#outbox.length > 0 && !(this.#isBrief && this.#isLong()))
+      await Promise.all(this.#outbox.splice(0, MOST_AT_ONCE).map((mail) => this.#deliver(mail)));
   }
 
   async #deliver({ owner, signal }: Mail): Promise<void> {

@@ -1,0 +1,80 @@
+// The owner of a pool on a real server, by itself: its history stays short, and nothing is lost where one execution hands over to the next.
+
+import { Worker } from "@temporalio/worker";
+import type { temporal } from "@temporalio/proto";
+import { describe, expect, it } from "vitest";
+import { UNLIMITED } from "../../core/circuit.ts";
+import { poolWorkflowId } from "../../core/ids.ts";
+import { LIMITS } from "../../core/limits.ts";
+import { type AcquireSignal, POOL_SIGNALS, RUN_WORKFLOW, SLOT_SIGNAL, type SlotSignal } from "../../workflows/messages.ts";
+import { tellOwner } from "../../api/orchestrator-owners.ts";
+import { freshName } from "../fixtures/services.ts";
+import { until, useEngine } from "./kit.ts";
+import { LIMITED } from "./limits-kit.ts";
+
+const engine = useEngine(LIMITED);
+
+type Event = temporal.api.history.v1.IHistoryEvent;
+
+const eventsOf = async (workflowId: string, runId?: string): Promise<readonly Event[]> =>
+  (await engine().client.workflow.getHandle(workflowId, runId).fetchHistory()).events ?? [];
+
+/** Of all executions, the oldest first. */
+const chainOf = async (workflowId: string): Promise<readonly (readonly Event[])[]> => {
+  const { executions } = await engine().client.workflowService.listWorkflowExecutions({
+    namespace: "default",
+    query: `WorkflowId = "${workflowId}"`,
+  });
+  const runs = (executions ?? []).toSorted((a, b) => Number(a.startTime?.seconds) - Number(b.startTime?.seconds));
+  return Promise.all(runs.map(({ execution }) => eventsOf(workflowId, execution?.runId ?? "")));
+};
+
+/** Takes signals as a run does and has no worker: what it was told is in its history. */
+const listener = async (): Promise<string> => {
+  const workflowId = freshName("listener");
+  await engine().client.workflow.start(RUN_WORKFLOW, { workflowId, taskQueue: freshName("nobody"), args: [] });
+  return workflowId;
+};
+
+const toldTo = async (workflowId: string): Promise<readonly SlotSignal[]> =>
+  (await eventsOf(workflowId)).flatMap(({ workflowExecutionSignaledEventAttributes: signal }) => {
+    const [payload] = signal?.input?.payloads ?? [];
+    return signal?.signalName === SLOT_SIGNAL && payload?.data ? [JSON.parse(Buffer.from(payload.data).toString()) as SlotSignal] : [];
+  });
+
+const inTurns = async <Value>(values: readonly Value[], send: (value: Value) => Promise<void>): Promise<void> => {
+  const left = values.values();
+  await Promise.all(
+    Array.from({ length: 20 }, async () => {
+      for (const value of left) await send(value);
+    }),
+  );
+};
+
+describe("the owner of a pool", () => {
+  it("continues as new while there is always somebody to be told; no grant is lost or doubled", async () => {
+    const pool = freshName("pool");
+    const taskQueue = freshName("owners");
+    const owner = await listener();
+    await tellOwner(engine().client, pool, POOL_SIGNALS.resize, UNLIMITED, taskQueue);
+    const handle = engine().client.workflow.getHandle(poolWorkflowId(pool));
+    // All of it is there before the owner's worker is: it has always somebody to tell.
+    const keys = Array.from({ length: 2_400 }, (_, index) => `${owner}#t${index}`);
+    await inTurns(keys, (key) =>
+      handle.signal<[AcquireSignal]>(POOL_SIGNALS.acquire, { request: { key, owner, priority: 3 }, otherwise: "queue" }),
+    );
+    const worker = await Worker.create({
+      connection: engine().native,
+      taskQueue,
+      workflowBundle: engine().bundle,
+      activities: { endedWorkflows: async () => [] },
+    });
+    await worker.runUntil(until("all are told", async () => (await toldTo(owner)).length >= keys.length));
+    const granted = (await toldTo(owner)).filter((told) => told.granted).map(({ key }) => key);
+    expect(granted.toSorted()).toEqual(keys.toSorted());
+    const lengths = (await chainOf(poolWorkflowId(pool))).map((events) => events.length);
+    expect(lengths.length).toBeGreaterThan(1);
+    // The limit, and what was under way when it was reached.
+    expect(Math.max(...lengths)).toBeLessThan(LIMITS.historyEvents + 400);
+  });
+});
