@@ -12,7 +12,7 @@ const integration = [
 export default defineConfig({
   test: {
     projects: [
-      { test: { name: "unit", include: ["test/**/*.test.ts"], exclude: integration, testTimeout: 30_000 } },
+      { test: { name: "unit", include: ["test/**/*.test.ts"], exclude: integration, testTimeout: 60_000, hookTimeout: 60_000 } },
       {
         test: {
           name: "integration",
