@@ -2,6 +2,7 @@
 
 import { mkdirSync, writeFileSync } from "node:fs";
 import path from "node:path";
+import { Admin, Producer } from "@platformatic/kafka";
 import { backfillWorkflowId, lateReportWorkflowId, runWorkflowId, triggerWorkflowId } from "../../core/ids.ts";
 import { freshPipeline, runsOf, sendEvent, startWhole, type WholeKit } from "../integration/whole-kit.ts";
 import { until } from "../workflow/kit.ts";
@@ -17,11 +18,17 @@ tasks:
   - { id: tell, activity: { name: see, input: { of: ${name} } }${ofTask} }
 ${more}`;
 
-/** `address`: of Temporal. */
-export const recordOwners = async (address: string): Promise<readonly RecordedHistory[]> => {
+/** `address`: of Temporal. `brokers`: of Kafka. */
+export const recordOwners = async (address: string, brokers: readonly string[]): Promise<readonly RecordedHistory[]> => {
   const kit = await startWhole(address);
   try {
-    return [...(await recordTriggers(kit)), ...(await recordBackfill(kit)), ...(await recordLooks(kit)), ...(await recordLateReport(kit))];
+    return [
+      ...(await recordTriggers(kit)),
+      ...(await recordStream(kit, brokers)),
+      ...(await recordBackfill(kit)),
+      ...(await recordLooks(kit)),
+      ...(await recordLateReport(kit)),
+    ];
   } finally {
     await kit.stop();
   }
@@ -65,6 +72,20 @@ const recordTriggers = async (kit: WholeKit): Promise<readonly RecordedHistory[]
     fetched(kit, "trigger-of-files", triggerWorkflowId({ pipeline: listener, name: "arrivals" })),
     fetched(kit, "run-of-event", runWorkflowId(listener, items[0]?.id ?? "")),
   ]);
+};
+
+const recordStream = async (kit: WholeKit, brokers: readonly string[]): Promise<readonly RecordedHistory[]> => {
+  const pipeline = freshPipeline("stream");
+  const kafka = { clientId: "recorder", bootstrapBrokers: [...brokers] };
+  const admin = new Admin(kafka);
+  await admin.createTopics({ topics: [pipeline], partitions: 1, replicas: 1 }).finally(() => admin.close());
+  await kit.call("PUT", `/v1/connections/${pipeline}`, { kind: "kafka", config: { brokers } });
+  const trigger = `triggers: [{ name: look, stream: { connection: ${pipeline}, stream: ${pipeline}, every: 1s, from: earliest } }]\n`;
+  await kit.call("PUT", `/v1/pipelines/${pipeline}`, definition(pipeline, trigger));
+  const producer = new Producer(kafka);
+  await producer.send({ messages: [{ topic: pipeline, value: Buffer.from("{}") }] }).finally(() => producer.close());
+  await hasRuns(kit, pipeline, 1);
+  return [await fetched(kit, "trigger-of-stream", triggerWorkflowId({ pipeline, name: "look" }))];
 };
 
 const recordBackfill = async (kit: WholeKit): Promise<readonly RecordedHistory[]> => {

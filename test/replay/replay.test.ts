@@ -3,7 +3,7 @@ import path from "node:path";
 import { DeterminismViolationError } from "@temporalio/workflow";
 import { Worker, type WorkflowBundleWithSourceMap } from "@temporalio/worker";
 import { afterAll, describe, expect, it } from "vitest";
-import { temporalServer } from "../fixtures/services.ts";
+import { kafkaBrokers, temporalServer } from "../fixtures/services.ts";
 import { bundleRun } from "../workflow/engine.ts";
 import { useEngine } from "../workflow/kit.ts";
 import { type RecordedHistory, recordedHistories, replayable } from "./histories.ts";
@@ -32,7 +32,11 @@ const replay = async (
 
 describe("the replay gate", () => {
   it("replays every history that a run of today leaves, and rejects each with a workflow that is wrong on purpose", async () => {
-    const [runs, owners, continued] = await Promise.all([recordRuns(engine()), recordOwners(temporalServer().address), recordContinued()]);
+    const [runs, owners, continued] = await Promise.all([
+      recordRuns(engine()),
+      recordOwners(temporalServer().address, kafkaBrokers()),
+      recordContinued(),
+    ]);
     const histories = [...runs, ...owners, ...continued];
     const names = histories.map(({ name }) => name);
     expect(names).toEqual(
@@ -44,6 +48,9 @@ describe("the replay gate", () => {
         "slots.1-pool",
         "sub-pipeline.1-run",
         "trigger-of-files",
+        "trigger-of-stream",
+        "trigger-of-assets",
+        "trigger-of-webhooks",
         "backfill",
         "late-report",
         "inspect-check",
