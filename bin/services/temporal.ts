@@ -91,6 +91,8 @@ export interface TemporalOptions {
   readonly logFile: string;
   readonly port?: number;
   readonly uiPort?: number;
+  /** `key=value` in Temporal's dynamic configuration, beside what every server of ours has. */
+  readonly settings?: readonly string[];
   /** Remembers the server, so that a later start adopts one that outlived its parent. */
   readonly stateFile?: string;
 }
@@ -123,7 +125,7 @@ export const startTemporal = async (options: TemporalOptions): Promise<RunningTe
   const address = `127.0.0.1:${port}`;
   const args = [
     ["server", "start-dev", "--ip", "127.0.0.1", "--port", String(port), "--ui-port", String(uiPort), "--log-level", "error"],
-    ...DYNAMIC_CONFIG.map((entry) => ["--dynamic-config-value", entry]),
+    ...[...DYNAMIC_CONFIG, ...(options.settings ?? [])].map((entry) => ["--dynamic-config-value", entry]),
     ...Object.entries(SEARCH_ATTRIBUTES).map(([name, type]) => ["--search-attribute", `${name}=${ATTRIBUTE_TYPES[type]}`]),
     options.dbFile === undefined
       ? []

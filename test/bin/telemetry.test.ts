@@ -3,6 +3,7 @@
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { parseConfig } from "../../bin/config.ts";
 import { startTelemetry, type Telemetry } from "../../bin/telemetry.ts";
+import type { RunChanges } from "../../core/run-changes.ts";
 import type { EventFigure } from "../../store/triggers.ts";
 
 let telemetry: Telemetry;
@@ -33,4 +34,13 @@ it("events of triggers are counted by what became of them, with the age of the o
   expect(figure("downbeat_events_oldest_waiting_seconds")).toBe(0);
   figures = () => Promise.reject(new Error("the store is away"));
   expect(await telemetry.metricsText()).toContain('trigger="t"');
+});
+
+it("misses of deadlines are counted as the store tells of them, however often they are reported", async () => {
+  const late = { taskId: "a", status: "running", attempts: 1, deadlineMissedAt: "2026-01-02T04:00:00.000Z" } as const;
+  const changes: RunChanges = { runId: "r", seq: 1, status: "running", tasks: [late], attempts: [] };
+  telemetry.onRunChanges(changes, 1);
+  telemetry.onRunChanges({ ...changes, seq: 2 }, 0);
+  telemetry.onRunChanges({ ...changes, seq: 3 }, 2);
+  expect(await telemetry.metricsText()).toMatch(/^downbeat_deadlines_missed_total(?:\{.*\})? 3$/m);
 });

@@ -90,6 +90,13 @@ describe("a plan", () => {
     expect(configs["score"]).toEqual({});
   });
 
+  it("has a task's deadline, within bounds", () => {
+    expect(compiled([{ id: "a", deadline: "30m", ...own }]).plan.tasks[0]?.deadlineMs).toBe(1_800_000);
+    expect(compiled([{ id: "a", ...own }]).plan.tasks[0]).not.toHaveProperty("deadlineMs");
+    for (const deadline of ["0s", "366d", "soon"])
+      expect(issuesOf([{ id: "a", deadline, ...own }])).toMatchObject([{ code: "INVALID_DURATION", path: "tasks[0].deadline" }]);
+  });
+
   it("fills policies in from task, defaults and built-in values, and keeps each once", () => {
     const { plan } = compiled(
       [

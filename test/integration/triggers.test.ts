@@ -1,6 +1,5 @@
 // Event triggers on a real server: each kind, batches, quiet, duplicates, a store that is away, owners that are ended, a storm.
 
-import { createHmac } from "node:crypto";
 import { setTimeout as pause } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { reconcileTriggers } from "../../api/reconcile-triggers.ts";
@@ -9,7 +8,7 @@ import type { Json } from "../../core/json.ts";
 import { eventId } from "../../store/triggers.ts";
 import { until } from "../workflow/kit.ts";
 import * as whole from "./whole-kit.ts";
-import { freshPipeline, startWhole, WEBHOOK_SECRET, type WholeKit } from "./whole-kit.ts";
+import { freshPipeline, startWhole, type WholeKit } from "./whole-kit.ts";
 
 let kit: WholeKit;
 beforeAll(async () => {
@@ -43,23 +42,7 @@ const runsOf = (pipeline: string): Promise<readonly RunView[]> => whole.runsOf<R
 
 const succeeded = (pipeline: string, count: number): Promise<void> => whole.succeeded(kit, pipeline, count);
 
-const send = async (pipeline: string, id: string, data: Json): Promise<{ readonly event: string; readonly run: string | null }> => {
-  const body = JSON.stringify(data);
-  const timestamp = String(Math.floor(Date.now() / 1_000));
-  const signature = createHmac("sha256", WEBHOOK_SECRET).update(`${id}.${timestamp}.${body}`).digest("base64");
-  const response = await fetch(`${kit.url}/v1/hooks/${pipeline}/push`, {
-    method: "POST",
-    headers: {
-      "content-type": "application/json",
-      "webhook-id": id,
-      "webhook-timestamp": timestamp,
-      "webhook-signature": `v1,${signature}`,
-    },
-    body,
-  });
-  if (response.status !== 202) throw new Error(`${response.status} ${await response.text()}`);
-  return (await response.json()) as never;
-};
+const send = (pipeline: string, id: string, data: Json) => whole.sendEvent(kit, { pipeline }, id, data);
 
 const HOOK = 'name: push, webhook: { secret: { env: S } }, params: { n: "${{ events.map(e, e.data.n) }}" }';
 const handleOf = (pipeline: string, name = "push") => kit.client.workflow.getHandle(triggerWorkflowId({ pipeline, name }));

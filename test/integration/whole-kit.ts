@@ -1,5 +1,6 @@
 // Downbeat in one process on a namespace of its own: the app, a store, a worker with the product's activities, and an own activity to hold runs open.
 
+import { createHmac } from "node:crypto";
 import { mkdtempSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -66,6 +67,30 @@ export const succeeded = (kit: Pick<WholeKit, "call">, pipeline: string, count: 
   });
 
 export const WEBHOOK_SECRET = "a secret of the test";
+
+/** A signed event of a webhook trigger; the same id is the same event. */
+export const sendEvent = async (
+  { url }: Pick<WholeKit, "url">,
+  { pipeline, trigger = "push" }: { readonly pipeline: string; readonly trigger?: string },
+  id: string,
+  data: Json = {},
+): Promise<{ readonly event: string; readonly run: string | null }> => {
+  const body = JSON.stringify(data);
+  const timestamp = String(Math.floor(Date.now() / 1_000));
+  const signature = createHmac("sha256", WEBHOOK_SECRET).update(`${id}.${timestamp}.${body}`).digest("base64");
+  const response = await fetch(`${url}/v1/hooks/${pipeline}/${trigger}`, {
+    method: "POST",
+    headers: {
+      "content-type": "application/json",
+      "webhook-id": id,
+      "webhook-timestamp": timestamp,
+      "webhook-signature": `v1,${signature}`,
+    },
+    body,
+  });
+  if (response.status !== 202) throw new Error(`${response.status} ${await response.text()}`);
+  return (await response.json()) as never;
+};
 
 const unused = (): Promise<never> => Promise.reject(new Error("no test of this kit needs it"));
 

@@ -29,8 +29,12 @@ let looks = 0;
 
 const retried = { ...policy(), retry: { attempts: 2, backoffMs: 1_500, maxBackoffMs: 1_500, neverOn: [] } };
 
-const act = (run: StartedRun, control: Control): Promise<ControlAnswer> =>
-  run.handle.executeUpdate<ControlAnswer, [ControlRequest]>(CONTROL_UPDATE, { args: [{ control, by: "somebody", why: "to record it" }] });
+const act = (run: StartedRun, control: Control, more: Partial<ControlRequest> = {}): Promise<ControlAnswer> =>
+  run.handle.executeUpdate<ControlAnswer, [ControlRequest]>(CONTROL_UPDATE, {
+    args: [{ control, by: "somebody", why: "to record it", ...more }],
+  });
+
+const over = (...values: readonly number[]) => ({ loops: [{ as: "n", in: [...values] }], window: 2, maxFailures: 0 });
 
 const isAt = (run: StartedRun, task: string, status: string): Promise<void> =>
   until(`${task} is ${status}`, () => run.tasks()[task]?.status === status);
@@ -128,6 +132,75 @@ export const RECORDED: Readonly<Record<string, RecordedRun>> = {
           return call.each?.["n"] === 3 ? firstFails(call, context) : { output: call.each ?? null };
         },
       },
+    },
+  },
+  // No more than fail: the task fails, what it has not begun is left.
+  "items-failed": {
+    plan: planOf({ items: { forEach: over(1, 2, 3, 4, 5, 6) } }),
+    options: { verbs: { items: fails("SOURCE_AUTH") } },
+  },
+  "items-of-a-pipeline": {
+    plan: planOf({ inner: { operator: "pipeline", policy: 1, forEach: over(1, 2, 3) } }, { policies: [policy(), retried] }),
+    options: {
+      pipelines: { inner: planOf({ work: {} }) },
+      verbs: {
+        work: ({ params, run }) =>
+          params["n"] === 2 && run.id.endsWith(".1")
+            ? Promise.reject(new DownbeatError("SOURCE_UNAVAILABLE", "away"))
+            : Promise.resolve({ output: null }),
+      },
+    },
+  },
+  "sub-pipeline-fails": {
+    plan: planOf(
+      { inner: { operator: "pipeline", policy: 1 }, handler: { needs: ["inner"], rule: "one_failed" } },
+      { policies: [policy(), retried] },
+    ),
+    options: { pipelines: { inner: planOf({ work: {} }) }, verbs: { work: fails("SOURCE_AUTH") } },
+  },
+  "sub-pipeline-cancelled": {
+    plan: planOf({ inner: { operator: "pipeline" }, clean: { finally: true } }),
+    options: { pipelines: { inner: planOf({ work: {} }) }, verbs: { work: hangs } },
+    async act(run) {
+      await until(
+        "the inner run has begun",
+        async () => (await run.handle.fetchHistory()).events?.some((event) => event.childWorkflowExecutionStartedEventAttributes) === true,
+      );
+      await run.handle.cancel();
+    },
+  },
+  "output-by-reference": {
+    plan: planOf({ large: {}, next: { needs: ["large"], reads: ["large"] } }),
+    options: { verbs: { large: () => Promise.resolve({ output: "x".repeat(10_000) }) } },
+  },
+  // Two deadlines pass while it goes on; one that has ended has kept its own.
+  deadlines: {
+    plan: planOf({
+      slow: { operator: "wait", wait: { for: "1500ms", deadlineMs: 60_000, onDeadline: "fail" }, deadlineMs: 300 },
+      next: { needs: ["slow"], deadlineMs: 600 },
+      quick: { deadlineMs: 60_000 },
+    }),
+    options: {},
+  },
+  "mended-and-repeated": {
+    plan: planOf({ parked: { policy: 1 }, next: { needs: ["parked"] } }, { policies: [policy(), { ...policy(), onExhausted: "park" }] }),
+    options: {
+      verbs: {
+        parked: (call, context) => (call.planHash === "mended" ? Promise.resolve({ output: null }) : fails("SOURCE_AUTH")(call, context)),
+      },
+      params: { day: 1 },
+    },
+    async act(run) {
+      await isAt(run, "parked", "parked");
+      for (let time = 0; time < 2; time += 1) await act(run, { action: "pause" }, { key: "the same" });
+      const [task] = planOf({ parked: {} }).tasks;
+      if (task === undefined) throw new Error("there is no task");
+      await act(
+        run,
+        { action: "continue", task: "parked" },
+        { task: { ...task, planHash: "mended" }, policy: policy(), params: { day: 2 } },
+      );
+      await act(run, { action: "resume" });
     },
   },
   slots: {

@@ -1,9 +1,10 @@
-// Makes a backfill, a schedule's firing and event triggers of each kind that an owner watches, in Downbeat as a whole, and takes the histories of what they leave.
+// Makes what runs alone do not, in Downbeat as a whole, and takes the histories: backfills, owners of event triggers, a look at a connection, a late report.
 
 import { mkdirSync, writeFileSync } from "node:fs";
 import path from "node:path";
-import { backfillWorkflowId, runWorkflowId, triggerWorkflowId } from "../../core/ids.ts";
-import { freshPipeline, runsOf, startWhole, type WholeKit } from "../integration/whole-kit.ts";
+import { Admin, Producer } from "@platformatic/kafka";
+import { backfillWorkflowId, lateReportWorkflowId, runWorkflowId, triggerWorkflowId } from "../../core/ids.ts";
+import { freshPipeline, runsOf, sendEvent, startWhole, type WholeKit } from "../integration/whole-kit.ts";
 import { until } from "../workflow/kit.ts";
 import type { RecordedHistory } from "./histories.ts";
 
@@ -11,17 +12,23 @@ interface Listed {
   readonly items: readonly { readonly id: string; readonly status: string; readonly trigger: string }[];
 }
 
-const definition = (name: string, more = ""): string => `apiVersion: downbeat/v1
+const definition = (name: string, more = "", ofTask = ""): string => `apiVersion: downbeat/v1
 name: ${name}
 tasks:
-  - { id: tell, activity: { name: see, input: { of: ${name} } } }
+  - { id: tell, activity: { name: see, input: { of: ${name} } }${ofTask} }
 ${more}`;
 
-/** `address`: of Temporal. */
-export const recordOwners = async (address: string): Promise<readonly RecordedHistory[]> => {
+/** `address`: of Temporal. `brokers`: of Kafka. */
+export const recordOwners = async (address: string, brokers: readonly string[]): Promise<readonly RecordedHistory[]> => {
   const kit = await startWhole(address);
   try {
-    return [...(await recordTriggers(kit)), ...(await recordBackfill(kit))];
+    return [
+      ...(await recordTriggers(kit)),
+      ...(await recordStream(kit, brokers)),
+      ...(await recordBackfill(kit)),
+      ...(await recordLooks(kit)),
+      ...(await recordLateReport(kit)),
+    ];
   } finally {
     await kit.stop();
   }
@@ -44,22 +51,41 @@ const recordTriggers = async (kit: WholeKit): Promise<readonly RecordedHistory[]
   const listener = freshPipeline("down");
   const triggers = `triggers:
   - { name: ends, pipeline: { name: ${upstream} }, batch: { max: 2, within: 2s } }
+  - { name: fresh, assets: { all_of: ["recorded/${upstream}"] }, debounce: 1s }
+  - { name: push, webhook: { secret: { env: S } } }
   - { name: arrivals, files: { glob: "${listener}/*.csv", every: 1s, existing: true }, debounce: 1s }
 `;
   mkdirSync(path.join(kit.dataDir, listener));
-  await kit.call("PUT", `/v1/pipelines/${upstream}`, definition(upstream));
+  await kit.call("PUT", `/v1/pipelines/${upstream}`, definition(upstream, "", `, assets: ["recorded/${upstream}"]`));
   await kit.call("PUT", `/v1/pipelines/${listener}`, definition(listener, triggers));
   for (let run = 0; run < 3; run += 1) await kit.call("POST", `/v1/pipelines/${upstream}/runs`, {});
-  await hasRuns(kit, listener, 2);
-  writeFileSync(path.join(kit.dataDir, listener, "one.csv"), "1");
   await hasRuns(kit, listener, 3);
+  writeFileSync(path.join(kit.dataDir, listener, "one.csv"), "1");
+  await sendEvent(kit, { pipeline: listener, trigger: "push" }, "one");
+  await hasRuns(kit, listener, 5);
   for (const action of ["pause", "resume"]) await kit.call("POST", `/v1/pipelines/${listener}/triggers/ends/${action}`, {});
   const { items } = await kit.call<Listed>("GET", `/v1/runs?pipeline=${listener}`);
   return Promise.all([
     fetched(kit, "trigger-of-ends", triggerWorkflowId({ pipeline: listener, name: "ends" })),
+    fetched(kit, "trigger-of-assets", triggerWorkflowId({ pipeline: listener, name: "fresh" })),
+    fetched(kit, "trigger-of-webhooks", triggerWorkflowId({ pipeline: listener, name: "push" })),
     fetched(kit, "trigger-of-files", triggerWorkflowId({ pipeline: listener, name: "arrivals" })),
     fetched(kit, "run-of-event", runWorkflowId(listener, items[0]?.id ?? "")),
   ]);
+};
+
+const recordStream = async (kit: WholeKit, brokers: readonly string[]): Promise<readonly RecordedHistory[]> => {
+  const pipeline = freshPipeline("stream");
+  const kafka = { clientId: "recorder", bootstrapBrokers: [...brokers] };
+  const admin = new Admin(kafka);
+  await admin.createTopics({ topics: [pipeline], partitions: 1, replicas: 1 }).finally(() => admin.close());
+  await kit.call("PUT", `/v1/connections/${pipeline}`, { kind: "kafka", config: { brokers } });
+  const trigger = `triggers: [{ name: look, stream: { connection: ${pipeline}, stream: ${pipeline}, every: 1s, from: earliest } }]\n`;
+  await kit.call("PUT", `/v1/pipelines/${pipeline}`, definition(pipeline, trigger));
+  const producer = new Producer(kafka);
+  await producer.send({ messages: [{ topic: pipeline, value: Buffer.from("{}") }] }).finally(() => producer.close());
+  await hasRuns(kit, pipeline, 1);
+  return [await fetched(kit, "trigger-of-stream", triggerWorkflowId({ pipeline, name: "look" }))];
 };
 
 const recordBackfill = async (kit: WholeKit): Promise<readonly RecordedHistory[]> => {
@@ -88,4 +114,41 @@ const recordBackfill = async (kit: WholeKit): Promise<readonly RecordedHistory[]
     fetched(kit, "backfill", backfillWorkflowId(pipeline, id)),
     fetched(kit, "run-of-backfill", runWorkflowId(pipeline, items[0]?.id ?? "")),
   ]);
+};
+
+const recordLooks = async (kit: WholeKit): Promise<readonly RecordedHistory[]> => {
+  const name = freshPipeline("files");
+  await kit.call("PUT", `/v1/connections/${name}`, { kind: "file", config: { root: "." } });
+  const recorded: RecordedHistory[] = [];
+  for (const kind of ["check", "discover"] as const) {
+    await kit.call("POST", `/v1/connections/${name}/${kind}`, {});
+    recorded.push(await listed(kit, `inspect-${kind}`, `WorkflowId STARTS_WITH "downbeat/${kind}/${name}/"`));
+  }
+  return recorded;
+};
+
+/** Of a workflow whose id nobody is told: lists learn of it a moment later. */
+const listed = async (kit: WholeKit, name: string, query: string): Promise<RecordedHistory> => {
+  let id: string | undefined;
+  await until(`${name} is listed`, async () => {
+    for await (const { workflowId } of kit.client.workflow.list({ query })) id = workflowId;
+    return id !== undefined;
+  });
+  return fetched(kit, name, id ?? "");
+};
+
+/** Of a run that ends while the store is away. */
+const recordLateReport = async (kit: WholeKit): Promise<readonly RecordedHistory[]> => {
+  const pipeline = freshPipeline("late");
+  await kit.call("PUT", `/v1/pipelines/${pipeline}`, definition(pipeline));
+  kit.whileSeen = () => {
+    kit.storeIsAway = true;
+    return Promise.resolve(null);
+  };
+  const { id } = await kit.call<{ readonly id: string }>("POST", `/v1/pipelines/${pipeline}/runs`, {});
+  await kit.client.workflow.getHandle(runWorkflowId(pipeline, id)).result();
+  kit.storeIsAway = false;
+  const handle = kit.client.workflow.getHandle(lateReportWorkflowId(id));
+  await handle.result();
+  return [await fetched(kit, "late-report", handle.workflowId)];
 };

@@ -3,11 +3,13 @@ import path from "node:path";
 import { DeterminismViolationError } from "@temporalio/workflow";
 import { Worker, type WorkflowBundleWithSourceMap } from "@temporalio/worker";
 import { afterAll, describe, expect, it } from "vitest";
-import { temporalServer } from "../fixtures/services.ts";
+import { kafkaBrokers, temporalServer } from "../fixtures/services.ts";
 import { bundleRun } from "../workflow/engine.ts";
 import { useEngine } from "../workflow/kit.ts";
 import { type RecordedHistory, recordedHistories, replayable } from "./histories.ts";
 import { openEngineOptions, RECORDED } from "./plans.ts";
+import { TOGETHER } from "./plans-together.ts";
+import { recordContinued } from "./record-continued.ts";
 import { recordOwners } from "./record-owners.ts";
 import { recordRuns } from "./record-runs.ts";
 
@@ -30,18 +32,29 @@ const replay = async (
 
 describe("the replay gate", () => {
   it("replays every history that a run of today leaves, and rejects each with a workflow that is wrong on purpose", async () => {
-    const [runs, owners] = await Promise.all([recordRuns(engine()), recordOwners(temporalServer().address)]);
-    const histories = [...runs, ...owners];
+    const [runs, owners, continued] = await Promise.all([
+      recordRuns(engine()),
+      recordOwners(temporalServer().address, kafkaBrokers()),
+      recordContinued(),
+    ]);
+    const histories = [...runs, ...owners, ...continued];
     const names = histories.map(({ name }) => name);
     expect(names).toEqual(
       expect.arrayContaining([
         ...Object.keys(RECORDED),
+        ...Object.keys(TOGETHER),
         "for-each.1-mapped",
         "limited-items.1-mapped",
         "slots.1-pool",
         "sub-pipeline.1-run",
         "trigger-of-files",
+        "trigger-of-stream",
+        "trigger-of-assets",
+        "trigger-of-webhooks",
         "backfill",
+        "late-report",
+        "inspect-check",
+        ...["run", "mapped", "pool", "trigger", "backfill"].flatMap((type) => [`continued-${type}.1`, `continued-${type}.2`]),
       ]),
     );
     expect(await replay(engine().bundle, histories)).toEqual(Object.fromEntries(names.map((name) => [name, undefined])));

@@ -11,6 +11,8 @@ const late =
   };
 
 export const backfill = late(right.backfill);
+export const inspect = late(right.inspect);
+export const lateReport = late(right.lateReport);
 export const mapped = late(right.mapped);
 export const pool = late(right.pool);
 export const run = late(right.run);

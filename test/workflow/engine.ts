@@ -79,6 +79,8 @@ export interface StartOptions {
   /** What tasks with the operator pipeline run, by the tasks' ids. */
   readonly pipelines?: Readonly<Record<string, Plan>>;
   readonly rerun?: NonNullable<RunInput["rerun"]>;
+  /** What a rerun takes over. */
+  readonly continued?: NonNullable<RunInput["continued"]>;
   /** Another than the engine's own: the test brings its worker. */
   readonly queue?: string;
   /** As a schedule starts it: its first step opens it. */
@@ -253,7 +255,7 @@ export const startEngine = async (address: string, options: EngineOptions = {}):
       trigger: "test",
       triggeredAt: "2026-01-01T00:00:00.000Z",
     };
-    const { params = {}, rerun, isScheduled = false } = startOptions;
+    const { params = {}, rerun, continued, isScheduled = false } = startOptions;
     const registered: Registered = {
       options: startOptions,
       opened: { ...CURRENT_MANNER, run, plan, params },
@@ -267,7 +269,17 @@ export const startEngine = async (address: string, options: EngineOptions = {}):
       workflowId: id,
       taskQueue: startOptions.queue ?? queue,
       args: [
-        isScheduled ? { scheduled } : { ...CURRENT_MANNER, run, planHash: "hash", plan, params, ...(rerun === undefined ? {} : { rerun }) },
+        isScheduled
+          ? { scheduled }
+          : {
+              ...CURRENT_MANNER,
+              run,
+              planHash: "hash",
+              plan,
+              params,
+              ...(rerun === undefined ? {} : { rerun }),
+              ...(continued === undefined ? {} : { continued }),
+            },
       ],
     });
     return {
