@@ -78,6 +78,7 @@ describe("acting on a run", () => {
     const plan = await api().store.definitions.findPlan(request?.task?.planHash ?? "");
     expect(plan?.configs["call"]).toMatchObject({ connection: "mended", path: "/z" });
     const shown = {
+      tasks: [{ id: "call", summary: expect.stringContaining("/z") as string }, { id: "after" }],
       params: { day: "tue", shop: 7 },
       overrides: [
         {
