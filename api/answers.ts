@@ -176,8 +176,8 @@ const task = z.object({
 const action = z.object({
   action: z.string(),
   task: z.string().nullable(),
-  by: z.string(),
-  why: z.string().nullable(),
+  by: z.string().describe("unnamed: nobody said who"),
+  why: z.string().nullable().describe("null: nobody said why"),
   details: json,
   at: moment,
 });

@@ -59,8 +59,8 @@ export const triggerBody = z.strictObject({
   force,
 });
 
-const by = z.string().min(1).max(200).describe("Who asks for it: kept with the run");
-const why = z.string().min(1).max(2_000);
+const by = z.string().min(1).max(200).describe("Who asks for it: kept with what was done");
+const why = z.string().min(1).max(2_000).describe("Kept with what was done");
 const anybody = by.default("unnamed");
 
 export const cancelBody = z
@@ -95,13 +95,13 @@ export const markBody = z.strictObject({
   as: z.enum(["succeeded", "skipped", "failed"]),
   output: z.json().optional().describe("With succeeded: the task's output"),
   by: anybody,
-  why: why.describe("Kept with the run"),
+  why,
 });
 
 export const decisionBody = z.strictObject({
   approve: z.boolean(),
   by,
-  comment: why.optional(),
+  comment: why.optional().describe("Why: kept with what was done"),
 });
 
 const MOST_FIRINGS = 1_000;
@@ -166,7 +166,12 @@ export const rerunBody = z
       .min(1)
       .optional()
       .describe("With from task: only these items of its for_each, and those that have not succeeded"),
-    version: z.union([z.enum(["original", "latest"]), z.int().min(1)]).default("original"),
+    version: z
+      .union([z.enum(["original", "latest"]), z.int().min(1)])
+      .default("original")
+      .describe(
+        "original: the repeated run's, with the tasks that were changed while it went on; latest or a number: that version as it is",
+      ),
     params: z.record(z.string(), z.json()).optional().describe("Params that differ from the repeated run's"),
     by: anybody,
     why: why.optional(),

@@ -33,7 +33,9 @@ const NEWLY_MISSED = sql`(
 /**
  * `reports`: a JSON list of RunChanges, each of another run. A report that is not newer updates no run, and then inserts nothing. Everything it sets is
  * absolute, so a repetition changes nothing. The newest is right: one before it, of a workflow task that Temporal then dropped, may have told of an action
- * that got another number. `more`: also what few tasks have, assets that they made and deadlines that they missed. What is only shown leaves that number as it is: it must not keep the next report out. It never touches a run that has ended.
+ * that got another number. `more`: also what few tasks have, assets that they made and deadlines that they missed. What is only shown leaves that number as it
+ * is: it must not keep the next report out. It never touches a run that has ended. Of a run that was ended by force, the report that was on its way then is
+ * not heard any more.
  */
 export const reportStatement = (
   reports: SQL,
@@ -50,7 +52,7 @@ export const reportStatement = (
             output = coalesce(given.output, runs.output)
           from given
           where runs.id = given.run_id
-            and ${shown ? sql`runs.seq <= given.seq and runs.status not in ('succeeded', 'failed', 'cancelled')` : sql`runs.seq < given.seq`}
+            and ${shown ? sql`runs.seq <= given.seq and runs.status not in ('succeeded', 'failed', 'cancelled')` : sql`runs.seq < given.seq and (runs.status <> 'cancelled' or given.status in ('succeeded', 'failed', 'cancelled'))`}
           returning runs.id, runs.pipeline
         ), run as (
           select updated.id, updated.pipeline, given.tasks, given.attempts, given.actions from updated join given on given.run_id = updated.id

@@ -15,7 +15,7 @@ import { contentHash } from "../hash.ts";
 import { checkParams } from "../params.ts";
 import { moment, presentAction, presentItem, presentRun, presentTasks } from "../present.ts";
 import { runIdFor } from "../run-id.ts";
-import { runInput } from "../run-input.ts";
+import { overriddenPlan, runInput } from "../run-input.ts";
 import { refuseStart } from "../start-guard.ts";
 import { decodeCursor, idempotencyKeyOf, jsonBody, notFound, page, parseInput, pathParam } from "../request.ts";
 import { cancelBody, itemListQuery, runListQuery, triggerBody } from "../schemas.ts";
@@ -80,16 +80,20 @@ export const answerRun = async (
   response
     .status(ended ? 200 : 202)
     .location(`/v1/runs/${run.id}`)
-    .json(presentWhole(deps, whole, plan ?? (await store.definitions.findPlan(run.planHash))));
+    .json(await presentWhole(deps, whole, plan ?? (await store.definitions.findPlan(run.planHash))));
 };
 
-const presentWhole = ({ orchestrator, temporalUiUrl }: ApiDeps, whole: WholeRun, plan: CompiledPlan | undefined) => ({
-  ...presentRun(whole.run, { temporalUiUrl, namespace: orchestrator.namespace }),
-  tasks: presentTasks(whole.run, plan?.plan.tasks ?? [], whole.tasks, whole.attempts),
-  // What was done to it from outside is counted apart.
-  actions: whole.actions.map(presentAction).toSorted((left, right) => (left.at < right.at ? -1 : left.at > right.at ? 1 : 0)),
-  overrides: overridesOf(whole.actions),
-});
+const presentWhole = async ({ orchestrator, store, temporalUiUrl }: ApiDeps, whole: WholeRun, compiled: CompiledPlan | undefined) => {
+  const overrides = overridesOf(whole.actions);
+  const plan = compiled === undefined ? undefined : await overriddenPlan(store, compiled, overrides);
+  return {
+    ...presentRun(whole.run, { temporalUiUrl, namespace: orchestrator.namespace }),
+    tasks: presentTasks(whole.run, plan?.plan.tasks ?? [], whole.tasks, whole.attempts),
+    // What was done to it from outside is counted apart.
+    actions: whole.actions.map(presentAction).toSorted((left, right) => (left.at < right.at ? -1 : left.at > right.at ? 1 : 0)),
+    overrides,
+  };
+};
 
 export const runRoutes = (deps: ApiDeps): Router => {
   const router = Router();
@@ -121,7 +125,7 @@ export const runRoutes = (deps: ApiDeps): Router => {
       whole = await store.runs.findWhole(id);
     }
     if (whole === undefined) throw notFound("run", id);
-    response.json(presentWhole(deps, whole, await store.definitions.findPlan(whole.run.planHash)));
+    response.json(await presentWhole(deps, whole, await store.definitions.findPlan(whole.run.planHash)));
   });
 
   router.get("/:id/tasks/:task/items", async (request, response) => {

@@ -1,6 +1,7 @@
 // Acting on runs over HTTP: what reaches the run, what is refused before, what is kept.
 
 import { beforeAll, describe, expect, it } from "vitest";
+import { openApiDocument } from "../../api/openapi.ts";
 import { DownbeatError } from "../../core/errors.ts";
 import { useApi, type Answer, type Kit } from "./kit.ts";
 
@@ -15,6 +16,11 @@ tasks:
     needs: [call]
     http: { connection: api, path: "/y/\${{ params.day }}" }
 `;
+
+interface Described {
+  readonly properties?: Readonly<Record<string, { readonly description?: string }>>;
+  readonly requestBody?: { readonly content: { readonly "application/json": { readonly schema: { readonly $ref: string } } } };
+}
 
 describe("acting on a run", () => {
   const api = useApi();
@@ -72,6 +78,7 @@ describe("acting on a run", () => {
     const plan = await api().store.definitions.findPlan(request?.task?.planHash ?? "");
     expect(plan?.configs["call"]).toMatchObject({ connection: "mended", path: "/z" });
     const shown = {
+      tasks: [{ id: "call", summary: expect.stringContaining("/z") as string }, { id: "after" }],
       params: { day: "tue", shop: 7 },
       overrides: [
         {
@@ -107,6 +114,25 @@ describe("acting on a run", () => {
     expect(await post("/tasks/call/mark", { as: "done" })).toMatchObject({ status: 400 });
     expect(await post("/tasks/call/decide", { approve: true })).toMatchObject({ status: 400, body: { code: "REQUEST_INVALID" } });
     expect(api().orchestrator.controlled.length).toBe(before);
+  });
+
+  it("asks for who and why wherever people act, and says that both are kept", () => {
+    const { paths, components } = openApiDocument() as unknown as {
+      readonly paths: Readonly<Record<string, Readonly<Record<string, Described>>>>;
+      readonly components: { readonly schemas: Readonly<Record<string, Described>> };
+    };
+    const acts = /\/(pause|resume|cancel|rerun|continue|mark|decide|reset|skip|retry)$/;
+    const asked = Object.entries(paths).filter(([path]) => acts.test(path));
+    expect(asked.length).toBeGreaterThan(12);
+    for (const [path, { post }] of asked) {
+      const name = post?.requestBody?.content["application/json"].schema.$ref.split("/").at(-1) ?? "";
+      const { by, why, comment } = components.schemas[name]?.properties ?? {};
+      expect([path, by?.description, (why ?? comment)?.description], path).toEqual([
+        path,
+        expect.stringContaining("kept"),
+        expect.stringMatching(/[Kk]ept|Shown/),
+      ]);
+    }
   });
 
   it("marks and decides", async () => {

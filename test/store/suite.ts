@@ -485,7 +485,11 @@ export const describeStore = (title: string, open: () => Promise<Store>): void =
         };
       };
       const cancelled = { running: "cancelled", waiting: "cancelled", parked: "cancelled", pending: "cancelled", done: "succeeded" };
-      expect(await closedAs("cancelled")).toMatchObject({ tasks: cancelled, attempts: ["succeeded", "cancelled"] });
+      const forced = await closedAs("cancelled");
+      expect(forced).toMatchObject({ tasks: cancelled, attempts: ["succeeded", "cancelled"] });
+      await store.runs.apply(report(forced.id, 2, { tasks: [{ taskId: "running", status: "running", attempts: 1, ...at }] }));
+      expect(await store.runs.findWhole(forced.id)).toMatchObject({ run: { status: "cancelled", seq: 1 } });
+      expect((await store.runs.tasksOf(forced.id)).every(({ finishedAt }) => finishedAt !== null)).toBe(true);
       expect(await closedAs("succeeded")).toMatchObject({ tasks: cancelled, attempts: ["succeeded", "lost"] });
       const { id, ...failed } = await closedAs("failed");
       expect(failed).toEqual({ tasks: { ...cancelled, running: "failed" }, attempts: ["succeeded", "lost"] });
