@@ -79,6 +79,17 @@ export const RECORDED: Readonly<Record<string, RecordedRun>> = {
     plan: planOf({ a: {}, slow: {}, next: { needs: ["slow"] } }, { failurePolicy: "fail-fast" }),
     options: { verbs: { a: fails("SOURCE_AUTH"), slow: hangs } },
   },
+  "windows-and-fail-fast": {
+    plan: planOf(
+      {
+        ...Object.fromEntries(Array.from({ length: 60 }, (_, index) => [`t${index}`, {}])),
+        slow: {},
+        clean: { needs: ["t1"], rule: "all_done" },
+      },
+      { failurePolicy: "fail-fast" },
+    ),
+    options: { verbs: { t1: fails("SOURCE_AUTH"), slow: hangs } },
+  },
   "own-activity": {
     plan: planOf({
       a: { operator: "activity", activity: { name: "echo", input: "${{ params.day }}" } },

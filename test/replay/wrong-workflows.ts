@@ -17,3 +17,4 @@ export const mapped = late(right.mapped);
 export const pool = late(right.pool);
 export const run = late(right.run);
 export const trigger = late(right.trigger);
+export const window = late(right.window);
