@@ -78,12 +78,14 @@ const recordStream = async (kit: WholeKit, brokers: readonly string[]): Promise<
   const pipeline = freshPipeline("stream");
   const kafka = { clientId: "recorder", bootstrapBrokers: [...brokers] };
   const admin = new Admin(kafka);
-  await admin.createTopics({ topics: [pipeline], partitions: 1, replicas: 1 }).finally(() => admin.close());
+  await admin.createTopics({ topics: [pipeline], partitions: 1, replicas: 1 });
+  await admin.close();
   await kit.call("PUT", `/v1/connections/${pipeline}`, { kind: "kafka", config: { brokers } });
   const trigger = `triggers: [{ name: look, stream: { connection: ${pipeline}, stream: ${pipeline}, every: 1s, from: earliest } }]\n`;
   await kit.call("PUT", `/v1/pipelines/${pipeline}`, definition(pipeline, trigger));
   const producer = new Producer(kafka);
-  await producer.send({ messages: [{ topic: pipeline, value: Buffer.from("{}") }] }).finally(() => producer.close());
+  await producer.send({ messages: [{ topic: pipeline, value: Buffer.from("{}") }] });
+  await producer.close();
   await hasRuns(kit, pipeline, 1);
   return [await fetched(kit, "trigger-of-stream", triggerWorkflowId({ pipeline, name: "look" }))];
 };
