@@ -6,12 +6,15 @@ export interface RunManner {
   readonly live?: true;
   /** Its last report is made by the worker as it ends. Absent: it began when that was an activity of the run. */
   readonly told?: true;
+  /** It asks for a few slots at a time, again after a while, and gives back what it holds where another keeps it waiting. Absent: it began when runs asked once, for all. */
+  readonly patient?: true;
 }
 
 /** Of every run that is started now. */
-export const CURRENT_MANNER: RunManner = { live: true, told: true };
+export const CURRENT_MANNER: RunManner = { live: true, told: true, patient: true };
 
-export const mannerOf = ({ live, told }: RunManner): RunManner => ({
+export const mannerOf = ({ live, told, patient }: RunManner): RunManner => ({
   ...(live === undefined ? {} : { live }),
   ...(told === undefined ? {} : { told }),
+  ...(patient === undefined ? {} : { patient }),
 });

@@ -19,7 +19,7 @@ export interface RunSnapshot {
   readonly paused?: true;
 }
 
-const KEPT = ["lost", "startedAt", "retryAt", "hold", "looks", "base"] as const satisfies readonly (keyof TaskState)[];
+const KEPT = ["lost", "startedAt", "retryAt", "hold", "slotSince", "looks", "base"] as const satisfies readonly (keyof TaskState)[];
 
 const LETTERS = {
   pending: "p",

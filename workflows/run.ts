@@ -46,7 +46,7 @@ import {
 import { withOutputs } from "./outputs.ts";
 import { Reporter } from "./reporter.ts";
 import { RunEntry } from "./run-entry.ts";
-import { RunSlots } from "./run-slots.ts";
+import { RunSlots, type SlotEvents } from "./run-slots.ts";
 import { tellBackfill } from "./tell-backfill.ts";
 import { openScheduled } from "./scheduled-start.ts";
 import { isUrgent, taskChange } from "./task-report.ts";
@@ -90,13 +90,7 @@ class RunExecution {
   readonly #shield = new CancellationScope({ cancellable: false });
   readonly #stoppable = new CancellationScope({ cancellable: true, parent: this.#shield });
   #surviving: CancellationScope | undefined;
-  readonly #slots = new RunSlots({
-    granted: (index) => {
-      if (waiting.giveSlot(this.#state, index)) this.#pump();
-    },
-    changed: (index) => this.#showWait(index),
-    failed: (index, error) => this.#withoutSlot(index, error),
-  });
+  readonly #slots: RunSlots;
   readonly #entry: RunEntry;
   readonly byHand: ByHand;
   #inFlight = 0;
@@ -117,6 +111,15 @@ class RunExecution {
     const { snapshot, startedAt = Date.now(), seq = 0, actions = 0, keys = [], unsent } = input.continued ?? {};
     this.#state = snapshot === undefined ? reducer.initRun(this.#graph) : restoreSnapshot(snapshot, this.#graph);
     this.#startedAt = startedAt;
+    const slotEvents: SlotEvents = {
+      granted: (index) => {
+        if (waiting.giveSlot(this.#state, index)) this.#pump();
+      },
+      changed: (index) => this.#showWait(index),
+      failed: (index, error) => this.#withoutSlot(index, error),
+      mayAsk: () => !this.#drains(),
+    };
+    this.#slots = new RunSlots(slotEvents, input);
     this.#reporter = new Reporter({
       runId: input.run.id,
       manner: input,
@@ -154,8 +157,8 @@ class RunExecution {
       settle: (settled) => this.#settle(settled),
     });
     // Who was asked for a slot answers again when it is asked again.
-    for (const [index, { hold }] of this.#state.tasks.entries())
-      if (hold === "pool") this.#slots.ask(index, reducer.taskOf(this.#graph, index), input.run);
+    for (const { index, since } of waiting.awaitingSlots(this.#state))
+      this.#slots.ask(index, reducer.taskOf(this.#graph, index), input.run, since);
   }
 
   async carryOut(): Promise<RunResult> {
@@ -229,8 +232,8 @@ class RunExecution {
   #pump(): void {
     if (this.#isPumping) return;
     this.#isPumping = true;
-    const { historyLength, continueAsNewSuggested } = workflowInfo();
-    this.#isDraining ||= historyLength >= LIMITS.historyEvents || continueAsNewSuggested;
+    this.#drains();
+    const { historyLength } = workflowInfo();
     if (this.#commands.since !== historyLength) this.#commands = { bytes: 0, since: historyLength };
     let wakeAt = reducer.wake(this.#state, Date.now());
     while (!this.#isDraining && !this.#state.paused && this.#inFlight < LIMITS.activitiesInFlight) {
@@ -246,6 +249,12 @@ class RunExecution {
     // The last report is about to say all of it.
     if (!this.#isOver()) this.#reporter.show();
     if (wakeAt !== undefined && !this.#isDraining) this.#wakeAt(wakeAt);
+  }
+
+  #drains(): boolean {
+    const { historyLength, continueAsNewSuggested } = workflowInfo();
+    this.#isDraining ||= historyLength >= LIMITS.historyEvents || continueAsNewSuggested;
+    return this.#isDraining;
   }
 
   #describe(): void {
@@ -273,7 +282,7 @@ class RunExecution {
         return;
       }
       if (!this.#slots.has(task)) {
-        waiting.awaitSlot(this.#state, index);
+        waiting.awaitSlot(this.#state, index, now);
         this.#reporter.task(index);
         this.#slots.ask(index, task, this.#input.run);
         return;
@@ -417,6 +426,7 @@ class RunExecution {
   /** The input of the run's next execution. The store knows all before it, so the snapshot can leave that out. */
   async #handOver(): Promise<RunInput> {
     await this.#reporter.close({ status: byHand.openStatus(this.#state) });
+    if (this.#input.patient === true && this.#slots.wereUsed) await this.#slots.settled();
     const snapshot = takeSnapshot(this.#state, this.#graph);
     const { seq, unsent } = this.#reporter;
     const continued = {

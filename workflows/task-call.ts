@@ -112,7 +112,7 @@ const mappedCall = (
     send: () =>
       executeChild(mapped, {
         workflowId: mappedWorkflowId(workflowInfo().workflowId, task.id, tries),
-        args: [{ call, policy }],
+        args: [{ call, policy, ...(input.patient === undefined ? {} : { patient: input.patient }) }],
         workflowExecutionTimeout: Math.max(remainingMs, 1_000),
         cancellationType: "WAIT_CANCELLATION_COMPLETED",
         staticSummary: task.summary,
