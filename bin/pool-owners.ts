@@ -6,7 +6,7 @@ import { DownbeatError } from "../core/errors.ts";
 import { connectionOf, DEFAULT_QUEUE } from "../core/ids.ts";
 import type { Store } from "../store/open-store.ts";
 import { connectionSlots } from "../core/circuit.ts";
-import { POOL_SIGNALS } from "../workflows/messages.ts";
+import { POOL_SIGNALS, SLOT_SIGNAL, type SlotSignal } from "../workflows/messages.ts";
 import type { PoolOwners } from "../activities/pools.ts";
 
 /** What it needs of the store. */
@@ -14,6 +14,12 @@ export interface PoolStore {
   readonly pools: Pick<Store["pools"], "find">;
   readonly connections: Pick<Store["connections"], "find">;
 }
+
+const ASKED_AT_ONCE = 50;
+
+const unlessEnded = (error: unknown): void => {
+  if (!(error instanceof WorkflowNotFoundError)) throw error;
+};
 
 export const poolOwners = (
   connection: ConnectionLike,
@@ -37,6 +43,16 @@ export const poolOwners = (
       }
       await tellOwner(client, pool, POOL_SIGNALS.resize, slots, taskQueue);
     },
+    async recountSlots({ pool }) {
+      const signal: SlotSignal = { pool, key: "", granted: false, recount: true };
+      const asked: Promise<void>[] = [];
+      const query = `WorkflowType IN ("run", "mapped") AND ExecutionStatus = "Running"`;
+      for await (const { workflowId } of client.workflow.list({ query })) {
+        asked.push(client.workflow.getHandle(workflowId).signal<[SlotSignal]>(SLOT_SIGNAL, signal).catch(unlessEnded));
+        if (asked.length === ASKED_AT_ONCE) await Promise.all(asked.splice(0));
+      }
+      await Promise.all(asked);
+    },
     async endedWorkflows(ids) {
       const ended: string[] = [];
       for (const id of ids) {
@@ -44,7 +60,7 @@ export const poolOwners = (
           const { status } = await client.workflow.getHandle(id).describe();
           if (status.name !== "RUNNING") ended.push(id);
         } catch (error) {
-          if (!(error instanceof WorkflowNotFoundError)) throw error;
+          unlessEnded(error);
           ended.push(id);
         }
       }

@@ -10,14 +10,17 @@ export interface RunManner {
   readonly windows?: true;
   /** It minds what becomes of the runs and items that it starts: who is cancelled without its asking has failed. Absent: such a task counted as cancelled. */
   readonly minds?: true;
+  /** It asks for a few slots at a time, again after a while, and gives back what it holds where another keeps it waiting. Absent: it began when runs asked once, for all. */
+  readonly patient?: true;
 }
 
 /** Of every run that is started now. */
-export const CURRENT_MANNER: RunManner = { live: true, told: true, windows: true, minds: true };
+export const CURRENT_MANNER: RunManner = { live: true, told: true, windows: true, minds: true, patient: true };
 
-export const mannerOf = ({ live, told, windows, minds }: RunManner): RunManner => ({
+export const mannerOf = ({ live, told, windows, minds, patient }: RunManner): RunManner => ({
   ...(live === undefined ? {} : { live }),
   ...(told === undefined ? {} : { told }),
   ...(windows === undefined ? {} : { windows }),
   ...(minds === undefined ? {} : { minds }),
+  ...(patient === undefined ? {} : { patient }),
 });

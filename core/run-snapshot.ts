@@ -19,7 +19,16 @@ export interface RunSnapshot {
   readonly paused?: true;
 }
 
-const KEPT = ["lost", "startedAt", "retryAt", "hold", "looks", "base", "missedAt"] as const satisfies readonly (keyof TaskState)[];
+const KEPT = [
+  "lost",
+  "startedAt",
+  "retryAt",
+  "hold",
+  "slotSince",
+  "looks",
+  "base",
+  "missedAt",
+] as const satisfies readonly (keyof TaskState)[];
 
 const LETTERS = {
   pending: "p",

@@ -18,6 +18,8 @@ export interface TaskState {
   /** Status waiting: when to look again, and what for. */
   retryAt?: number;
   hold?: HoldReason;
+  /** Since when it waits for a slot. */
+  slotSince?: number;
   /** Looks that a wait has taken, in vain. */
   looks?: number;
   /** Somebody let it go on after it was parked: attempts begun before do not count, and when that was. */
@@ -143,6 +145,7 @@ export const start = (state: RunState, index: number, now: number): void => {
   delete task.queued;
   delete task.retryAt;
   delete task.hold;
+  delete task.slotSince;
   task.status = "running";
   if (!goesOn) task.attempts += 1;
   task.startedAt ??= now;

@@ -7,13 +7,20 @@ export interface SlotRequest {
   readonly owner: string;
   /** From 1, the most urgent. */
   readonly priority: number;
+  /** Its age among those that wait, in milliseconds since 1970; absent: it is as old as its request. */
+  readonly since?: number;
 }
 
-/** Of a backfill's runs and their tasks: behind all others, which wait with 1 to 5. */
+/** Of a task that says nothing. */
+const DEFAULT_PRIORITY = 3;
+
+/** Of a backfill's runs, and of their most urgent tasks: behind all others, which wait with 1 to 5. */
 export const BACKFILL_PRIORITY = 6;
 
+/** `own`: the task's, 1 to 5; within a backfill it orders its tasks among themselves alone. */
+export const slotPriority = (own = DEFAULT_PRIORITY, isBackfill = false): number => (isBackfill ? BACKFILL_PRIORITY - 1 + own : own);
+
 export interface SlotHolder extends SlotRequest {
-  /** Milliseconds since 1970. */
   readonly since: number;
 }
 
@@ -22,7 +29,7 @@ export interface Slots {
   /** For the time being not more than so many, whatever the capacity; absent: no such bound. */
   readonly gate?: number;
   readonly holders: readonly SlotHolder[];
-  /** In the order in which they came. */
+  /** The oldest first. */
   readonly waiting: readonly SlotHolder[];
 }
 
@@ -54,7 +61,19 @@ export const requestSlot = (slots: Slots, request: SlotRequest, now: number): Sl
   const held = slots.holders.find(({ key }) => key === request.key);
   if (held !== undefined) return { slots, granted: [held] };
   if (slots.waiting.some(({ key }) => key === request.key)) return { slots, granted: [] };
-  return fill({ ...slots, waiting: [...slots.waiting, { ...request, since: now }] }, now);
+  return fill({ ...slots, waiting: withWaiting(slots.waiting, { since: now, ...request }) }, now);
+};
+
+/** Behind all that are as old. */
+const withWaiting = (waiting: readonly SlotHolder[], one: SlotHolder): readonly SlotHolder[] =>
+  waiting.toSpliced(waiting.findLastIndex(({ since }) => since <= one.since) + 1, 0, one);
+
+/** Takes over what somebody says that it holds, however much that is, and what it waits for; grants nothing. */
+export const recountSlots = (slots: Slots, { holders, waiting }: Pick<Slots, "holders" | "waiting">): Slots => {
+  const held = new Map([...slots.holders, ...holders].map((one) => [one.key, one]));
+  const known = new Set([...held.keys(), ...slots.waiting.map(({ key }) => key)]);
+  const kept = slots.waiting.filter(({ key }) => !held.has(key));
+  return { ...slots, holders: [...held.values()], waiting: waiting.filter(({ key }) => !known.has(key)).reduce(withWaiting, kept) };
 };
 
 /** Also of one that still waits. */

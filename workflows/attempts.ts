@@ -83,6 +83,14 @@ export class Attempts {
     return this.#drainsSince !== undefined;
   }
 
+  /** Not while all under way may soon have ended and the run continue as new. */
+  get mayBegin(): boolean {
+    const { historyLength, continueAsNewSuggested } = workflowInfo();
+    if (historyLength >= LIMITS.historyEvents || continueAsNewSuggested) this.#drainsSince ??= Date.now();
+    if (this.#drainsSince === undefined) return true;
+    return !this.isStalled && this.inFlight > 0 && Date.now() - this.#drainsSince >= DRAIN_MS;
+  }
+
   /** Nothing begins until it has continued as new. */
   get isStalled(): boolean {
     return this.isDraining && (!this.#isWindowed || workflowInfo().historyLength >= MOST_EVENTS);
@@ -97,12 +105,8 @@ export class Attempts {
 
   /** How many of `ready` tasks may begin, and where. */
   room(ready: number): Room {
-    const { historyLength, continueAsNewSuggested } = workflowInfo();
-    if (historyLength >= LIMITS.historyEvents || continueAsNewSuggested) this.#drainsSince ??= Date.now();
-    if (this.isStalled) return NO_ROOM;
-    if (this.#drainsSince !== undefined) {
-      if (this.inFlight === 0 || Date.now() - this.#drainsSince < DRAIN_MS) return NO_ROOM;
-    } else if (!this.#isWindowed || ready < BULK) return { inWindows: false, calls: LIMITS.activitiesInFlight - this.#own };
+    if (!this.mayBegin) return NO_ROOM;
+    if (!this.isDraining && !(this.#isWindowed && ready >= BULK)) return { inWindows: false, calls: LIMITS.activitiesInFlight - this.#own };
     const calls = IN_ALL_WINDOWS - (this.inFlight - this.#own);
     // Small windows cost nearly as much as large ones.
     return calls < Math.min(ready, IN_WINDOW.calls) ? NO_ROOM : { inWindows: true, calls };

@@ -3,9 +3,10 @@
 import { condition, getExternalWorkflowHandle, isCancellation, workflowInfo } from "@temporalio/workflow";
 import { saysUnwell } from "../core/circuit.ts";
 import type { PlanTask } from "../core/plan.ts";
+import type { RunManner } from "../core/run-manner.ts";
 import type { ItemFailure, MappedCall } from "./ports.ts";
 import { type AwaitedSlot, ITEMS_SIGNAL, type ItemsSignal } from "./messages.ts";
-import { RunSlots } from "./run-slots.ts";
+import { RunSlots, type SlotEvents } from "./run-slots.ts";
 
 /** Groups that ask at the same time: more of them would stand before all other tasks of their age. */
 const MOST_WAITING = 4;
@@ -17,19 +18,21 @@ export class ItemSlots {
   readonly #granted = new Set<number>();
   readonly #refused = new Map<number, unknown>();
   readonly #waiting = new Map<number, PlanTask>();
-  readonly #slots = new RunSlots({
-    granted: (group) => void this.#granted.add(group),
-    changed: () => undefined,
-    failed: (group, error) => void this.#refused.set(group, error),
-  });
+  readonly #slots: RunSlots;
   #group: number;
   /** Groups that wait or are at work. */
   #open = 0;
 
   /** `group`: how many have asked before this execution. */
-  constructor(call: Pick<MappedCall, "task" | "taskId" | "run">, group: number) {
+  constructor(call: Pick<MappedCall, "task" | "taskId" | "run">, group: number, manner: Pick<RunManner, "patient">) {
     this.#call = call;
     this.#group = group;
+    const events: SlotEvents = {
+      granted: (one) => void this.#granted.add(one),
+      changed: () => undefined,
+      failed: (one, error) => void this.#refused.set(one, error),
+    };
+    this.#slots = new RunSlots(events, manner);
   }
 
   get group(): number {

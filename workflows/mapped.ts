@@ -16,6 +16,7 @@ import {
 import { LIMITS } from "../core/limits.ts";
 import type { Policy } from "../core/plan.ts";
 import type { TaskResult } from "../core/run-changes.ts";
+import type { RunManner } from "../core/run-manner.ts";
 import { backoffMs, mayRetry } from "../core/run-attempts.ts";
 import { ItemSlots } from "./item-slots.ts";
 import { SLOT_SIGNAL, type SlotSignal } from "./messages.ts";
@@ -23,7 +24,7 @@ import { itemsOptions, placementOf } from "./policies.ts";
 import type { DagActivities, FailureFacts, ItemFailure, ItemsResult, MappedCall } from "./ports.ts";
 import { carryOutItem, isSingle } from "./single-item.ts";
 
-export interface MappedInput {
+export interface MappedInput extends Pick<RunManner, "patient"> {
   readonly call: MappedCall;
   readonly policy: Policy;
   /** Absent: a run has started it that does not mind. */
@@ -84,14 +85,14 @@ class MappedExecution {
   #inFlight = 0;
   #broken: unknown;
 
-  constructor({ call, policy, minds, progress }: MappedInput) {
+  constructor({ call, policy, minds, progress, ...manner }: MappedInput) {
     this.#call = call;
     this.#policy = policy;
     this.#minds = minds === true;
     const { window = 1, maxFailures = 0 } = call.task.forEach ?? {};
     this.#window = window;
     this.#isSingle = isSingle(call.task);
-    this.#slots = call.task.itemSlots === undefined ? undefined : new ItemSlots(call, progress?.asked ?? 0);
+    this.#slots = call.task.itemSlots === undefined ? undefined : new ItemSlots(call, progress?.asked ?? 0, manner);
     // Limits count what is at work: where there are some, a group has one item at a time.
     this.#concurrency = this.#isSingle || this.#slots !== undefined ? 1 : Math.max(Math.floor(window / LANES), 1);
     this.#maxFailures = maxFailures;

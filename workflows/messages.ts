@@ -65,7 +65,14 @@ export const STATUS_QUERY = "status";
 export const POOL_WORKFLOW = "pool";
 
 /** What a pool's owner takes. */
-export const POOL_SIGNALS = { acquire: "acquire", release: "release", resize: "resize", configure: "configure", reset: "reset" } as const;
+export const POOL_SIGNALS = {
+  acquire: "acquire",
+  release: "release",
+  resize: "resize",
+  configure: "configure",
+  reset: "reset",
+  recount: "recount",
+} as const;
 export const POOL_QUERY = "slots";
 
 export interface AcquireSignal {
@@ -81,6 +88,9 @@ export interface ReleaseSignal {
   readonly key: string;
   readonly verdict: Verdict;
 }
+
+/** What a workflow holds and waits for of a pool whose owner has lost all that it knew. */
+export type RecountSignal = Pick<Slots, "holders" | "waiting">;
 
 /** Of a connection: its limits from now on. */
 export interface ConfigureSignal {
@@ -104,6 +114,8 @@ export interface SlotSignal {
   readonly granted: boolean;
   /** It waits since the connection's circuit breaker is open. Milliseconds since 1970. */
   readonly circuit?: { readonly since: number; readonly until: number };
+  /** The owner has lost all that it knew, and asks what the workflow holds and waits for; there is no key. */
+  readonly recount?: true;
 }
 
 /** What a run is told by the workflow of a task's items. */
@@ -140,7 +152,10 @@ export interface AwaitedSlot {
 
 export interface PoolState {
   readonly pool: string;
+  /** The answer of the query has the first of its holders and of those who wait. */
   readonly slots: Slots;
+  /** How many there are in all; absent: all are there. */
+  readonly total?: { readonly holders: number; readonly waiting: number };
   /** Of a connection with a circuit breaker. */
   readonly breaker?: { readonly policy: CircuitPolicy; readonly circuit: Circuit };
   readonly reset?: CircuitReset;

@@ -9,6 +9,7 @@ import {
   proxyActivities,
   setCurrentDetails,
   setHandler,
+  sleep,
   workflowInfo,
 } from "@temporalio/workflow";
 import { type Circuit, circuitAt, CLOSED, gateOf, hear, UNLIMITED } from "../core/circuit.ts";
@@ -18,6 +19,7 @@ import {
   emptySlots,
   gateSlots,
   isCrowded,
+  recountSlots as withTold,
   releaseSlot,
   requestSlot,
   resizeSlots,
@@ -29,6 +31,7 @@ import {
   type AcquireSignal,
   type CircuitReset,
   type ConfigureSignal,
+  type RecountSignal,
   type ReleaseSignal,
   POOL_QUERY,
   POOL_SIGNALS,
@@ -39,11 +42,17 @@ import {
 import { INSPECT_OPTIONS } from "./policies.ts";
 import type { DagActivities } from "./ports.ts";
 
-const { endedWorkflows } = proxyActivities<DagActivities>(INSPECT_OPTIONS);
+const { endedWorkflows, recountSlots } = proxyActivities<DagActivities>(INSPECT_OPTIONS);
 
 /** A run that died without giving back is noticed within this time, sooner where somebody waits for its slot. */
 const LOOK_EVERY_MS = 60_000;
 const LOOK_WHILE_WAITED_FOR_MS = 10_000;
+/** Holders first: of those who wait the dead are noticed when they are granted something. */
+const MOST_LOOKED_AT = 200;
+/** Each of them some 200 bytes: what a query answers stays far below Temporal's 2 MB. */
+const MOST_SHOWN = 1_000;
+/** In a recount. They answer with the same workers that the owner itself needs. */
+const ANSWERED_WITHIN_MS = 10_000;
 
 export interface PoolStart {
   readonly pool: string;
@@ -56,6 +65,8 @@ export interface PoolStart {
   readonly brief?: true;
   /** When it last looked who is dead. */
   readonly lookedAt?: number;
+  /** There was an owner before it that left nothing: nobody knows who holds but the holders. */
+  readonly heir?: true;
 }
 
 export async function pool(start: PoolStart): Promise<void> {
@@ -65,7 +76,9 @@ export async function pool(start: PoolStart): Promise<void> {
   setHandler(defineSignal<[ConfigureSignal]>(POOL_SIGNALS.configure), (limits) => owner.configure(limits));
   setHandler(defineSignal<[CircuitReset]>(POOL_SIGNALS.reset), (reset) => owner.reset(reset));
   setHandler(defineSignal<[number]>(POOL_SIGNALS.resize), (capacity) => owner.resize(capacity));
-  setHandler(defineQuery<PoolState>(POOL_QUERY), () => owner.state);
+  setHandler(defineSignal<[RecountSignal]>(POOL_SIGNALS.recount), (told) => owner.take(told));
+  setHandler(defineQuery<PoolState>(POOL_QUERY), () => owner.shown);
+  if (start.heir === true) await owner.recount();
   await owner.drive();
   return continueAsNew<typeof pool>(owner.handOver());
 }
@@ -92,10 +105,15 @@ class PoolOwner {
   readonly #isBrief: boolean;
   #outbox: Mail[];
   #lookedAt: number;
+  /** Nobody is given anything before those who hold have told so. */
+  #isCounting: boolean;
+  /** Who asked meanwhile. */
+  #later: AcquireSignal[] = [];
 
-  constructor({ pool: name, slots = emptySlots(0), breaker, reset, outbox = [], brief, lookedAt = Date.now() }: PoolStart) {
+  constructor({ pool: name, slots = emptySlots(0), breaker, reset, outbox = [], brief, lookedAt = Date.now(), heir }: PoolStart) {
     this.#pool = name;
-    this.#slots = slots;
+    this.#isCounting = heir === true;
+    this.#slots = this.#isCounting ? { ...slots, gate: 0 } : slots;
     this.#breaker = breaker;
     this.#reset = reset;
     this.#outbox = [...outbox];
@@ -117,7 +135,22 @@ class PoolOwner {
     };
   }
 
-  acquire({ request, otherwise, capacity: known }: AcquireSignal): void {
+  get shown(): PoolState {
+    const { holders, waiting } = this.#slots;
+    if (Math.max(holders.length, waiting.length) <= MOST_SHOWN) return this.state;
+    return {
+      ...this.state,
+      slots: { ...this.#slots, holders: holders.slice(0, MOST_SHOWN), waiting: waiting.slice(0, MOST_SHOWN) },
+      total: { holders: holders.length, waiting: waiting.length },
+    };
+  }
+
+  acquire(asked: AcquireSignal): void {
+    if (this.#isCounting) {
+      this.#later.push(asked);
+      return;
+    }
+    const { request, otherwise, capacity: known } = asked;
     if (known !== undefined && known !== this.#slots.capacity) this.resize(known);
     const { holders, waiting, capacity } = this.#slots;
     const isKnown = [...holders, ...waiting].some(({ key }) => key === request.key);
@@ -136,8 +169,13 @@ class PoolOwner {
     if (this.#slots.waiting.some(({ key }) => key === request.key)) this.#tellOfCircuit([request]);
   }
 
+  take(told: RecountSignal): void {
+    this.#apply({ slots: withTold(this.#slots, told), granted: [] });
+  }
+
   release(given: string | ReleaseSignal): void {
     const { key, verdict } = typeof given === "string" ? { key: given, verdict: "unknown" as const } : given;
+    this.#later = this.#later.filter(({ request }) => request.key !== key);
     const holder = this.#slots.holders.find((one) => one.key === key);
     // Before the slot is free: what opens the circuit lets nobody else through.
     if (holder !== undefined && this.#breaker !== undefined) {
@@ -149,7 +187,11 @@ class PoolOwner {
 
   configure({ capacity, breaker }: ConfigureSignal): void {
     this.#breaker = breaker === undefined ? undefined : { policy: breaker, circuit: this.#breaker?.circuit ?? CLOSED };
-    this.#apply(gateSlots({ ...this.#slots, capacity }, this.#breaker && gateOf(this.#breaker.circuit), Date.now()));
+    this.#apply(gateSlots({ ...this.#slots, capacity }, this.#gate, Date.now()));
+  }
+
+  get #gate(): number | undefined {
+    return this.#isCounting ? 0 : this.#breaker && gateOf(this.#breaker.circuit);
   }
 
   reset(reset: CircuitReset): void {
@@ -166,7 +208,7 @@ class PoolOwner {
     if (this.#breaker === undefined || this.#breaker.circuit === circuit) return;
     const wasOpen = this.#breaker.circuit.state === "open";
     this.#breaker = { ...this.#breaker, circuit };
-    this.#apply(gateSlots(this.#slots, gateOf(circuit), Date.now()));
+    this.#apply(gateSlots(this.#slots, this.#gate, Date.now()));
     if (!wasOpen) this.#tellOfCircuit(this.#slots.waiting);
   }
 
@@ -191,6 +233,25 @@ class PoolOwner {
 
   #tell(owner: string, key: string, granted: boolean): void {
     this.#outbox.push({ owner, signal: { pool: this.#pool, key, granted } });
+  }
+
+  /** All that may hold or wait are asked; until they have answered, nobody is given anything. */
+  async recount(): Promise<void> {
+    while (!(await this.#haveBeenAsked())) await sleep(ANSWERED_WITHIN_MS);
+    await sleep(ANSWERED_WITHIN_MS);
+    this.#isCounting = false;
+    for (const asked of this.#later.splice(0)) this.acquire(asked);
+    this.#apply(gateSlots(this.#slots, this.#gate, Date.now()));
+  }
+
+  async #haveBeenAsked(): Promise<boolean> {
+    try {
+      await recountSlots({ pool: this.#pool });
+      return true;
+    } catch {
+      // Temporal would not list or tell them; the next time it will.
+      return false;
+    }
   }
 
   /** Ends when the history is long and nothing is under way. */
@@ -244,7 +305,7 @@ class PoolOwner {
 
   async #dropDead(): Promise<void> {
     this.#lookedAt = Date.now();
-    const owners = [...new Set([...this.#slots.holders, ...this.#slots.waiting].map(({ owner }) => owner))];
+    const owners = [...new Set([...this.#slots.holders, ...this.#slots.waiting].map(({ owner }) => owner))].slice(0, MOST_LOOKED_AT);
     try {
       const ended = await endedWorkflows(owners);
       if (ended.length > 0) this.#apply(dropOwners(this.#slots, new Set(ended), Date.now()));

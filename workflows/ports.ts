@@ -231,6 +231,8 @@ export interface DagActivities {
   recordItem(call: ItemCall, end: ItemEnd): Promise<void>;
   /** The gathered outputs as the task's own. */
   gatherItems(call: MappedCall): Promise<TaskResult>;
+  /** Asks all open workflows that may hold slots to tell a pool's owner what they hold and wait for. Safe to repeat. */
+  recountSlots(pool: Pick<PoolInput, "pool">): Promise<void>;
   /** Makes sure that the owner of a pool runs; throws POOL_UNKNOWN. Safe to repeat. */
   ensurePool(pool: PoolInput): Promise<void>;
   /** Which of these workflows no longer run. */

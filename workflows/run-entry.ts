@@ -19,7 +19,10 @@ export class RunEntry {
   constructor({ plan, run, continued }: RunInput, slots: RunSlots) {
     this.#input = { plan, run };
     this.#slots = slots;
-    if (continued?.startedAt !== undefined && plan.concurrency !== undefined) this.#place = "held";
+    if (continued?.startedAt !== undefined && plan.concurrency !== undefined) {
+      this.#place = "held";
+      slots.stay(run, plan.concurrency);
+    }
   }
 
   /** Whether nothing is to be waited for. */

@@ -49,7 +49,7 @@ import {
 import { withOutputs } from "./outputs.ts";
 import { Reporter } from "./reporter.ts";
 import { RunEntry } from "./run-entry.ts";
-import { RunSlots } from "./run-slots.ts";
+import { RunSlots, type SlotEvents } from "./run-slots.ts";
 import { tellBackfill } from "./tell-backfill.ts";
 import { openScheduled } from "./scheduled-start.ts";
 import { isUrgent, taskChange } from "./task-report.ts";
@@ -90,13 +90,7 @@ class RunExecution {
   readonly #root = CancellationScope.current();
   readonly #shield = new CancellationScope({ cancellable: false });
   readonly #attempts: Attempts;
-  readonly #slots = new RunSlots({
-    granted: (index) => {
-      if (waiting.giveSlot(this.#state, index)) this.#pump();
-    },
-    changed: (index) => this.#showWait(index),
-    failed: (index, error) => this.#withoutSlot(index, error),
-  });
+  readonly #slots: RunSlots;
   readonly #entry: RunEntry;
   readonly byHand: ByHand;
   /** What is reported but not kept in the state. */
@@ -114,6 +108,15 @@ class RunExecution {
     const { snapshot, startedAt = Date.now(), seq = 0, actions = 0, keys = [], unsent } = input.continued ?? {};
     this.#state = snapshot === undefined ? reducer.initRun(this.#graph) : restoreSnapshot(snapshot, this.#graph);
     this.#startedAt = startedAt;
+    const slotEvents: SlotEvents = {
+      granted: (index) => {
+        if (waiting.giveSlot(this.#state, index)) this.#pump();
+      },
+      changed: (index) => this.#showWait(index),
+      failed: (index, error) => this.#withoutSlot(index, error),
+      mayAsk: () => this.#attempts.mayBegin,
+    };
+    this.#slots = new RunSlots(slotEvents, input);
     this.#reporter = new Reporter({
       runId: input.run.id,
       manner: input,
@@ -159,8 +162,8 @@ class RunExecution {
       settle: (settled) => this.#settle(settled),
     });
     // Who was asked for a slot answers again when it is asked again.
-    for (const [index, { hold }] of this.#state.tasks.entries())
-      if (hold === "pool") this.#slots.ask(index, reducer.taskOf(this.#graph, index), input.run);
+    for (const { index, since } of waiting.awaitingSlots(this.#state))
+      this.#slots.ask(index, reducer.taskOf(this.#graph, index), input.run, since);
   }
 
   async carryOut(): Promise<RunResult> {
@@ -245,6 +248,7 @@ class RunExecution {
     const wasDraining = this.#attempts.isDraining;
     const room = this.#attempts.room(this.#state.ready.length);
     const most = this.#attempts.inFlight + room.calls;
+    if (wasDraining && room.calls > 0) this.#slots.goOn();
     while (!this.#state.paused && this.#attempts.inFlight < most) {
       if (this.#commands.bytes > LIMITS.workflowTaskBytes) {
         wakeAt = Date.now() + 1;
@@ -297,7 +301,7 @@ class RunExecution {
         return;
       }
       if (!this.#slots.has(task)) {
-        waiting.awaitSlot(this.#state, index);
+        waiting.awaitSlot(this.#state, index, now);
         this.#reporter.task(index);
         this.#slots.ask(index, task, this.#input.run);
         return;
@@ -418,6 +422,7 @@ class RunExecution {
   /** The input of the run's next execution. The store knows all before it, so the snapshot can leave that out. */
   async #handOver(): Promise<RunInput> {
     await this.#reporter.close({ status: byHand.openStatus(this.#state) });
+    if (this.#input.patient === true && this.#slots.wereUsed) await this.#slots.settled();
     const snapshot = takeSnapshot(this.#state, this.#graph);
     const { seq, unsent } = this.#reporter;
     const { windows } = this.#attempts;

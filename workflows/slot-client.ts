@@ -3,17 +3,17 @@
 import { CancellationScope, getExternalWorkflowHandle, proxyActivities, workflowInfo } from "@temporalio/workflow";
 import { poolWorkflowId } from "../core/ids.ts";
 import type { Concurrency } from "../core/plan.ts";
-import { type AcquireSignal, POOL_SIGNALS, type ReleaseSignal } from "./messages.ts";
+import { slotPriority } from "../core/slots.ts";
+import { type AcquireSignal, POOL_SIGNALS, type RecountSignal, type ReleaseSignal } from "./messages.ts";
 import { INSPECT_OPTIONS } from "./policies.ts";
 import type { DagActivities, PoolInput } from "./ports.ts";
 
 const { ensurePool } = proxyActivities<DagActivities>(INSPECT_OPTIONS);
 
-const DEFAULT_PRIORITY = 3;
-
 export interface SlotWish extends PoolInput {
   readonly key: string;
   readonly priority?: number;
+  readonly since?: number;
   readonly otherwise?: Concurrency["strategy"];
 }
 
@@ -25,18 +25,32 @@ export class SlotClient {
   }
 
   /** Answers when the owner has the wish, not when there is a slot: that is a signal of its own. */
-  acquire({ key, priority = DEFAULT_PRIORITY, otherwise = "queue", ...pool }: SlotWish): Promise<void> {
-    const request: AcquireSignal = {
-      request: { key, owner: workflowInfo().workflowId, priority },
+  acquire(wish: SlotWish): Promise<void> {
+    return this.#acquire(wish, wish.capacity);
+  }
+
+  /** The same wish, should its owner know nothing of it. How many slots there are newer runs may know better. */
+  acquireAgain(wish: SlotWish): Promise<void> {
+    return this.#acquire(wish, undefined);
+  }
+
+  #acquire({ key, priority, since, otherwise = "queue", ...pool }: SlotWish, capacity: number | undefined): Promise<void> {
+    const owner = workflowInfo().workflowId;
+    const asked: AcquireSignal = {
+      request: { key, owner, priority: slotPriority(priority), ...(since === undefined ? {} : { since }) },
       otherwise,
-      ...(pool.capacity === undefined ? {} : { capacity: pool.capacity }),
+      ...(capacity === undefined ? {} : { capacity }),
     };
-    return this.#inOrder(() => this.#signal(pool, POOL_SIGNALS.acquire, request));
+    return this.#inOrder(() => this.#signal(pool, POOL_SIGNALS.acquire, asked));
   }
 
   release(pool: PoolInput, key: string | ReleaseSignal): void {
     // An owner that is gone has nothing to give back to.
     void this.#inOrder(() => this.#signal(pool, POOL_SIGNALS.release, key)).catch(() => undefined);
+  }
+
+  tell(pool: PoolInput, told: RecountSignal): void {
+    void this.#inOrder(() => this.#signal(pool, POOL_SIGNALS.recount, told)).catch(() => undefined);
   }
 
   /** Until everything is on its way: what a workflow sends as it ends would be lost. */

@@ -128,7 +128,9 @@ const mappedCall = (
   const carryOut = () =>
     executeChild(mapped, {
       workflowId: mappedWorkflowId(workflowInfo().workflowId, task.id, tries),
-      args: [{ call, policy, ...(minds === undefined ? {} : { minds }) }],
+      args: [
+        { call, policy, ...(minds === undefined ? {} : { minds }), ...(input.patient === undefined ? {} : { patient: input.patient }) },
+      ],
       ...(minds ? {} : hardTimeout(remainingMs)),
       cancellationType: "WAIT_CANCELLATION_COMPLETED",
       staticSummary: task.summary,

@@ -2,7 +2,17 @@
 
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { dropOwners, emptySlots, releaseSlot, requestSlot, resizeSlots, type SlotChange, type Slots } from "../../core/slots.ts";
+import {
+  dropOwners,
+  emptySlots,
+  recountSlots,
+  releaseSlot,
+  requestSlot,
+  resizeSlots,
+  type SlotChange,
+  slotPriority,
+  type Slots,
+} from "../../core/slots.ts";
 
 type Step =
   | { readonly kind: "request"; readonly key: number; readonly owner: number; readonly priority: number }
@@ -96,6 +106,38 @@ describe("slots", () => {
         expect(order).toEqual(expected.map(({ place }) => `k${place}`));
       }),
     );
+  });
+
+  it("go to a backfill's tasks behind all others, and among those by their own priority", () => {
+    const wish = fc.record({ own: fc.integer({ min: 1, max: 5 }), isBackfill: fc.boolean() });
+    fc.assert(
+      fc.property(fc.array(wish, { minLength: 1, maxLength: 20 }), (wishes) => {
+        let slots = emptySlots(0);
+        for (const [now, { own, isBackfill }] of wishes.entries())
+          slots = requestSlot(slots, { key: `k${now}`, owner: "o", priority: slotPriority(own, isBackfill) }, now).slots;
+        const order: string[] = [];
+        let { slots: next, granted } = resizeSlots(slots, 1, 100);
+        while (granted.length > 0) {
+          order.push(...keys(granted));
+          ({ slots: next, granted } = releaseSlot(next, granted[0]?.key ?? "", 101));
+        }
+        const expected = wishes
+          .map((one, place) => ({ ...one, place }))
+          .toSorted((a, b) => Number(a.isBackfill) - Number(b.isBackfill) || a.own - b.own || a.place - b.place);
+        expect(order).toEqual(expected.map(({ place }) => `k${place}`));
+      }),
+    );
+  });
+
+  it("are taken over from who says that it holds them, beyond the limit, once; who waited longest goes first", () => {
+    const one = (key: string, since: number) => ({ key, owner: "o", priority: 3, since });
+    const asked = requestSlot({ ...emptySlots(1), gate: 0 }, one("late", 9), 9).slots;
+    const told = recountSlots(asked, { holders: [one("a", 1), one("b", 2)], waiting: [one("early", 3), one("late", 9)] });
+    expect([keys(told.holders), keys(told.waiting)]).toEqual([
+      ["a", "b"],
+      ["early", "late"],
+    ]);
+    expect(recountSlots(told, { holders: [one("a", 1)], waiting: [one("early", 3)] })).toEqual(told);
   });
 
   it("are told again to who asks for what it holds", () => {

@@ -29,7 +29,7 @@ it("a run says what runs, what waits for what, and what is parked", () => {
   const indexOf = (id: string): number => plan.tasks.findIndex((task) => task.id === id);
   for (let index = reducer.takeReady(state); index !== undefined; index = reducer.takeReady(state)) {
     if (plan.tasks[index]?.pool === undefined) reducer.start(state, index, 0);
-    else awaitSlot(state, index);
+    else awaitSlot(state, index, 0);
   }
   failAttempt(state, graph, indexOf("again"), { code: "SOURCE_UNAVAILABLE", message: "away" }, 1_000);
   reducer.hold(state, indexOf("asked"), "approval", 5_000);

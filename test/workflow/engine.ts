@@ -146,7 +146,14 @@ const activitiesOf = (
       Object.fromEntries(["transfer", "sql", "http", "check", "publish", "command", "file"].map((operator) => [operator, behave])),
     ),
     probe: verb("probe"),
-    ...createPools({ ensurePool: (pool) => owners().ensurePool(pool), endedWorkflows: (ids) => owners().endedWorkflows(ids) }, IDENTITY),
+    ...createPools(
+      {
+        ensurePool: (pool) => owners().ensurePool(pool),
+        recountSlots: (pool) => owners().recountSlots(pool),
+        endedWorkflows: (ids) => owners().endedWorkflows(ids),
+      },
+      IDENTITY,
+    ),
     ...createSingleItems({
       items: items ?? missingStore,
       findOutput: async (place) => (await items?.findOutput(place)) ?? null,
