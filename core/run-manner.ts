@@ -8,7 +8,7 @@ export interface RunManner {
   readonly told?: true;
   /** Many tasks at once, and those that come while its history is long, have child workflows. Absent: it began when all attempts were its own. */
   readonly windows?: true;
-  /** It minds what becomes of the runs and items that it starts: who is cancelled without its asking has failed. Absent: such a task counted as cancelled. */
+  /** It minds what becomes of the runs and items that it starts: who is cancelled without its asking has failed. Nothing of it begins that found no place, `finally` tasks neither. Absent: such a task counted as cancelled, and such a run cleaned up. */
   readonly minds?: true;
   /** It asks for a few slots at a time, again after a while, and gives back what it holds where another keeps it waiting. Absent: it began when runs asked once, for all. */
   readonly patient?: true;

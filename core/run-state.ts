@@ -294,6 +294,24 @@ export const stop = (state: RunState, graph: Graph, reason: "failed" | "cancelle
   return { ended: end(state, graph, ending, now), cancel };
 };
 
+/** Nothing of a run that has not begun ever will, `finally` tasks neither. */
+export const refuseAll = (state: RunState, graph: Graph, now: number): Settled => {
+  state.stopping = "cancelled";
+  state.ready = [];
+  state.waiting = [];
+  // The `finally` tasks first: the end of all others would start them.
+  const order = [...graph.last, ...state.tasks.keys()];
+  return {
+    ended: end(
+      state,
+      graph,
+      order.map((index): [number, TaskStatus] => [index, "cancelled"]),
+      now,
+    ),
+    cancel: [],
+  };
+};
+
 export const isOver = (state: RunState): boolean => state.open === 0;
 
 /** Failed if any task failed unhandled; not only leaves count. Asked when the run is over. */

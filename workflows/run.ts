@@ -192,7 +192,9 @@ class RunExecution {
   async #enter(): Promise<void> {
     const entered = await this.#entry.enter();
     if (entered === "entered" || entered === "refused") this.#startedAt = Date.now();
-    if (entered === "refused") this.#cancel();
+    if (entered !== "refused") return;
+    if (this.#input.minds === true) this.#settle(reducer.refuseAll(this.#state, this.#graph, Date.now()));
+    else this.#cancel();
   }
 
   #guarded(work: () => void): void {

@@ -150,13 +150,14 @@ describe("the concurrency of a pipeline", () => {
     const { work, begun, release } = blocked();
     const first = await engine().start(limited("cancel_new", 1), { verbs: { a: work }, pipeline });
     await until("the first goes on", () => begun.length === 1);
-    const second = await engine().run(limited("cancel_new", 1), { verbs: { a: work }, pipeline });
+    const plan: Plan = { ...planOf({ a: {}, clean: { finally: true } }), concurrency: { maxRuns: 1, strategy: "cancel_new" } };
+    const second = await engine().run(plan, { verbs: { a: work, clean: work }, pipeline });
     expect(second.outcome).toBe("cancelled");
     expect(second.reports.at(-1)?.error).toMatchObject({
       code: "CONCURRENCY_LIMIT",
       message: expect.stringContaining("max_runs 1), and its concurrency strategy is cancel_new") as string,
     });
-    expect(second.tasks()["a"]?.status).toBe("cancelled");
+    expect(statusesOf(second)).toEqual({ a: "cancelled", clean: "cancelled" });
     release();
     expect(await first.end()).toMatchObject({ outcome: "succeeded" });
     expect(begun).toHaveLength(1);
