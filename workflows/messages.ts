@@ -15,6 +15,7 @@ import type { TriggerSettings, WaitingEvent } from "../core/trigger.ts";
 import type { RunFacts, ScheduledStart } from "./ports.ts";
 
 export const RUN_WORKFLOW = "run";
+export const MAPPED_WORKFLOW = "mapped";
 export const INSPECT_WORKFLOW = "inspect";
 export const LATE_REPORT_WORKFLOW = "lateReport";
 
@@ -101,6 +102,13 @@ export interface SlotSignal {
   readonly granted: boolean;
   /** It waits since the connection's circuit breaker is open. Milliseconds since 1970. */
   readonly circuit?: { readonly since: number; readonly until: number };
+}
+
+/** What a run tells the workflows that it has started, and they theirs, when it is paused or goes on. */
+export const PAUSE_SIGNAL = "pause";
+
+export interface PauseSignal extends Actor {
+  readonly paused: boolean;
 }
 
 /** What a run is told by the workflow of a task's items. */

@@ -25,6 +25,7 @@ import * as reducer from "../core/run-state.ts";
 import * as waiting from "../core/run-waiting.ts";
 import { RUNS_AFTER_FAILURE } from "../core/trigger-rules.ts";
 import { ByHand } from "./by-hand.ts";
+import { Children } from "./children.ts";
 import { conclude, describeProgress } from "./conclusion.ts";
 import { type AttemptEnd, failureOf, readFailure } from "./failure.ts";
 import { HeldStatus } from "./held-status.ts";
@@ -35,6 +36,8 @@ import {
   type ControlRequest,
   ITEMS_SIGNAL,
   type ItemsSignal,
+  PAUSE_SIGNAL,
+  type PauseSignal,
   type RunInput,
   type RunResult,
   type RunStatusAnswer,
@@ -65,6 +68,7 @@ export async function run(input: RunInput | ScheduledInput): Promise<RunResult> 
   setHandler(defineQuery<RunStatusAnswer>(STATUS_QUERY), () => execution.status());
   setHandler(defineSignal<[SlotSignal]>(SLOT_SIGNAL), (slot) => execution.receiveSlot(slot));
   setHandler(defineSignal<[ItemsSignal]>(ITEMS_SIGNAL), (items) => execution.receiveItems(items));
+  setHandler(defineSignal<[PauseSignal]>(PAUSE_SIGNAL), (pause) => execution.byHand.hear(pause));
   setHandler(defineUpdate<ControlAnswer, [ControlRequest]>(CONTROL_UPDATE), (request) => execution.byHand.act(request), {
     validator: (request) => execution.byHand.refuse(request),
   });
@@ -99,6 +103,7 @@ class RunExecution {
   });
   readonly #entry: RunEntry;
   readonly byHand: ByHand;
+  readonly #children: Children;
   #inFlight = 0;
   /** What is reported but not kept in the state. */
   readonly #results = new Map<number, Pick<TaskResult, "output" | "metrics">>();
@@ -114,6 +119,7 @@ class RunExecution {
   constructor(input: RunInput) {
     this.#input = input;
     this.#graph = reducer.graphOf(input.plan);
+    this.#children = new Children(input.minds === true);
     const { snapshot, startedAt = Date.now(), seq = 0, actions = 0, keys = [], unsent } = input.continued ?? {};
     this.#state = snapshot === undefined ? reducer.initRun(this.#graph) : restoreSnapshot(snapshot, this.#graph);
     this.#startedAt = startedAt;
@@ -152,6 +158,7 @@ class RunExecution {
         this.#graph = reducer.graphOf(changed.plan);
       },
       settle: (settled) => this.#settle(settled),
+      tell: (pause) => this.#children.tell(pause),
     });
     // Who was asked for a slot answers again when it is asked again.
     for (const [index, { hold }] of this.#state.tasks.entries())
@@ -280,7 +287,7 @@ class RunExecution {
       }
       reducer.start(this.#state, index, now);
       if ((task.wait ?? task.approval) !== undefined && this.#isHeld(index, task, now)) return;
-      const call = prepareCall(this.#input, this.#graph, this.#state, index, now);
+      const call = prepareCall(this.#input, this.#graph, this.#state, index, now, this.#children);
       this.#commands.bytes += call.bytes;
       this.#reporter.task(index);
       this.#attempt(index, call);
