@@ -61,9 +61,12 @@ export const refusal = (state: RunState, graph: Graph, control: Control, actor: 
 /** Carries an action out that was not refused. */
 export const control = (state: RunState, graph: Graph, asked: Control, actor: Actor, now: number): Settled => {
   const { by, why } = actor;
-  if (asked.action === "pause") state.paused = true;
-  if (asked.action === "resume") delete state.paused;
-  if (asked.action === "pause" || asked.action === "resume") return NOTHING;
+  if (asked.action === "pause" || asked.action === "resume") {
+    if (asked.action === "pause") state.paused = true;
+    else delete state.paused;
+    delete state.pausedWith;
+    return NOTHING;
+  }
   const index = placeOf(graph, asked.task);
   const task = state.tasks[index];
   if (task === undefined) return NOTHING;
@@ -96,6 +99,17 @@ export const control = (state: RunState, graph: Graph, asked: Control, actor: Ac
       );
     }
   }
+};
+
+/** What started the run was paused, or goes on. False: that changes nothing, since somebody has paused or resumed the run itself. */
+export const pauseWith = (state: RunState, paused: boolean): boolean => {
+  if (paused ? state.paused : !state.pausedWith) return false;
+  if (paused) state.paused = state.pausedWith = true;
+  else {
+    delete state.paused;
+    delete state.pausedWith;
+  }
+  return true;
 };
 
 /** What a task that succeeds by this action hands on. */

@@ -17,6 +17,7 @@ export interface RunSnapshot {
   readonly firstError?: { readonly index: number; readonly error: TaskError };
   readonly stopping?: "failed" | "cancelled";
   readonly paused?: true;
+  readonly pausedWith?: true;
 }
 
 const KEPT = [
@@ -72,6 +73,7 @@ export const takeSnapshot = (state: RunState, { plan }: Graph): RunSnapshot => {
     ...(firstError === undefined ? {} : { firstError }),
     ...(state.stopping === undefined ? {} : { stopping: state.stopping }),
     ...(state.paused === undefined ? {} : { paused: state.paused }),
+    ...(state.pausedWith === undefined ? {} : { pausedWith: state.pausedWith }),
   };
 };
 
@@ -80,6 +82,7 @@ export const restoreSnapshot = (snapshot: RunSnapshot, graph: Graph): RunState =
   state.ready = [];
   if (snapshot.stopping !== undefined) state.stopping = snapshot.stopping;
   if (snapshot.paused !== undefined) state.paused = snapshot.paused;
+  if (snapshot.pausedWith !== undefined) state.pausedWith = snapshot.pausedWith;
   for (const index of state.tasks.keys()) {
     const status = STATUSES.get(snapshot.statuses[index] ?? "") ?? "pending";
     const output = snapshot.outputs[index];

@@ -50,6 +50,8 @@ export interface RunState {
   stopping?: "failed" | "cancelled";
   /** By hand: nothing new starts until it is taken back. */
   paused?: true;
+  /** What started the run was paused, and the run with it: they go on together. */
+  pausedWith?: true;
 }
 
 export type RunOutcome = "succeeded" | "failed" | "cancelled";

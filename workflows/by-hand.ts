@@ -6,7 +6,7 @@ import type { PlanTask, Policy } from "../core/plan.ts";
 import type { TaskResult } from "../core/run-changes.ts";
 import * as control from "../core/run-control.ts";
 import { type Graph, isOver, type RunState, type Settled } from "../core/run-state.ts";
-import type { ControlAnswer, ControlRequest, RunInput } from "./messages.ts";
+import type { ControlAnswer, ControlRequest, PauseSignal, RunInput } from "./messages.ts";
 import type { Reporter } from "./reporter.ts";
 
 /** What it needs of the run: its state, and ways to change what is fixed otherwise. */
@@ -22,6 +22,8 @@ export interface ActedOn {
   /** The input from now on: what comes after, and what continues as new, has it. */
   readonly change: (input: RunInput) => void;
   readonly settle: (settled: Settled) => void;
+  /** Lets those know that it has started. */
+  readonly tell: (pause: PauseSignal) => void;
 }
 
 /** They travel along when the run continues as new. */
@@ -93,8 +95,20 @@ export class ByHand {
       if (state.tasks[index]?.status === "succeeded") results.set(index, { output: control.outputOf(asked, actor) });
       reporter.task(index);
     }
+    if (asked.action === "pause" || asked.action === "resume") this.#run.tell({ ...actor, paused: asked.action === "pause" });
     this.#run.settle(settled);
     return { status: control.openStatus(state), action };
+  }
+
+  /** What started the run was paused or goes on, and the run with it. */
+  hear(pause: PauseSignal): void {
+    const { state, reporter, tell, settle } = this.#run;
+    if (isOver(state) || state.stopping !== undefined || !control.pauseWith(state, pause.paused)) return;
+    const { paused, ...actor } = pause;
+    this.actions += 1;
+    reporter.action({ number: this.actions, action: paused ? "pause" : "resume", ...actor, at: new Date().toISOString() });
+    tell(pause);
+    settle({ ended: [], cancel: [] });
   }
 
   #replace(task: PlanTask, policy: Policy | undefined): void {

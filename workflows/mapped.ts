@@ -19,7 +19,8 @@ import type { TaskResult } from "../core/run-changes.ts";
 import type { RunManner } from "../core/run-manner.ts";
 import { backoffMs, mayRetry } from "../core/run-attempts.ts";
 import { ItemSlots } from "./item-slots.ts";
-import { SLOT_SIGNAL, type SlotSignal } from "./messages.ts";
+import { Children } from "./children.ts";
+import { PAUSE_SIGNAL, type PauseSignal, SLOT_SIGNAL, type SlotSignal } from "./messages.ts";
 import { itemsOptions, placementOf } from "./policies.ts";
 import type { DagActivities, FailureFacts, ItemFailure, ItemsResult, MappedCall } from "./ports.ts";
 import { carryOutItem, isSingle } from "./single-item.ts";
@@ -46,6 +47,8 @@ interface Progress {
   readonly size: number;
   /** Groups that have asked for slots. */
   readonly asked?: number;
+  /** The run is paused: no new item begins. */
+  readonly paused?: true;
 }
 
 interface Retry {
@@ -64,6 +67,7 @@ const GROUP_MS = 1_500;
 export async function mapped(input: MappedInput): Promise<TaskResult> {
   const execution = new MappedExecution(input);
   if (input.call.task.itemSlots !== undefined) setHandler(defineSignal<[SlotSignal]>(SLOT_SIGNAL), (slot) => execution.receiveSlot(slot));
+  setHandler(defineSignal<[PauseSignal]>(PAUSE_SIGNAL), (pause) => execution.hear(pause));
   const ended = await execution.drive();
   if (!ended) return continueAsNew<typeof mapped>({ ...input, progress: execution.progress });
   return execution.finish();
@@ -79,6 +83,7 @@ class MappedExecution {
   /** Each item is a group of its own, carried out by this workflow. */
   readonly #isSingle: boolean;
   readonly #slots: ItemSlots | undefined;
+  readonly #children: Children;
   readonly #groups = new CancellationScope({ cancellable: true, parent: CancellationScope.current() });
   progress: Progress;
   #isPlanned: boolean;
@@ -89,6 +94,7 @@ class MappedExecution {
     this.#call = call;
     this.#policy = policy;
     this.#minds = minds === true;
+    this.#children = new Children(this.#minds);
     const { window = 1, maxFailures = 0 } = call.task.forEach ?? {};
     this.#window = window;
     this.#isSingle = isSingle(call.task);
@@ -102,6 +108,13 @@ class MappedExecution {
 
   receiveSlot(slot: SlotSignal): void {
     this.#slots?.receive(slot);
+  }
+
+  hear(pause: PauseSignal): void {
+    const { paused: _, ...progress } = this.progress;
+    this.progress = pause.paused ? { ...progress, paused: true } : progress;
+    this.#children.tell(pause);
+    this.#tell(progress.done);
   }
 
   get #isFailing(): boolean {
@@ -158,6 +171,7 @@ class MappedExecution {
 
   /** One more group, if there are items for it. */
   #mayBegin(): boolean {
+    if (this.progress.paused) return false;
     return (this.#inFlight + 1) * this.#concurrency <= this.#window && this.#slots?.mayAsk !== false;
   }
 
@@ -187,7 +201,11 @@ class MappedExecution {
 
   async #run(items: readonly (readonly [number, number])[]): Promise<void> {
     try {
-      const carryOut = () => (this.#isSingle ? this.#runSingle(items) : this.#runGroup(items));
+      const carryOut = async () => {
+        // It may have waited for a slot when the pause came.
+        if (this.progress.paused) await condition(() => this.progress.paused === undefined);
+        return this.#isSingle ? this.#runSingle(items) : this.#runGroup(items);
+      };
       await (this.#slots === undefined ? carryOut() : this.#slots.holding(carryOut));
     } catch (error) {
       // Groups that were told to stop have stopped.
@@ -199,7 +217,7 @@ class MappedExecution {
   async #runSingle(items: readonly (readonly [number, number])[]): Promise<readonly ItemFailure[]> {
     const failures: ItemFailure[] = [];
     for (const [item, attempt] of items) {
-      const failure = await carryOutItem({ ...this.#call, item, attempt }, this.#policy, this.#minds);
+      const failure = await carryOutItem({ ...this.#call, item, attempt }, this.#policy, { minds: this.#minds, children: this.#children });
       if (failure !== undefined) failures.push(failure);
     }
     this.#settle(new Map(items), { failures });
@@ -242,8 +260,12 @@ class MappedExecution {
 
   #tell(done: number): void {
     this.progress = { ...this.progress, done };
-    const { count, failed, retries } = this.progress;
-    const more = [failed === 0 ? "" : `, ${failed} failed`, retries.length === 0 ? "" : `, ${retries.length} to be tried again`];
+    const { count, failed, retries, paused } = this.progress;
+    const more = [
+      failed === 0 ? "" : `, ${failed} failed`,
+      retries.length === 0 ? "" : `, ${retries.length} to be tried again`,
+      paused ? "; paused: no new one begins" : "",
+    ];
     setCurrentDetails(`${done} of ${count} items done${more.join("")}`);
   }
 

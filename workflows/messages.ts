@@ -16,6 +16,7 @@ import type { AttemptEnd } from "./failure.ts";
 import type { RunFacts, ScheduledStart } from "./ports.ts";
 
 export const RUN_WORKFLOW = "run";
+export const MAPPED_WORKFLOW = "mapped";
 export const INSPECT_WORKFLOW = "inspect";
 export const LATE_REPORT_WORKFLOW = "lateReport";
 
@@ -116,6 +117,13 @@ export interface SlotSignal {
   readonly circuit?: { readonly since: number; readonly until: number };
   /** The owner has lost all that it knew, and asks what the workflow holds and waits for; there is no key. */
   readonly recount?: true;
+}
+
+/** What a run tells the workflows that it has started, and they theirs, when it is paused or goes on. */
+export const PAUSE_SIGNAL = "pause";
+
+export interface PauseSignal extends Actor {
+  readonly paused: boolean;
 }
 
 /** What a run is told by the workflow of a task's items. */

@@ -25,6 +25,7 @@ import { restoreSnapshot, takeSnapshot } from "../core/run-snapshot.ts";
 import * as reducer from "../core/run-state.ts";
 import * as waiting from "../core/run-waiting.ts";
 import { ByHand } from "./by-hand.ts";
+import { Children } from "./children.ts";
 import { conclude, describeProgress } from "./conclusion.ts";
 import { type Attempt, type AttemptFacts, Attempts, DRAIN_MS, type Room } from "./attempts.ts";
 import { type AttemptEnd, type AttemptFailed, codeOf, failureOf, readFailure } from "./failure.ts";
@@ -36,6 +37,8 @@ import {
   type ControlRequest,
   ITEMS_SIGNAL,
   type ItemsSignal,
+  PAUSE_SIGNAL,
+  type PauseSignal,
   type RunInput,
   type RunResult,
   type RunStatusAnswer,
@@ -69,6 +72,7 @@ export async function run(input: RunInput | ScheduledInput): Promise<RunResult> 
   setHandler(defineSignal<[SlotSignal]>(SLOT_SIGNAL), (slot) => execution.receiveSlot(slot));
   setHandler(defineSignal<[ItemsSignal]>(ITEMS_SIGNAL), (items) => execution.receiveItems(items));
   setHandler(defineSignal<[WindowSignal]>(WINDOW_SIGNAL), (told) => execution.receiveEnds(told));
+  setHandler(defineSignal<[PauseSignal]>(PAUSE_SIGNAL), (pause) => execution.byHand.hear(pause));
   setHandler(defineUpdate<ControlAnswer, [ControlRequest]>(CONTROL_UPDATE), (request) => execution.byHand.act(request), {
     validator: (request) => execution.byHand.refuse(request),
   });
@@ -93,6 +97,7 @@ class RunExecution {
   readonly #slots: RunSlots;
   readonly #entry: RunEntry;
   readonly byHand: ByHand;
+  readonly #children: Children;
   /** What is reported but not kept in the state. */
   readonly #results = new Map<number, Pick<TaskResult, "output" | "metrics">>();
   #isPumping = false;
@@ -105,6 +110,7 @@ class RunExecution {
   constructor(input: RunInput) {
     this.#input = input;
     this.#graph = reducer.graphOf(input.plan);
+    this.#children = new Children(input.minds === true);
     const { snapshot, startedAt = Date.now(), seq = 0, actions = 0, keys = [], unsent } = input.continued ?? {};
     this.#state = snapshot === undefined ? reducer.initRun(this.#graph) : restoreSnapshot(snapshot, this.#graph);
     this.#startedAt = startedAt;
@@ -160,6 +166,7 @@ class RunExecution {
         this.#graph = reducer.graphOf(changed.plan);
       },
       settle: (settled) => this.#settle(settled),
+      tell: (pause) => this.#children.tell(pause),
     });
     // Who was asked for a slot answers again when it is asked again.
     for (const { index, since } of waiting.awaitingSlots(this.#state))
@@ -310,7 +317,7 @@ class RunExecution {
       }
       reducer.start(this.#state, index, now);
       if ((task.wait ?? task.approval) !== undefined && this.#isHeld(index, task, now)) return;
-      const call = prepareCall(this.#input, this.#graph, this.#state, index, now);
+      const call = prepareCall(this.#input, this.#graph, this.#state, index, now, this.#children);
       this.#commands.bytes += call.bytes;
       this.#reporter.task(index);
       this.#attempt(index, call, room);

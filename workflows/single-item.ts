@@ -4,6 +4,7 @@ import { CancellationScope, CancelledFailure, proxyActivities } from "@temporali
 import type { Json } from "../core/json.ts";
 import type { PlanTask, Policy } from "../core/plan.ts";
 import { mayRetry } from "../core/run-attempts.ts";
+import type { Children } from "./children.ts";
 import { readFailure } from "./failure.ts";
 import { OPEN_OPTIONS, ownActivityOptions, placementOf } from "./policies.ts";
 import type { DagActivities, ItemCall, ItemEnd, ItemFailure } from "./ports.ts";
@@ -11,17 +12,22 @@ import { carryOutSubRun } from "./sub-run.ts";
 
 const { openItem, recordItem } = proxyActivities<DagActivities>(OPEN_OPTIONS);
 
+interface Caller {
+  readonly minds: boolean;
+  readonly children: Children;
+}
+
 /** All others go in groups, which a worker of Downbeat carries out. */
 export const isSingle = ({ operator, queue }: PlanTask): boolean =>
   operator === "pipeline" || (operator === "activity" && queue !== undefined);
 
 /** Undefined: it has succeeded, and the store has its result. Throws a CancelledFailure; `minds`: only where its caller has cancelled it. */
-export const carryOutItem = async (call: ItemCall, policy: Policy, minds: boolean): Promise<ItemFailure | undefined> => {
+export const carryOutItem = async (call: ItemCall, policy: Policy, { minds, children }: Caller): Promise<ItemFailure | undefined> => {
   const startedAt = new Date().toISOString();
   const record = (end: Pick<ItemEnd, "status" | "output" | "error">): Promise<void> =>
     recordItem(call, { ...end, startedAt, finishedAt: new Date().toISOString() });
   try {
-    const output = await outputOf(call, policy, minds);
+    const output = await outputOf(call, policy, children);
     if (output !== undefined) await record({ status: "succeeded", output });
     return undefined;
   } catch (error) {
@@ -36,10 +42,10 @@ export const carryOutItem = async (call: ItemCall, policy: Policy, minds: boolea
 };
 
 /** Undefined: it was done before. */
-const outputOf = async (call: ItemCall, policy: Policy, minds: boolean): Promise<Json | undefined> => {
+const outputOf = async (call: ItemCall, policy: Policy, children: Children): Promise<Json | undefined> => {
   const { run, activity } = await openItem(call);
   const remainingMs = policy.timeout.totalMs;
-  if (run !== undefined) return carryOutSubRun(run, { pipeline: call.run.pipeline, taskId: call.taskId, remainingMs, minds });
+  if (run !== undefined) return carryOutSubRun(run, { pipeline: call.run.pipeline, taskId: call.taskId, remainingMs, children });
   if (activity === undefined) return undefined;
   const { activity: { name } = { name: "" }, summary } = call.task;
   const own = proxyActivities<Record<string, (input: Json) => Promise<Json | undefined>>>({

@@ -1,6 +1,6 @@
 // One attempt of one task as a call: which activity, with what input and options.
 
-import { type ActivityOptions, executeChild, proxyActivities, workflowInfo } from "@temporalio/workflow";
+import { type ActivityOptions, proxyActivities, workflowInfo } from "@temporalio/workflow";
 import { DownbeatError } from "../core/errors.ts";
 import { NO_INTERVAL, renderTemplates, type Scope } from "../core/expression.ts";
 import { mappedWorkflowId } from "../core/ids.ts";
@@ -9,9 +9,9 @@ import { LIMITS } from "../core/limits.ts";
 import type { PlanTask, Verb } from "../core/plan.ts";
 import type { TaskResult } from "../core/run-changes.ts";
 import { type Graph, policyOf, type RunState, taskOf } from "../core/run-state.ts";
-import { hardTimeout, withDeadline } from "./deadline.ts";
-import { mapped } from "./mapped.ts";
-import { ofPipeline, type RunInput } from "./messages.ts";
+import type { Children } from "./children.ts";
+import type { mapped } from "./mapped.ts";
+import { MAPPED_WORKFLOW, ofPipeline, type RunInput } from "./messages.ts";
 import { OPEN_OPTIONS, ownActivityOptions, placementOf, verbOptions } from "./policies.ts";
 import type { DagActivities, MappedCall, OpenSubRunCall, TaskCall } from "./ports.ts";
 import { carryOutSubRun } from "./sub-run.ts";
@@ -61,13 +61,20 @@ export const scopeOf = (
   return { params, run: { interval: NO_INTERVAL, ...run }, tasks };
 };
 
+/** One try of a task that is a child workflow. */
+interface ChildTry {
+  readonly remainingMs: number;
+  readonly tries: number;
+  readonly children: Children;
+}
+
 /** A run of another pipeline: opened in the store, then a workflow of its own that this one waits for. */
 const subRunCall = (
   input: RunInput,
   graph: Graph,
   state: RunState,
   index: number,
-  { remainingMs, tries }: { readonly remainingMs: number; readonly tries: number },
+  { remainingMs, tries, children }: ChildTry,
 ): PreparedCall => {
   const task = taskOf(graph, index);
   const call: OpenSubRunCall = {
@@ -82,7 +89,7 @@ const subRunCall = (
   };
   const send = async (): Promise<TaskResult> => {
     const opened = await proxyActivities<DagActivities>(OPEN_OPTIONS).openSubRun(call);
-    const caller = { pipeline: input.run.pipeline, taskId: task.id, remainingMs, minds: input.minds === true };
+    const caller = { pipeline: input.run.pipeline, taskId: task.id, remainingMs, children };
     return { output: await carryOutSubRun(opened, caller) };
   };
   return { bytes: COMMAND_BYTES + JSON.stringify(call).length, send, resultOf: (answer) => answer as TaskResult };
@@ -108,7 +115,7 @@ const mappedCall = (
   graph: Graph,
   state: RunState,
   index: number,
-  { remainingMs, tries }: { readonly remainingMs: number; readonly tries: number },
+  { remainingMs, tries, children }: ChildTry,
 ): PreparedCall => {
   const task = taskOf(graph, index);
   const policy = policyOf(graph, index);
@@ -124,22 +131,20 @@ const mappedCall = (
     retry: policy.retry,
     ...carriedItems(input, task),
   };
-  const { minds } = input;
-  const carryOut = () =>
-    executeChild(mapped, {
-      workflowId: mappedWorkflowId(workflowInfo().workflowId, task.id, tries),
-      args: [
-        { call, policy, ...(minds === undefined ? {} : { minds }), ...(input.patient === undefined ? {} : { patient: input.patient }) },
-      ],
-      ...(minds ? {} : hardTimeout(remainingMs)),
-      cancellationType: "WAIT_CANCELLATION_COMPLETED",
-      staticSummary: task.summary,
-      typedSearchAttributes: ofPipeline(input.run.pipeline),
-      memo: { pipeline: input.run.pipeline, run: input.run.id, task: task.id },
-    });
+  const { minds, patient } = input;
+  const options = {
+    workflowId: mappedWorkflowId(workflowInfo().workflowId, task.id, tries),
+    args: [{ call, policy, ...(minds === undefined ? {} : { minds }), ...(patient === undefined ? {} : { patient }) }] as Parameters<
+      typeof mapped
+    >,
+    cancellationType: "WAIT_CANCELLATION_COMPLETED" as const,
+    staticSummary: task.summary,
+    typedSearchAttributes: ofPipeline(input.run.pipeline),
+    memo: { pipeline: input.run.pipeline, run: input.run.id, task: task.id },
+  };
   return {
     bytes: COMMAND_BYTES + JSON.stringify(call).length,
-    send: () => (minds ? withDeadline(remainingMs, carryOut) : carryOut()),
+    send: () => children.carryOut<typeof mapped>(MAPPED_WORKFLOW, options, remainingMs),
     resultOf: (answer) => answer as TaskResult,
   };
 };
@@ -151,7 +156,14 @@ const activityCall = (activity: ActivityCall, bytes: number, resultOf: PreparedC
   resultOf,
 });
 
-export const prepareCall = (input: RunInput, graph: Graph, state: RunState, index: number, now: number): PreparedCall => {
+export const prepareCall = (
+  input: RunInput,
+  graph: Graph,
+  state: RunState,
+  index: number,
+  now: number,
+  children: Children,
+): PreparedCall => {
   const task = taskOf(graph, index);
   const policy = policyOf(graph, index);
   const { attempts = 1, lost = 0, looks = 0, startedAt = now, base } = state.tasks[index] ?? {};
@@ -163,8 +175,8 @@ export const prepareCall = (input: RunInput, graph: Graph, state: RunState, inde
     summary: task.summary,
     ...placementOf(task),
   };
-  if (task.forEach !== undefined) return mappedCall(input, graph, state, index, { remainingMs, tries });
-  if (task.operator === "pipeline") return subRunCall(input, graph, state, index, { remainingMs, tries });
+  if (task.forEach !== undefined) return mappedCall(input, graph, state, index, { remainingMs, tries, children });
+  if (task.operator === "pipeline") return subRunCall(input, graph, state, index, { remainingMs, tries, children });
   if (task.operator === "activity") {
     const { name, input: template } = task.activity ?? { name: "", input: null };
     const rendered = renderTemplates(template, scopeOf(input, graph, state, task));

@@ -27,6 +27,9 @@ const hangs: Behaviour = async (_call, { signal }) => {
 /** How often the condition of a wait was looked at. */
 let looks = 0;
 
+/** Work that lasts until its run was paused and goes on. */
+const paused = { begun: 0, goesOn: false };
+
 const retried = { ...policy(), retry: { attempts: 2, backoffMs: 1_500, maxBackoffMs: 1_500, neverOn: [] } };
 
 const act = (run: StartedRun, control: Control, more: Partial<ControlRequest> = {}): Promise<ControlAnswer> =>
@@ -118,6 +121,28 @@ export const RECORDED: Readonly<Record<string, RecordedRun>> = {
       outputs: { values: { id: "${{ tasks.inner.output.run_id }}" }, reads: ["inner"] },
     },
     options: { pipelines: { inner: planOf({ a: {} }) } },
+  },
+  "paused-below": {
+    plan: planOf({
+      inner: { operator: "pipeline" },
+      items: { operator: "pipeline", forEach: { loops: [{ as: "n", in: [1, 2, 3] }], window: 1, maxFailures: 0 } },
+    }),
+    options: {
+      pipelines: { inner: planOf({ a: {}, b: { needs: ["a"] } }), items: planOf({ a: {} }) },
+      verbs: {
+        a: async () => {
+          paused.begun += 1;
+          await until("it was paused and goes on", () => paused.goesOn);
+          return { output: null };
+        },
+      },
+    },
+    async act(run) {
+      await until("both are at work", () => paused.begun === 2);
+      await act(run, { action: "pause" });
+      await act(run, { action: "resume" });
+      paused.goesOn = true;
+    },
   },
   "for-each": {
     plan: planOf(

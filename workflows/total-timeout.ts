@@ -1,9 +1,9 @@
 // The time of a child workflow: when it is over, the child is told to stop and may clean up.
 
-import { ApplicationFailure, CancellationScope, type ChildWorkflowOptions, isCancellation } from "@temporalio/workflow";
+import { ApplicationFailure, CancellationScope, isCancellation } from "@temporalio/workflow";
 
 /** Temporal's own timeout would end a child without a word: nothing is told to stop, nothing cleans up. Rejects with TASK_TIMEOUT. */
-export const withDeadline = async <Value>(milliseconds: number, work: () => Promise<Value>): Promise<Value> => {
+export const withTotalTimeout = async <Value>(milliseconds: number, work: () => Promise<Value>): Promise<Value> => {
   const caller = CancellationScope.current();
   const scope = new CancellationScope({ cancellable: true, timeout: Math.max(milliseconds, 1), parent: caller });
   try {
@@ -13,8 +13,3 @@ export const withDeadline = async <Value>(milliseconds: number, work: () => Prom
     throw ApplicationFailure.nonRetryable("it was told to stop and has stopped, since timeout.total was over", "TASK_TIMEOUT");
   }
 };
-
-/** Of a child that an older run has started: it ends hard. */
-export const hardTimeout = (milliseconds: number): Pick<ChildWorkflowOptions, "workflowExecutionTimeout"> => ({
-  workflowExecutionTimeout: Math.max(milliseconds, 1_000),
-});
