@@ -64,6 +64,9 @@ const MOST_ITEMS = 500;
 /** About as long as a group should last: a worker that dies takes no more than that with it. */
 const GROUP_MS = 1_500;
 
+/** What an item that this workflow carries out leaves in its history, its workflow tasks included: three activities, or an activity and a run. */
+const EVENTS_OF_SINGLE_ITEM = 12;
+
 export async function mapped(input: MappedInput): Promise<TaskResult> {
   const execution = new MappedExecution(input);
   if (input.call.task.itemSlots !== undefined) setHandler(defineSignal<[SlotSignal]>(SLOT_SIGNAL), (slot) => execution.receiveSlot(slot));
@@ -87,6 +90,7 @@ class MappedExecution {
   readonly #groups = new CancellationScope({ cancellable: true, parent: CancellationScope.current() });
   progress: Progress;
   #isPlanned: boolean;
+  #isDraining = false;
   #inFlight = 0;
   #broken: unknown;
 
@@ -131,8 +135,7 @@ class MappedExecution {
         this.#tell(done);
       }
       for (;;) {
-        const { historyLength, continueAsNewSuggested } = workflowInfo();
-        const isDraining = historyLength >= LIMITS.historyEvents || continueAsNewSuggested;
+        const isDraining = this.#isLong();
         if (this.#isFailing) this.#groups.cancel();
         else if (!isDraining) this.#fill();
         if (this.#inFlight === 0 && (isDraining || this.#isFailing || this.#isOver())) break;
@@ -160,6 +163,20 @@ class MappedExecution {
     return this.#isFailing || this.#isOver();
   }
 
+  /** Nothing begins any more: when nothing is under way, it continues as new. */
+  #isLong(): boolean {
+    const { historyLength, continueAsNewSuggested } = workflowInfo();
+    this.#isDraining ||= historyLength >= LIMITS.historyEvents || continueAsNewSuggested;
+    this.#isDraining ||= this.#isFull && historyLength >= LIMITS.historyEvents / 2;
+    return this.#isDraining;
+  }
+
+  /** One item more might leave more than the history may have: what is under way counts as if it had. */
+  get #isFull(): boolean {
+    if (!this.#isSingle || !this.#minds) return false;
+    return workflowInfo().historyLength + (this.#inFlight + 1) * EVENTS_OF_SINGLE_ITEM >= LIMITS.historyEvents;
+  }
+
   #isOver(): boolean {
     return this.progress.next >= this.progress.count && this.progress.retries.length === 0;
   }
@@ -171,7 +188,7 @@ class MappedExecution {
 
   /** One more group, if there are items for it. */
   #mayBegin(): boolean {
-    if (this.progress.paused) return false;
+    if (this.progress.paused || this.#isFull) return false;
     return (this.#inFlight + 1) * this.#concurrency <= this.#window && this.#slots?.mayAsk !== false;
   }
 

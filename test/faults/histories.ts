@@ -11,9 +11,6 @@ type History = Awaited<ReturnType<WorkflowHandle["fetchHistory"]>>;
  */
 export const MOST_EVENTS = LIMITS.historyEvents + LIMITS.activitiesInFlight * 5;
 
-/** Of a task's items that are activities each: what is under way by then has its result written down by an activity more. */
-export const MOST_EVENTS_OF_SINGLE_ITEMS = LIMITS.historyEvents + LIMITS.activitiesInFlight * 11;
-
 /** Of each execution of the chain, the first one's first. */
 export const executionsOf = async ({ workflow }: Client, workflowId: string): Promise<readonly History[]> => {
   const { raw } = await workflow.getHandle(workflowId).describe();
