@@ -199,6 +199,11 @@ const asset = z.object({
 
 const pool = z.object({ name: z.string(), slots: z.int(), description: z.string().nullable(), created_at: moment, updated_at: moment });
 const holder = z.object({ task: z.string(), workflow: z.string().describe("The run's workflow id"), priority: z.int(), since: moment });
+const slotUse = {
+  holders: z.array(holder).describe("Tasks that hold one of its slots, at most 1,000 of them"),
+  waiting: z.array(holder).describe("The oldest first, at most 1,000 of them; priority goes before age"),
+  total: z.object({ holders: z.int(), waiting: z.int() }).describe("How many there are, those included that are not listed"),
+};
 const firing = localMoment.describe("As the clocks of the schedule's zone show it");
 
 const eventTrigger = z.object({
@@ -278,8 +283,7 @@ export const ANSWERS = {
   Connectors: pageOf(connector, { hash: z.string() }),
   ConnectionView: connection,
   ConnectionState: connection.extend({
-    holders: z.array(holder).describe("Tasks that hold one of its slots; empty while it has no limits"),
-    waiting: z.array(holder).describe("In the order in which they came; priority goes first"),
+    ...slotUse,
     circuit: z
       .object({
         state: z.enum(["closed", "open", "half_open"]),
@@ -335,10 +339,7 @@ export const ANSWERS = {
   Assets: pageOf(asset),
   AssetUpdates: pageOf(assetUpdate),
   PoolView: pool,
-  PoolState: pool.extend({
-    holders: z.array(holder),
-    waiting: z.array(holder).describe("In the order in which they came; priority goes first"),
-  }),
+  PoolState: pool.extend(slotUse),
   Pools: pageOf(pool),
   Items: pageOf(
     z.object({

@@ -19,7 +19,6 @@ import { randomUUID } from "node:crypto";
 import { DownbeatError } from "../core/errors.ts";
 import { DEFAULT_QUEUE, inspectWorkflowId, runWorkflowId } from "../core/ids.ts";
 import type { RunStatus } from "../core/run-changes.ts";
-import type { Slots } from "../core/slots.ts";
 import {
   CONTROL_UPDATE,
   type ControlAnswer,
@@ -27,6 +26,7 @@ import {
   INSPECT_WORKFLOW,
   type InspectInput,
   POOL_SIGNALS,
+  type PoolState,
   RUN_WORKFLOW,
   type RunInput,
   searchAttributesOf,
@@ -61,7 +61,7 @@ export interface Orchestrator {
   /** Starts the owner of a pool where it does not run. */
   resizePool(pool: string, slots: number): Promise<void>;
   /** As its owner tells; undefined while nobody has ever asked for a slot. */
-  poolSlots(pool: string): Promise<Slots | undefined>;
+  poolState(pool: string): Promise<PoolState | undefined>;
   inspect(input: InspectInput): Promise<InspectResult>;
   check(): Promise<void>;
   /** Workflow tasks and activities that wait for a worker on Downbeat's own queue, as Temporal estimates. */
@@ -239,9 +239,7 @@ export const createOrchestrator = (options: OrchestratorOptions): Orchestrator =
       await call(() => tellOwner(client, pool, POOL_SIGNALS.resize, slots));
     },
 
-    async poolSlots(pool) {
-      return (await askOwner(client, call, pool))?.slots;
-    },
+    poolState: (pool) => askOwner(client, call, pool),
 
     async inspect(input) {
       try {

@@ -6,7 +6,7 @@ import type { PoolState } from "../workflows/messages.ts";
 
 const iso = (milliseconds: number): string => new Date(milliseconds).toISOString();
 
-export const presentHolder = ({ key, owner, priority, since }: SlotHolder) => ({
+const presentHolder = ({ key, owner, priority, since }: SlotHolder) => ({
   task: key.slice(key.lastIndexOf("#") + 1),
   workflow: owner,
   priority,
@@ -26,11 +26,16 @@ export const presentLimits = (limits: ConnectionLimits | null) => ({
         },
 });
 
-export const presentUse = (state: PoolState | undefined, now: number) => ({
-  holders: (state?.slots.holders ?? []).map(presentHolder),
-  waiting: (state?.slots.waiting ?? []).map(presentHolder),
-  circuit: presentCircuit(state, now),
-});
+export const presentSlots = (state: PoolState | undefined) => {
+  const { holders = [], waiting = [] } = state?.slots ?? {};
+  return {
+    holders: holders.map(presentHolder),
+    waiting: waiting.map(presentHolder),
+    total: state?.total ?? { holders: holders.length, waiting: waiting.length },
+  };
+};
+
+export const presentUse = (state: PoolState | undefined, now: number) => ({ ...presentSlots(state), circuit: presentCircuit(state, now) });
 
 const presentCircuit = (state: PoolState | undefined, now: number) => {
   if (state?.breaker === undefined) return null;

@@ -5,7 +5,7 @@ import { z } from "zod";
 import { DownbeatError } from "../../core/errors.ts";
 import type { PoolRecord } from "../../store/pools.ts";
 import type { ApiDeps } from "../deps.ts";
-import { presentHolder } from "../present-limits.ts";
+import { presentSlots } from "../present-limits.ts";
 import { moment } from "../present.ts";
 import { decodeCursor, jsonBody, notFound, page, parseInput, pathParam } from "../request.ts";
 import { pageQuery, poolBody, poolPath } from "../schemas.ts";
@@ -34,12 +34,7 @@ export const poolRoutes = (deps: ApiDeps): Router => {
     const name = pathParam(request, "name");
     const found = await pools.find(name);
     if (found === undefined) throw notFound("pool", name);
-    const state = await deps.orchestrator.poolSlots(name);
-    response.json({
-      ...presentPool(found),
-      holders: (state?.holders ?? []).map(presentHolder),
-      waiting: (state?.waiting ?? []).map(presentHolder),
-    });
+    response.json({ ...presentPool(found), ...presentSlots(await deps.orchestrator.poolState(name)) });
   });
 
   router.put("/:name", async (request, response) => {

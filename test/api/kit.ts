@@ -53,6 +53,8 @@ export class RecordingOrchestrator implements Orchestrator {
   readonly terminated: { readonly run: string; readonly reason: string }[] = [];
   readonly controlled: { readonly run: string; readonly request: ControlRequest; readonly key: string | undefined }[] = [];
   readonly pools = new Map<string, Slots>();
+  /** Where its owner lists some alone. */
+  poolTotal: PoolState["total"];
   readonly inspected: InspectInput[] = [];
   readonly waits: number[] = [];
   /** Thrown by every call while it is set. */
@@ -227,8 +229,9 @@ export class RecordingOrchestrator implements Orchestrator {
     });
   }
 
-  poolSlots(pool: string): Promise<Slots | undefined> {
-    return Promise.resolve(this.pools.get(pool));
+  poolState(pool: string): Promise<PoolState | undefined> {
+    const slots = this.pools.get(pool);
+    return Promise.resolve(slots && { pool, slots, ...(this.poolTotal === undefined ? {} : { total: this.poolTotal }) });
   }
 
   queueDepth(): Promise<{ readonly workflow: number; readonly activity: number }> {

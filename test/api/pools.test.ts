@@ -35,7 +35,16 @@ describe("pools", () => {
     expect((await send("GET", "/v1/pools/slow")).body).toMatchObject({
       holders: [{ task: "load", workflow: "downbeat/run/p/r1", priority: 3 }],
       waiting: [{ task: "load", workflow: "downbeat/run/p/r2" }],
+      total: { holders: 1, waiting: 1 },
     });
+  });
+
+  it("say how many hold and wait, where their owner lists some alone", async () => {
+    const { send, orchestrator } = api();
+    orchestrator.poolTotal = { holders: 1, waiting: 1_500 };
+    const { body } = await send("GET", "/v1/pools/slow");
+    orchestrator.poolTotal = undefined;
+    expect(body).toMatchObject({ waiting: [{ task: "load" }], total: { holders: 1, waiting: 1_500 } });
   });
 
   it("are checked in definitions, and stay while a pipeline uses them", async () => {

@@ -184,12 +184,12 @@ describe("a backfill", () => {
     const tasks = held();
     const { id } = await begin({ concurrency: 3, priority: 1 });
     await until("one holds the slot and two wait for it", async () => {
-      const slots = await kit.deps.orchestrator.poolSlots(`pipeline/${pipeline}`);
-      return tasks.begun.length === 1 && slots?.waiting.length === 2;
+      const state = await kit.deps.orchestrator.poolState(`pipeline/${pipeline}`);
+      return tasks.begun.length === 1 && state?.slots.waiting.length === 2;
     });
     // Its strategy would skip it: a backfill must not be what it is skipped for.
     const { id: due } = await kit.call<{ id: string }>("POST", `/v1/pipelines/${pipeline}/runs`, {});
-    await until("it waits", async () => (await kit.deps.orchestrator.poolSlots(`pipeline/${pipeline}`))?.waiting.length === 3);
+    await until("it waits", async () => (await kit.deps.orchestrator.poolState(`pipeline/${pipeline}`))?.slots.waiting.length === 3);
     tasks.letGo();
     await ended(id);
     expect(tasks.begun[1]).toBe("none");

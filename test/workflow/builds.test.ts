@@ -159,7 +159,7 @@ describe("workers of several builds", () => {
     await approve(waits).catch(() => undefined);
     expect(await buildOf(waits)).toBe("2");
     await until("nothing is open of build 1", async () => /^1 \w+ 0% 0 /.test(await listed("1")));
-    expect(await orchestrator.poolSlots("older")).toMatchObject({ capacity: 2 });
+    expect(await orchestrator.poolState("older")).toMatchObject({ slots: { capacity: 2 } });
     expect(await deployment("move", "1", "2")).toEqual({ code: 1, output: "nothing is open of build 1\n" });
   });
 
@@ -183,7 +183,7 @@ describe("workers of several builds", () => {
     await until("the long run has continued as new", async () => (await executionsOf(long)) > 1);
 
     await second.stop();
-    expect(await orchestrator.poolSlots("warehouse")).toMatchObject({ capacity: 3 });
+    expect(await orchestrator.poolState("warehouse")).toMatchObject({ slots: { capacity: 3 } });
     await third.stop();
     await start();
     await until("what waits is counted", async () => (await orchestrator.queueDepth()).workflow > 0);
