@@ -72,7 +72,9 @@ export interface PoolStart {
 export async function pool(start: PoolStart): Promise<void> {
   const owner = new PoolOwner(start);
   setHandler(defineSignal<[AcquireSignal]>(POOL_SIGNALS.acquire), (asked) => owner.acquire(asked));
-  setHandler(defineSignal<[string | ReleaseSignal]>(POOL_SIGNALS.release), (given) => owner.release(given));
+  setHandler(defineSignal<[Given | readonly Given[]]>(POOL_SIGNALS.release), (given) => {
+    for (const one of [given].flat()) owner.release(one);
+  });
   setHandler(defineSignal<[ConfigureSignal]>(POOL_SIGNALS.configure), (limits) => owner.configure(limits));
   setHandler(defineSignal<[CircuitReset]>(POOL_SIGNALS.reset), (reset) => owner.reset(reset));
   setHandler(defineSignal<[number]>(POOL_SIGNALS.resize), (capacity) => owner.resize(capacity));
@@ -82,6 +84,9 @@ export async function pool(start: PoolStart): Promise<void> {
   await owner.drive();
   return continueAsNew<typeof pool>(owner.handOver());
 }
+
+/** A slot's key, of a connection's slot with how its use ended. */
+type Given = string | ReleaseSignal;
 
 interface Mail {
   readonly owner: string;
@@ -173,7 +178,7 @@ class PoolOwner {
     this.#apply({ slots: withTold(this.#slots, told), granted: [] });
   }
 
-  release(given: string | ReleaseSignal): void {
+  release(given: Given): void {
     const { key, verdict } = typeof given === "string" ? { key: given, verdict: "unknown" as const } : given;
     this.#later = this.#later.filter(({ request }) => request.key !== key);
     const holder = this.#slots.holders.find((one) => one.key === key);

@@ -71,7 +71,7 @@ const poolsOf = ({ pool, connections = [] }: PlanTask): readonly string[] => [
 const firstAsked = (): Asked => ({ at: Date.now(), pauseMs: AGAIN_AFTER_MS });
 
 export class RunSlots {
-  readonly #client = new SlotClient();
+  readonly #client: SlotClient;
   readonly #events: SlotEvents;
   readonly #isPatient: boolean;
   /** By key. */
@@ -86,6 +86,7 @@ export class RunSlots {
   constructor(events: SlotEvents, { patient }: Pick<RunManner, "patient">) {
     this.#events = events;
     this.#isPatient = patient === true;
+    this.#client = new SlotClient(this.#isPatient);
     const { mayAsk = () => true } = events;
     this.#lines = new SlotLines((slots) => this.#ask(slots), this.#isPatient ? mayAsk : undefined);
   }

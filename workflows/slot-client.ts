@@ -17,8 +17,19 @@ export interface SlotWish extends PoolInput {
   readonly otherwise?: Concurrency["strategy"];
 }
 
+/** In one message. */
+const MOST_GIVEN_BACK = 500;
+
 export class SlotClient {
+  readonly #gathers: boolean;
   #last: Promise<void> | undefined;
+  /** The slots of the last message, while that has not been sent and gives slots back. */
+  #gathered: { readonly pool: string; readonly given: (string | ReleaseSignal)[] } | undefined;
+
+  /** `gathers`: slots that are given back while a message is under way go together. The histories of older runs show a message for each. */
+  constructor(gathers: boolean) {
+    this.#gathers = gathers;
+  }
 
   get wasUsed(): boolean {
     return this.#last !== undefined;
@@ -45,8 +56,18 @@ export class SlotClient {
   }
 
   release(pool: PoolInput, key: string | ReleaseSignal): void {
+    if (this.#gathered?.pool === pool.pool && this.#gathered.given.length < MOST_GIVEN_BACK) {
+      this.#gathered.given.push(key);
+      return;
+    }
+    const gathered = { pool: pool.pool, given: [key] };
+    const sent = this.#inOrder(() => {
+      if (this.#gathered === gathered) this.#gathered = undefined;
+      return this.#signal(pool, POOL_SIGNALS.release, gathered.given.length === 1 ? key : gathered.given);
+    });
+    if (this.#gathers) this.#gathered = gathered;
     // An owner that is gone has nothing to give back to.
-    void this.#inOrder(() => this.#signal(pool, POOL_SIGNALS.release, key)).catch(() => undefined);
+    void sent.catch(() => undefined);
   }
 
   tell(pool: PoolInput, told: RecountSignal): void {
@@ -59,6 +80,7 @@ export class SlotClient {
   }
 
   #inOrder(work: () => Promise<void>): Promise<void> {
+    this.#gathered = undefined;
     const before = this.#last ?? Promise.resolve();
     const done = CancellationScope.nonCancellable(() => before.then(work));
     this.#last = done.catch(() => undefined);
