@@ -1,7 +1,7 @@
 // The demo's own processes: API and worker as a user would run them, started again when they are killed.
 
 import { spawn, type ChildProcess } from "node:child_process";
-import { openSync } from "node:fs";
+import { openSync, readFileSync } from "node:fs";
 import path from "node:path";
 
 export interface ProcessOptions {
@@ -11,6 +11,9 @@ export interface ProcessOptions {
   readonly logFile: string;
   readonly onKilled?: () => void;
 }
+
+/** Of the log of a process that ended by itself. */
+const LAST_LINES = 5;
 
 /** Keeps one process running: a death by signal starts it again, an exit of its own ends the demo. */
 export class SupervisedProcess {
@@ -38,7 +41,8 @@ export class SupervisedProcess {
     child.on("exit", (code, signal) => {
       if (this.#stopping || this.#child !== child) return;
       if (signal === null) {
-        this.#failure = `${this.#options.script} ended by itself with code ${code}; see ${this.#options.logFile}`;
+        const last = readFileSync(this.#options.logFile, "utf8").trim().split("\n").slice(-LAST_LINES).join(" | ");
+        this.#failure = `${this.#options.script} ended by itself with code ${code}; ${this.#options.logFile} ends: ${last}`;
         return;
       }
       this.#options.onKilled?.();

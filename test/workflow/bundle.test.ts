@@ -2,8 +2,8 @@
 import { describe, expect, it } from "vitest";
 import { bundleRun } from "./engine.ts";
 
-/** It has 1,050 KB without its source map; zod alone would add 1 MB. */
-const MOST_BYTES = 1_150_000;
+/** It has 1,200 KB without its source map; zod alone would add 1 MB. */
+const MOST_BYTES = 1_300_000;
 
 describe("the workflow bundle", () => {
   it("holds the run's own modules, and neither zod, yaml nor definition code", async () => {
