@@ -1,8 +1,8 @@
 // Limits and circuit breakers of connections on a real server: held over runs, together with pools, through failures, kills and changes.
 
 import fc from "fast-check";
-import { describe, expect, it } from "vitest";
-import { type CircuitPolicy, connectionSlots } from "../../core/circuit.ts";
+import { describe, expect, it, vi } from "vitest";
+import { type CircuitPolicy, type ConnectionLimits, connectionSlots } from "../../core/circuit.ts";
 import { DownbeatError } from "../../core/errors.ts";
 import { connectionPool } from "../../core/ids.ts";
 import type { Plan } from "../../core/plan.ts";
@@ -126,6 +126,59 @@ describe("the limit of a connection", () => {
     const run = await engine().run(planOf({ a: usedBy(["deleted"]) }));
     expect(run).toMatchObject({ outcome: "failed", error: { code: "CONNECTION_NOT_FOUND" } });
   });
+});
+
+describe("a task that has one slot and waits for another", () => {
+  /** In the order in which tasks ask for them. */
+  const both = (given: ConnectionLimits): readonly [string, string] => {
+    const [a = "", b = ""] = [connectionWith(given), connectionWith(given)].toSorted();
+    return [a, b];
+  };
+  const keysOf = async (connection: string): Promise<readonly (readonly string[])[]> => {
+    const { holders, waiting } = (await stateOf(connection)).slots;
+    return [holders, waiting].map((ones) => ones.map(({ owner }) => owner));
+  };
+
+  it("gives it back where a circuit is open, and goes when that has closed", async () => {
+    const [a, b] = both({ maxConcurrent: 1, breaker: { failures: 1, withinMs: 60_000, openForMs: 3_600_000 } });
+    const away: Behaviour = () => Promise.reject(new DownbeatError("SOURCE_UNAVAILABLE", "away"));
+    expect((await engine().run(planOf({ t: usedBy([b]) }), { verbs: { t: away } })).outcome).toBe("failed");
+    await until("it is open", async () => (await stateOf(b)).breaker?.circuit.state === "open");
+    const waiting = await engine().start(planOf({ t: usedBy([a, b]) }));
+    await until("it says so", () => waiting.tasks()["t"]?.waiting?.for === "circuit");
+    expect((await engine().run(planOf({ t: usedBy([a]) }))).outcome).toBe("succeeded");
+    expect([waiting.attempts("t").length, await keysOf(b)]).toEqual([0, [[], [waiting.id]]]);
+    await ownerOf(b).signal<[CircuitReset]>(POOL_SIGNALS.reset, { by: "ann", why: "mended", at: "2026-01-01T00:00:00.000Z" });
+    expect(await waiting.end()).toMatchObject({ outcome: "succeeded" });
+    await isFree(a);
+    await isFree(b);
+  });
+
+  it("gives it back after a while, and gives in where it waits against the order", async () => {
+    const [a, b] = both({ maxConcurrent: 1 });
+    const plan = planOf({ t: usedBy([a, b]) });
+    const { most, using } = meter();
+    const { work, begun, release } = blocked();
+    const verbs = { t: using([a, b]) };
+    const holding = await engine().start(planOf({ t: usedBy([b]) }), { verbs: { t: work } });
+    await until("one is held", () => begun.length === 1);
+    const first = await engine().start(plan, { verbs });
+    await until("it has the other", () => first.tasks()["t"]?.waiting?.connection === b);
+    expect(await keysOf(a)).toEqual([[first.id], []]);
+    await vi.waitFor(async () => expect(await keysOf(a)).toEqual([[], []]), { timeout: 90_000, interval: 250 });
+    const second = await engine().start(plan, { verbs });
+    await until("both wait for the one that is held", async () => (await keysOf(b))[1]?.length === 2);
+    // When the first one has it, each holds what the other one waits for.
+    expect([await keysOf(a), await keysOf(b)]).toEqual([
+      [[second.id], []],
+      [[holding.id], [first.id, second.id]],
+    ]);
+    release();
+    for (const run of [holding, first, second]) expect(await run.end()).toMatchObject({ outcome: "succeeded" });
+    expect([most.get(a), most.get(b)]).toEqual([1, 1]);
+    await isFree(a);
+    await isFree(b);
+  }, 240_000);
 });
 
 describe("the circuit breaker of a connection", () => {
