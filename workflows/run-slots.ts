@@ -314,4 +314,17 @@ export class RunSlots {
   settled(): Promise<void> {
     return this.#client.settled();
   }
+
+  /**
+   * Before the run continues as new: the next execution knows nothing of what is held, and who stands behind others would hold what they wait for. What is granted
+   * meanwhile goes back as well.
+   */
+  async handBack(): Promise<void> {
+    if (!this.#isPatient) return;
+    for (;;) {
+      for (const { task, held } of this.#tasks.values()) if (held > 0) this.giveBack(task);
+      await this.settled();
+      if ([...this.#tasks.values()].every(({ held }) => held === 0)) return;
+    }
+  }
 }

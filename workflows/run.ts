@@ -431,7 +431,7 @@ class RunExecution {
   /** The input of the run's next execution. The store knows all before it, so the snapshot can leave that out. */
   async #handOver(): Promise<RunInput> {
     await this.#reporter.close({ status: byHand.openStatus(this.#state) });
-    if (this.#input.patient === true && this.#slots.wereUsed) await this.#slots.settled();
+    if (this.#slots.wereUsed) await this.#slots.handBack();
     const snapshot = takeSnapshot(this.#state, this.#graph);
     const { seq, unsent } = this.#reporter;
     const { windows } = this.#attempts;

@@ -1,7 +1,7 @@
 // The lines in which the tasks of one run wait for slots: of each pool and priority only the first few have asked its owner.
 
-/** More of them would cost the run its history, and the owner its memory, and be granted nothing sooner. */
-const MOST_ASKING = 4;
+/** More of them would cost the run its history and the owner its memory. Fewer would leave slots free for as long as asking takes. */
+export const MOST_ASKING = 50;
 
 interface InLine {
   readonly priority: number;

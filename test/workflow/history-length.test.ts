@@ -7,10 +7,11 @@ import { openStore } from "../../store/open-store.ts";
 import { planOf } from "../core/runs.ts";
 import { historyLengthsUnder, MOST_EVENTS } from "../faults/histories.ts";
 import { useEngine } from "./kit.ts";
+import { LIMITED } from "./limits-kit.ts";
 
 const store = await openStore({ url: "pglite:memory", secretKey: new Uint8Array(32).fill(3) });
 afterAll(() => store.close());
-const engine = useEngine({ items: store.items, own: { nothing: () => Promise.resolve(null) } });
+const engine = useEngine({ items: store.items, own: { nothing: () => Promise.resolve(null) }, ...LIMITED });
 
 const nothing = { operator: "activity", activity: { name: "nothing", input: null } } as const;
 
@@ -56,4 +57,13 @@ it("a task whose items are activities each, on a queue of their own", async () =
     expect(run.outcome).toBe("succeeded");
     await expectShort(run.id);
   });
+}, 300_000);
+
+it("a run with many tasks that wait for a pool of few slots: each has its turn, in one execution after another", async () => {
+  const pool = "few_slots";
+  const tasks = Object.fromEntries(Array.from({ length: 400 }, (_, index) => [`t${index}`, { ...nothing, pool }]));
+  const run = await engine().run(planOf(tasks));
+  expect(run.outcome).toBe("succeeded");
+  await expectShort(run.id);
+  expect((await historyLengthsUnder(engine().client, run.id))[run.id]?.length).toBeGreaterThan(1);
 }, 300_000);
