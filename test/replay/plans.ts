@@ -7,7 +7,7 @@ import { openStore } from "../../store/open-store.ts";
 import { planOf, policy } from "../core/runs.ts";
 import { CONTROL_UPDATE, type ControlAnswer, type ControlRequest } from "../../workflows/messages.ts";
 import type { Behaviour, EngineOptions, StartedRun, StartOptions } from "../workflow/engine.ts";
-import { until } from "../workflow/kit.ts";
+import { isAt, until } from "../workflow/kit.ts";
 
 const fails =
   (code: "SOURCE_UNAVAILABLE" | "SOURCE_AUTH"): Behaviour =>
@@ -38,9 +38,6 @@ const act = (run: StartedRun, control: Control, more: Partial<ControlRequest> = 
   });
 
 const over = (...values: readonly number[]) => ({ loops: [{ as: "n", in: [...values] }], window: 2, maxFailures: 0 });
-
-const isAt = (run: StartedRun, task: string, status: string): Promise<void> =>
-  until(`${task} is ${status}`, () => run.tasks()[task]?.status === status);
 
 export interface RecordedRun {
   readonly plan: Plan;

@@ -11,7 +11,7 @@ import type { Control } from "../../core/run-control.ts";
 import { CONTROL_UPDATE, type ControlAnswer, type ControlRequest } from "../../workflows/messages.ts";
 import { planOf, policy } from "../core/runs.ts";
 import type { Behaviour, StartedRun } from "./engine.ts";
-import { statusesOf, until, useEngine, inLanes } from "./kit.ts";
+import { inLanes, isAt, statusesOf, until, useEngine } from "./kit.ts";
 
 const engine = useEngine();
 
@@ -30,9 +30,6 @@ const refusedWith = async (action: Promise<unknown>): Promise<string> => {
   const cause = error instanceof WorkflowUpdateFailedError ? error.cause : undefined;
   return cause instanceof ApplicationFailure ? `${cause.type}: ${cause.message}` : `not refused: ${String(error)}`;
 };
-
-const reported = (run: StartedRun, taskId: string, status: string): Promise<void> =>
-  until(`${taskId} is ${status}`, () => run.tasks()[taskId]?.status === status);
 
 const activitiesIn = async (run: StartedRun): Promise<number> => {
   const { events } = await run.handle.fetchHistory();
@@ -106,7 +103,7 @@ describe("approvals", () => {
       },
     };
     const run = await engine().start(plan, { params: { day: "monday" }, verbs });
-    await reported(run, "ok", "waiting");
+    await isAt(run, "ok", "waiting");
     expect(run.tasks()["ok"]?.waiting).toMatchObject({ for: "approval", message: "publish monday?", approvers: ["anna"] });
     expect(run.reports.at(-1)?.status).toBe("waiting");
     const decide = { action: "decide", task: "ok", approve: true } as const;
@@ -144,7 +141,7 @@ describe("acting on a run", () => {
       ["a", "b", "c"].map((id) => [id, noted(id, id === "b" ? mended : () => Promise.resolve({ output: null }))]),
     );
     const run = await engine().start(plan, { verbs, params: { day: 1 } });
-    await reported(run, "b", "parked");
+    await isAt(run, "b", "parked");
     await until("the run says that it is parked", () => run.reports.at(-1)?.status === "parked");
     const task = plan.tasks[1];
     if (task === undefined) throw new Error("there is no second task");
@@ -186,10 +183,10 @@ describe("acting on a run", () => {
     const held = new Promise<void>((resolve) => (release = resolve));
     const plan = planOf({ a: {}, b: { needs: ["a"] } });
     const run = await engine().start(plan, { verbs: { a: () => held.then(() => ({ output: null })) } });
-    await reported(run, "a", "running");
+    await isAt(run, "a", "running");
     expect(await act(run, { action: "pause" })).toMatchObject({ status: "paused", action: { action: "pause" } });
     release();
-    await reported(run, "a", "succeeded");
+    await isAt(run, "a", "succeeded");
     expect([run.tasks()["b"], run.reports.at(-1)?.status]).toEqual([undefined, "paused"]);
     expect(await act(run, { action: "pause" })).toMatchObject({ status: "paused", action: { action: "pause" } });
     expect((await act(run, { action: "resume" })).status).toBe("running");
@@ -204,10 +201,10 @@ describe("acting on a run", () => {
     let release = (): void => undefined;
     const held = new Promise<void>((resolve) => (release = resolve));
     const run = await engine().start(plan, { verbs: { last: () => held.then(() => ({ output: null })) } });
-    await reported(run, "ok", "waiting");
+    await isAt(run, "ok", "waiting");
     expect(await refusedWith(act(run, { action: "mark", task: "none", as: "skipped" }))).toBe('ACTION_REFUSED: the run has no task "none"');
     await run.handle.cancel();
-    await reported(run, "last", "running");
+    await isAt(run, "last", "running");
     expect(await refusedWith(act(run, { action: "pause" }))).toContain("RUN_NOT_ACTIVE");
     release();
     expect(await run.end()).toEqual({ outcome: "cancelled" });

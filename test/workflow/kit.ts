@@ -34,6 +34,13 @@ export const until = async (what: string, condition: () => boolean | Promise<boo
   throw new Error(`it never came to this: ${what}`);
 };
 
+/** Until the task is known to be so: by a report, or since it was shown to be at work, which reports say much later. */
+export const isAt = (run: StartedRun, taskId: string, status: string): Promise<void> =>
+  until(`${taskId} is ${status}`, () => {
+    const isShown = (): boolean => run.shown.some(({ tasks }) => tasks.some((task) => task.taskId === taskId && task.status === status));
+    return run.tasks()[taskId]?.status === status || (status === "running" && isShown());
+  });
+
 /** Task statuses of a run's reports, by id. */
 export const statusesOf = (run: StartedRun): Readonly<Record<string, string>> =>
   Object.fromEntries(Object.entries(run.tasks()).map(([id, { status }]) => [id, status]));
