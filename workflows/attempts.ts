@@ -11,8 +11,8 @@ import { RunWindows } from "./run-windows.ts";
 import type { PreparedCall } from "./task-call.ts";
 import type { AttemptGroup, WindowCall } from "./window.ts";
 
-/** So many tasks that are ready at once have windows: fewer cost less as the run's own. */
-const BULK = 50;
+/** So many tasks that are ready at once have windows: fewer are done sooner as the run's own. */
+const BULK = 250;
 /** What one window has. */
 const IN_WINDOW = { calls: 250, bytes: 512 * 1024 } as const;
 const IN_ALL_WINDOWS = 3 * IN_WINDOW.calls;

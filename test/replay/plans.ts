@@ -82,7 +82,7 @@ export const RECORDED: Readonly<Record<string, RecordedRun>> = {
   "windows-and-fail-fast": {
     plan: planOf(
       {
-        ...Object.fromEntries(Array.from({ length: 60 }, (_, index) => [`t${index}`, {}])),
+        ...Object.fromEntries(Array.from({ length: 260 }, (_, index) => [`t${index}`, {}])),
         slow: {},
         clean: { needs: ["t1"], rule: "all_done" },
       },

@@ -59,7 +59,7 @@ describe("a run with many tasks that are ready at once", () => {
   });
 
   it("counts and repeats their attempts, and fails with what they failed with", async () => {
-    const ids = idsOf(60);
+    const ids = idsOf(260);
     const flaky: Behaviour = ({ attempt }) =>
       attempt === 1 ? Promise.reject(new DownbeatError("SOURCE_UNAVAILABLE", "not yet")) : Promise.resolve({ output: null });
     const refused: Behaviour = () => Promise.reject(new DownbeatError("SOURCE_AUTH", "the source says no", { details: { host: "db" } }));
@@ -74,22 +74,22 @@ describe("a run with many tasks that are ready at once", () => {
       attempts: 1,
       error: { code: "SOURCE_AUTH", message: "the source says no", details: { host: "db" } },
     });
-    expect(countOf(Object.values(statusesOf(run)))).toEqual({ succeeded: 59, failed: 1 });
+    expect(countOf(Object.values(statusesOf(run)))).toEqual({ succeeded: 259, failed: 1 });
   });
 
   it("cancelled, cancels what is at work in windows, and only that ends cancelled", async () => {
-    const ids = idsOf(80);
+    const ids = idsOf(280);
     const { work, begun } = blocked(({ taskId }) => taskId);
     const run = await engine().start(planOf(each(ids, {})), { verbs: each(ids.slice(1), work) });
-    await until("all have begun, and one has ended", () => begun.length === 79 && run.shown.some(({ tasks }) => tasks.some(isDone("t0"))));
+    await until("many have begun, and one has ended", () => begun.length > 50 && run.shown.some(({ tasks }) => tasks.some(isDone("t0"))));
     await run.handle.cancel();
     expect(await run.end()).toMatchObject({ outcome: "cancelled" });
-    expect(countOf(Object.values(statusesOf(run)))).toEqual({ succeeded: 1, cancelled: 79 });
+    expect(countOf(Object.values(statusesOf(run)))).toEqual({ succeeded: 1, cancelled: 279 });
   });
 
   it("fail-fast stops the others in their windows, and what runs after failures goes on in its own", async () => {
-    const ids = idsOf(70);
-    const cleaners = idsOf(60, "c");
+    const ids = idsOf(270);
+    const cleaners = idsOf(260, "c");
     const { work } = blocked();
     const refused: Behaviour = () => Promise.reject(new DownbeatError("SOURCE_AUTH", "the source says no"));
     const plan = planOf(
@@ -98,17 +98,17 @@ describe("a run with many tasks that are ready at once", () => {
     );
     const run = await engine().run(plan, { verbs: { ...each(ids.slice(1), work), t0: refused } });
     expect(run.outcome).toBe("failed");
-    expect(countOf(Object.values(statusesOf(run)))).toEqual({ failed: 1, cancelled: 69, succeeded: 60 });
+    expect(countOf(Object.values(statusesOf(run)))).toEqual({ failed: 1, cancelled: 269, succeeded: 260 });
   });
 
   it("a window that somebody terminates fails its tasks, and the run says so", async () => {
-    const ids = idsOf(60);
+    const ids = idsOf(260);
     const { work, begun } = blocked(({ taskId }) => taskId);
     const run = await engine().start(planOf({ ...each(ids, {}), after: { needs: ["t0"], rule: "all_done" } }), { verbs: each(ids, work) });
-    await until("all have begun", () => begun.length === 60);
-    await engine().client.workflow.getHandle(windowWorkflowId(run.id, 1)).terminate("by hand");
+    await until("many have begun", () => begun.length > 50);
+    for (const number of [1, 2]) await engine().client.workflow.getHandle(windowWorkflowId(run.id, number)).terminate("by hand");
     expect(await run.end()).toMatchObject({ outcome: "failed" });
-    expect(countOf(Object.values(statusesOf(run)))).toEqual({ failed: 60, succeeded: 1 });
+    expect(countOf(Object.values(statusesOf(run)))).toEqual({ failed: 260, succeeded: 1 });
   });
 });
 
