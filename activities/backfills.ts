@@ -37,7 +37,7 @@ export const createBackfillActivities = ({ backfills, createRun, findPause, find
         if (paused !== null && paused !== undefined) throw new DownbeatError("PIPELINE_PAUSED", pauseText(backfill.pipeline, paused));
         const compiled = await findPlan(backfill.planHash);
         if (compiled === undefined) throw new DownbeatError("INTERNAL", `the store has no plan ${backfill.planHash} of backfill ${id}`);
-        const plan = planOf(backfill);
+        const plan = planOf(backfill.id, backfill.cut);
         const results: ("started" | "existing")[] = [];
         for (const { partition, runId } of partitions) {
           const interval = partitionAt(plan, partition);

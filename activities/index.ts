@@ -13,9 +13,10 @@ import { createCheckConnection, createDiscoverConnection } from "./inspect.ts";
 import { createMapped, type MappedDeps } from "./mapped.ts";
 import { createOpenSubRun, openSubRun, type OpenSubRunDeps } from "./open-sub-run.ts";
 import { createPools, type PoolOwners } from "./pools.ts";
-import { createOpenRun, type OpenRunDeps } from "./open-run.ts";
+import { createOpenRun, createReadStart, type OpenRunDeps } from "./open-run.ts";
 import { createProbe, type ProbeDeps } from "./probe.ts";
 import { createPublish } from "./publish.ts";
+import { createRenderInput } from "./render-input.ts";
 import { runVerb } from "./run-verb.ts";
 import { createSingleItems } from "./single-items.ts";
 import { createSql } from "./sql.ts";
@@ -69,6 +70,8 @@ export const createActivities = (deps: ActivityDeps): DagActivities => {
     ...createEventRuns(deps),
     ...createWatchEvents(deps),
     openRun: createOpenRun(deps),
+    readStart: createReadStart(deps),
+    renderInput: createRenderInput(deps),
     openSubRun: createOpenSubRun(deps),
     ...createSingleItems({ ...deps, openSubRun: (call) => openSubRun(deps, call) }),
     async recordRun(changes) {

@@ -2,6 +2,8 @@
 
 import { createHash } from "node:crypto";
 import { Context } from "@temporalio/activity";
+import type { ApplicationFailure } from "@temporalio/common";
+import { msToNumber } from "@temporalio/common/lib/time.js";
 import { saysUnwell } from "../core/circuit.ts";
 import { DownbeatError, isErrorCode } from "../core/errors.ts";
 import { expandItems } from "../core/items.ts";
@@ -11,7 +13,7 @@ import type { TaskResult } from "../core/run-changes.ts";
 import { mayRetry } from "../core/run-attempts.ts";
 import type { Carry, ItemResult, Items, PlannedItem } from "../store/items.ts";
 import type { DagActivities, ItemFailure, ItemsCall, ItemsResult, MappedCall, TaskCall } from "../workflows/ports.ts";
-import { toFailure } from "./failure.ts";
+import { isStoreAway, toFailure } from "./failure.ts";
 import { attemptVerb, beating, type AttemptScope, type VerbHost } from "./run-verb.ts";
 import { scopeOf, type Verb, type VerbDeps } from "./verb.ts";
 
@@ -70,7 +72,8 @@ const runItems = async (deps: MappedDeps, operators: Verbs, call: ItemsCall, sco
   const failures: ItemFailure[] = [];
   const left: number[] = [];
   // A group that is tried again since its worker died: what is recorded is done.
-  const open = (await deps.items.find(placeOf(call), [...attempts.keys()])).filter(({ status }) => status !== "succeeded");
+  const found = await outlastingStore(scope, () => deps.items.find(placeOf(call), [...attempts.keys()]));
+  const open = found.filter(({ status }) => status !== "succeeded");
   const lane = async (): Promise<void> => {
     for (let next = open.shift(); next !== undefined && !scope.cancelled.aborted; next = open.shift()) {
       const attempt = attempts.get(next.item) ?? 1;
@@ -82,7 +85,7 @@ const runItems = async (deps: MappedDeps, operators: Verbs, call: ItemsCall, sco
         recorder.add({ item: next.item, attempts: attempt, startedAt, finishedAt: finishedAt(), ...result });
       try {
         const itemCall: TaskCall = { ...call, attempt, each: next.values, itemKey: next.key };
-        const { output } = await attemptVerb(call.task.operator, verb, itemCall, deps, scope);
+        const { output } = await outlastingStore(scope, () => attemptVerb(call.task.operator, verb, itemCall, deps, scope));
         await ended({ status: "succeeded", output });
       } catch (error) {
         if (scope.cancelled.aborted) throw error;
@@ -106,10 +109,23 @@ const runItems = async (deps: MappedDeps, operators: Verbs, call: ItemsCall, sco
   return left.length === 0 ? { failures } : { failures, left };
 };
 
-const RECORD_EVERY_MS = 500;
-const RECORD_PAUSE_MS = 1_000;
+const STORE_PAUSE_MS = 1_000;
 
-/** Results go to the store in groups: a store that is away is waited for as long as the group may run. */
+/** A store that is away is no item's failure, and nothing to break off the items at work for: it is waited for as long as the group may run. */
+const outlastingStore = async <Value>({ cancelled }: AttemptScope, work: () => Promise<Value>): Promise<Value> => {
+  for (;;) {
+    try {
+      return await work();
+    } catch (error) {
+      if (!(error instanceof DownbeatError) || !isStoreAway(error) || cancelled.aborted) throw error;
+      await new Promise((resolve) => setTimeout(resolve, STORE_PAUSE_MS));
+    }
+  }
+};
+
+const RECORD_EVERY_MS = 500;
+
+/** Results go to the store in groups. */
 class Recorder {
   readonly #deps: MappedDeps;
   readonly #call: ItemsCall;
@@ -149,15 +165,7 @@ class Recorder {
     const results = this.#waiting;
     this.#waiting = [];
     if (results.length === 0) return;
-    for (;;) {
-      try {
-        await this.#deps.items.record(placeOf(this.#call), results);
-        return;
-      } catch (error) {
-        if (!(error instanceof DownbeatError) || error.code !== "STORE_UNAVAILABLE" || this.#scope.cancelled.aborted) throw error;
-        await new Promise((resolve) => setTimeout(resolve, RECORD_PAUSE_MS));
-      }
-    }
+    await outlastingStore(this.#scope, () => this.#deps.items.record(placeOf(this.#call), results));
   }
 }
 
@@ -184,9 +192,13 @@ const ownActivity =
     try {
       return { output: ((await own(rendered)) ?? null) as Json };
     } catch (error) {
-      const { type, nonRetryable, message } = error as { type?: string; nonRetryable?: boolean; message?: string };
-      if (type !== undefined && isErrorCode(type)) throw error;
-      throw new DownbeatError(nonRetryable === true ? "ACTIVITY_REFUSED" : "ACTIVITY_FAILED", message ?? String(error), { cause: error });
+      const { type, nonRetryable, message, nextRetryDelay } = error as Partial<ApplicationFailure>;
+      if (typeof type === "string" && isErrorCode(type)) throw error;
+      const retryAfterMs = nextRetryDelay === undefined || nextRetryDelay === null ? undefined : msToNumber(nextRetryDelay);
+      throw new DownbeatError(nonRetryable === true ? "ACTIVITY_REFUSED" : "ACTIVITY_FAILED", message ?? String(error), {
+        cause: error,
+        ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
+      });
     }
   };
 

@@ -1,4 +1,4 @@
-// Writes down a run that a schedule has started, with its data interval, and answers what its workflow needs.
+// What runs ask for that start without their plan: those of schedules get their row and data interval, too.
 
 import { guardedPlan } from "../store/guarded-plan.ts";
 import { DownbeatError } from "../core/errors.ts";
@@ -16,12 +16,23 @@ import { failing } from "./failure.ts";
 export interface OpenRunDeps {
   readonly findPlan: Definitions["findPlan"];
   readonly createRun: Runs["create"];
+  readonly findRun: Runs["find"];
   /** Names of the connections that have limits. */
   readonly guardedConnections: () => Promise<ReadonlySet<string>>;
 }
 
+export const createReadStart =
+  ({ findPlan, findRun, guardedConnections }: Omit<OpenRunDeps, "createRun">): DagActivities["readStart"] =>
+  ({ runId, planHash }) =>
+    failing(async () => {
+      const [run, compiled] = await Promise.all([findRun(runId), findPlan(planHash)]);
+      if (run === undefined || compiled === undefined)
+        throw new DownbeatError("NOT_FOUND", `the store has no ${run === undefined ? `run ${runId}` : `plan ${planHash}`}`);
+      return { plan: await guardedPlan(compiled, guardedConnections), params: run.params };
+    });
+
 export const createOpenRun =
-  ({ findPlan, createRun, guardedConnections }: OpenRunDeps): DagActivities["openRun"] =>
+  ({ findPlan, createRun, guardedConnections }: Omit<OpenRunDeps, "findRun">): DagActivities["openRun"] =>
   ({ pipeline, schedule: name, version, planHash, params, workflowId }) =>
     failing(async () => {
       const firing = parseFiring(workflowId, { pipeline, name });

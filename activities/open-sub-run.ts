@@ -1,6 +1,5 @@
 // Writes down the run of another pipeline that a task starts: its version, its params, and which task it belongs to.
 
-import { guardedPlan } from "../store/guarded-plan.ts";
 import { DownbeatError } from "../core/errors.ts";
 import { workKey } from "../core/ids.ts";
 import type { JsonObject } from "../core/json.ts";
@@ -16,7 +15,8 @@ import { renderedConfig, type VerbDeps } from "./verb.ts";
 export interface OpenSubRunDeps {
   readonly findVersion: Definitions["find"];
   readonly createRun: Runs["create"];
-  readonly guardedConnections: () => Promise<ReadonlySet<string>>;
+  readonly findRun: Runs["find"];
+  readonly firstStartedBy: Runs["firstStartedBy"];
   /** Fills in defaults; throws PARAMS_INVALID. */
   readonly checkParams: (schema: JsonObject | undefined, hash: string, given: JsonObject) => JsonObject;
 }
@@ -44,7 +44,7 @@ export const openSubRun = async (
       "CONFLICT",
       `pipeline "${name}" would be the ${depth}th run inside another; the limit is ${LIMITS.runDepth}: does it run itself?`,
     );
-  const version = await deps.findVersion(name, wanted);
+  const version = await deps.findVersion(name, wanted ?? (await fixedVersion(deps, call, name)));
   if (version === undefined)
     throw new DownbeatError(
       "NOT_FOUND",
@@ -63,11 +63,18 @@ export const openSubRun = async (
     params,
     parent: { runId: call.run.id, taskId: call.taskId, depth },
   });
-  return {
-    ...CURRENT_MANNER,
-    run: runFacts(run),
-    plan: await guardedPlan(version.plan, deps.guardedConnections),
-    planHash: version.hash,
-    params: run.params,
-  };
+  const { priority } = call;
+  return { ...CURRENT_MANNER, run: { ...runFacts(run), ...(priority === undefined ? {} : { priority }) }, planHash: run.planHash };
+};
+
+/** What the task's first run of the pipeline had, further tries and items have as well: also in reruns of the same version. Undefined: this is the first. */
+const fixedVersion = async (deps: OpenSubRunDeps, { run, taskId }: OpenSubRunCall, pipeline: string): Promise<number | undefined> => {
+  let runId = run.id;
+  for (;;) {
+    const first = await deps.firstStartedBy({ runId, taskId }, pipeline);
+    if (first !== undefined) return first.version;
+    const rerun = run.trigger === "rerun" ? (await deps.findRun(runId))?.rerun : undefined;
+    if (rerun?.original !== true) return undefined;
+    runId = rerun.of;
+  }
 };

@@ -1,23 +1,53 @@
-// Activities of the user's own as the worker registers them: what they return or throw is kept to what Temporal's messages bear.
+// Activities of the user's own as the worker registers them: it heartbeats for those that do not, and what they return or throw is kept to what Temporal's
+// messages bear: large outputs go by reference.
 
+import { Context } from "@temporalio/activity";
 import { DownbeatError } from "../core/errors.ts";
 import type { Json } from "../core/json.ts";
+import { attemptPlace } from "../core/ids.ts";
 import { LIMITS } from "../core/limits.ts";
-import { toFailure } from "./failure.ts";
+import { isStoreAway, toFailure } from "./failure.ts";
+import { keepOutput, type VerbHost } from "./run-verb.ts";
 
 export type OwnActivity = (input: Json) => unknown;
 
+type OwnHost = Pick<VerbHost, "saveOutput">;
+
 const cut = (text: string): string => text.slice(0, LIMITS.errorBytes);
 
-const bounded =
-  (work: OwnActivity): OwnActivity =>
-  async (input) => {
+const BEAT_EVERY_MS = 10_000;
+
+/** While it runs: a worker that dies is noticed long before the attempt's time is over. */
+const beatFor = (): NodeJS.Timeout | undefined => {
+  const context = Context.current();
+  if (context.info.heartbeatTimeoutMs !== LIMITS.silentActivityMs) return undefined;
+  return setInterval(() => context.heartbeat(), BEAT_EVERY_MS);
+};
+
+const SAVE_AGAIN_MS = 1_000;
+
+/** Its work is done: a store that is away is waited for, for as long as the attempt may last. */
+const saved = async (output: Json, host: OwnHost): Promise<Json> => {
+  const context = Context.current();
+  const { workflowExecution, activityId } = context.info;
+  const place = attemptPlace(workflowExecution?.workflowId ?? "", activityId);
+  for (;;) {
     try {
-      const output = await work(input);
-      const bytes = Buffer.byteLength(JSON.stringify(output) ?? "");
-      if (bytes <= LIMITS.outputBytes) return output;
-      const message = `the output is ${bytes} bytes of JSON, the limit is ${LIMITS.outputBytes}; return less, or write it to a table`;
-      throw toFailure(new DownbeatError("OUTPUT_TOO_LARGE", message, { details: { bytes, limit: LIMITS.outputBytes } }), {});
+      return (await keepOutput({ output }, place, host)).output;
+    } catch (error) {
+      if (!(error instanceof DownbeatError)) throw error;
+      if (!isStoreAway(error)) throw toFailure(error, {});
+      await context.sleep(SAVE_AGAIN_MS);
+    }
+  }
+};
+
+const carriedOut =
+  (work: OwnActivity, host: OwnHost): OwnActivity =>
+  async (input) => {
+    const beat = beatFor();
+    try {
+      return await saved(((await work(input)) ?? null) as Json, host);
     } catch (error) {
       // A message over Temporal's limit never arrives: the attempt would last until its timeout.
       if (error instanceof Error && error.message.length > LIMITS.errorBytes) {
@@ -25,8 +55,13 @@ const bounded =
         error.stack = cut(error.stack ?? "");
       }
       throw error;
+    } finally {
+      clearInterval(beat);
     }
   };
 
-export const boundedActivities = (activities: Readonly<Record<string, OwnActivity>>): Readonly<Record<string, OwnActivity>> =>
-  Object.fromEntries(Object.entries(activities).map(([name, work]) => [name, bounded(work)]));
+export const ownActivitiesOf = (
+  activities: Readonly<Record<string, OwnActivity>>,
+  host: OwnHost = {},
+): Readonly<Record<string, OwnActivity>> =>
+  Object.fromEntries(Object.entries(activities).map(([name, work]) => [name, carriedOut(work, host)]));

@@ -69,7 +69,8 @@ export const attemptVerb = async (
   const seconds = (): number => (performance.now() - started) / 1_000;
   try {
     const result = await Promise.race([verb(call, { signal, log, heartbeat, lostAttempts }), aborted(signal)]);
-    const kept = await keepOutput(result, call, host);
+    const place = call.itemKey === undefined ? { runId: call.run.id, taskId: call.taskId } : undefined;
+    const kept = await keepOutput(result, place, host);
     host.onAttempt?.({ operator, seconds: seconds(), result });
     return kept;
   } catch (error) {
@@ -133,22 +134,21 @@ const reasonOf = (error: unknown, cancelled: AbortSignal, timedOut: AbortSignal)
   return error;
 };
 
-/** A small output travels, a large one is kept in the store and goes by reference. Items have no place for large ones. Throws OUTPUT_TOO_LARGE. */
+/** A small output travels, a large one is kept in the store and goes by reference. Items have no `place` for large ones. Throws OUTPUT_TOO_LARGE. */
 export const keepOutput = async (
   result: TaskResult,
-  { run, taskId, itemKey }: Pick<TaskCall, "run" | "taskId" | "itemKey">,
+  place: OutputReference["$output"] | undefined,
   host: Pick<VerbHost, "saveOutput">,
 ): Promise<TaskResult> => {
   const text = JSON.stringify(result.output);
   const bytes = Buffer.byteLength(text);
   const output = storable(result.output, text);
   if (bytes <= LIMITS.outputBytes) return { ...result, output };
-  const limit = itemKey === undefined && host.saveOutput !== undefined ? LIMITS.largeOutputBytes : LIMITS.outputBytes;
-  if (bytes > limit || host.saveOutput === undefined) {
-    const message = `the output is ${bytes} bytes of JSON, the limit is ${limit}${itemKey === undefined ? "" : " an item"}; return less, or write it to a table`;
+  const limit = place !== undefined && host.saveOutput !== undefined ? LIMITS.largeOutputBytes : LIMITS.outputBytes;
+  if (bytes > limit || place === undefined || host.saveOutput === undefined) {
+    const message = `the output is ${bytes} bytes of JSON, the limit is ${limit}${place === undefined ? " an item" : ""}; return less, or write it to a table`;
     throw new DownbeatError("OUTPUT_TOO_LARGE", message, { details: { bytes, limit } });
   }
-  const place = { runId: run.id, taskId };
   await host.saveOutput(place, output);
   const reference: OutputReference = { $output: place, bytes };
   return { ...result, output: reference as unknown as Json };

@@ -1,9 +1,9 @@
 // Items that the workflow itself carries out, one by one: read from the store before, written there after.
 
+import { activityInput } from "../core/activity-input.ts";
 import { DownbeatError } from "../core/errors.ts";
-import { renderTemplates } from "../core/expression.ts";
 import type { Items } from "../store/items.ts";
-import type { DagActivities, ItemCall, OpenedSubRun, OpenSubRunCall } from "../workflows/ports.ts";
+import type { DagActivities, ItemRef, OpenedSubRun, OpenSubRunCall } from "../workflows/ports.ts";
 import { failing, isStoreAway } from "./failure.ts";
 import { keepOutput } from "./run-verb.ts";
 import { scopeOf, type VerbDeps } from "./verb.ts";
@@ -16,7 +16,7 @@ export interface SingleItemDeps extends Pick<VerbDeps, "findOutput"> {
 /** A store that is away is asked again; everything else is the item's own failure. */
 const storeFirst = <Value>(work: () => Promise<Value>): Promise<Value> => failing(work, { passes: isStoreAway });
 
-const placeOf = ({ run, taskId }: ItemCall) => ({ runId: run.id, taskId });
+const placeOf = ({ run, taskId }: ItemRef) => ({ runId: run.id, taskId });
 
 export const createSingleItems = (deps: SingleItemDeps): Pick<DagActivities, "openItem" | "recordItem"> => ({
   openItem: (call) =>
@@ -26,14 +26,16 @@ export const createSingleItems = (deps: SingleItemDeps): Pick<DagActivities, "op
       if (found.status === "succeeded") return {};
       const { task, ...rest } = call;
       const own = { ...rest, each: found.values, itemKey: found.key };
-      if (task.operator === "pipeline") return { run: await deps.openSubRun(own) };
-      return { activity: { input: renderTemplates(task.activity?.input ?? null, await scopeOf(deps, own)) } };
+      const { priority = call.run.priority } = task;
+      if (task.operator === "pipeline") return { run: await deps.openSubRun({ ...own, ...(priority === undefined ? {} : { priority }) }) };
+      const { input } = activityInput(task, await scopeOf(deps, own));
+      return { activity: { input } };
     }),
 
-  recordItem: (call, { output, ...end }) =>
+  recordItem: (item, { output, ...end }) =>
     storeFirst(async () => {
       // Nowhere to save: an item has no place for a large one.
-      const kept = output === undefined ? {} : await keepOutput({ output }, { ...call, itemKey: String(call.item) }, {});
-      await deps.items.record(placeOf(call), [{ ...end, ...kept, item: call.item, attempts: call.attempt }]);
+      const kept = output === undefined ? {} : await keepOutput({ output }, undefined, {});
+      await deps.items.record(placeOf(item), [{ ...end, ...kept, item: item.item, attempts: item.attempt }]);
     }),
 });

@@ -3,7 +3,7 @@
 import type { Failpoint } from "../connectors/connector.ts";
 import { NO_INTERVAL, renderTemplates, type Scope } from "../core/expression.ts";
 import type { Json, JsonObject } from "../core/json.ts";
-import type { OutputReference, TaskResult } from "../core/run-changes.ts";
+import { type OutputReference, referenceOf, type TaskResult } from "../core/run-changes.ts";
 import type { TaskCall } from "../workflows/ports.ts";
 import type { OpenConnection, OpenedConnection } from "./connections.ts";
 import type { VerbContext } from "./run-verb.ts";
@@ -40,11 +40,11 @@ export const renderedConfig = async <Config>(deps: Pick<VerbDeps, "findConfig" |
 /** What the call's expressions may read, with outputs that went by reference looked up. */
 export const scopeOf = async (
   { findOutput }: Pick<VerbDeps, "findOutput">,
-  call: Omit<TaskCall, "attempt"> & { readonly attempt?: number },
+  call: Pick<TaskCall, "run" | "params" | "tasks" | "each"> & Partial<Pick<TaskCall, "attempt">>,
 ): Promise<Scope> => {
   const tasks: Record<string, TaskCall["tasks"][string]> = {};
   for (const [id, { status, output }] of Object.entries(call.tasks)) {
-    const place = (output as Partial<OutputReference> | null)?.$output;
+    const place = referenceOf(output)?.$output;
     tasks[id] = { status, output: place === undefined ? output : await findOutput(place) };
   }
   return {

@@ -27,6 +27,11 @@ const jsonObject = z.record(z.string(), z.unknown());
 const code = z.enum(Object.keys(ERRORS) as [string, ...string[]]);
 const error = z.object({ code: z.string(), message: z.string(), details: json.optional() });
 
+const issues = z.array(
+  z.looseObject({ code: z.string(), path: z.string(), message: z.string(), line: z.int().optional(), column: z.int().optional() }),
+);
+const warnings = issues.describe("What was taken and may turn out to be wrong: pipelines or versions to be run that do not exist yet");
+
 const problem = z.object({
   type: z.string(),
   title: z.string(),
@@ -35,10 +40,7 @@ const problem = z.object({
   detail: z.string(),
   instance: z.string(),
   details: jsonObject.optional(),
-  issues: z
-    .array(z.looseObject({ code: z.string(), path: z.string(), message: z.string(), line: z.int().optional(), column: z.int().optional() }))
-    .optional()
-    .describe("Every fault that was found"),
+  issues: issues.optional().describe("Every fault that was found"),
 });
 
 const probe = z.object({ ok: z.boolean(), error: z.string().optional() });
@@ -93,6 +95,17 @@ const pipelinePause = z
   .object({ by: z.string(), why: z.string().nullable(), at: moment, runs: z.array(z.string()).describe("Runs that were paused with it") })
   .nullable()
   .describe("Who paused it; null: it is not paused");
+
+const pipelineAction = z.object({
+  number: z.int().describe("From 1, in a pipeline"),
+  action: z.enum(["pause", "pause runs", "resume"]),
+  schedule: z.string().nullable().describe("The schedule that it was done to"),
+  trigger: z.string().nullable().describe("The event trigger that it was done to; neither: the whole pipeline"),
+  by: z.string(),
+  why: z.string().nullable(),
+  runs: z.array(z.string()).describe("Runs that were paused or resumed with it"),
+  at: moment,
+});
 
 const load = z.object({
   key: z.string(),
@@ -170,6 +183,10 @@ const task = z.object({
     })
     .nullable(),
   assets: z.array(z.string()).describe("What it makes when it succeeds"),
+  run: z
+    .object({ id: z.string(), pipeline: z.string(), version: z.int(), status: z.enum(RUN_STATUSES) })
+    .nullable()
+    .describe("Of a task that runs a pipeline, without for_each: the newest run that it has started, as it is now"),
   attempt_log: z.array(attempt),
 });
 
@@ -314,10 +331,11 @@ export const ANSWERS = {
       updated_at: moment,
     }),
   ),
-  Validation: z.object({ valid: z.literal(true), name: z.string(), hash: z.string(), tasks: z.int() }),
+  Validation: z.object({ valid: z.literal(true), name: z.string(), hash: z.string(), tasks: z.int(), warnings }),
   Version: version,
   Pipeline: version.extend({ paused: pipelinePause }),
   PipelinePaused: z.object({ name: z.string(), paused: pipelinePause, resumed: z.array(z.string()).optional() }),
+  PipelineActions: pageOf(pipelineAction),
   Versions: pageOf(z.object({ version: z.int(), hash: z.string(), created_at: moment })),
   Deployment: z.object({
     name: z.string(),
@@ -325,16 +343,18 @@ export const ANSWERS = {
     hash: z.string(),
     created: z.boolean().describe("false: the latest version is the same"),
     changed: z.array(z.string()).describe("Paths that differ from the version before"),
+    warnings,
   }),
   Loads: pageOf(load),
   Run: run.extend({
     tasks: z.array(task),
-    actions: z.array(action).describe("What people did to it by hand"),
+    actions: z.array(action).describe("What people did to it by hand, and which approvals were escalated"),
     overrides: z
       .array(z.object({ task: z.string(), with: jsonObject, hash: z.string(), by: z.string(), why: z.string().nullable(), at: moment }))
       .describe("Tasks that differ from its version since somebody changed them; a rerun of the original version has them too"),
   }),
   Acted: z.object({ id: z.string(), status: z.enum(RUN_STATUSES), links: z.object({ self: z.string() }) }),
+  Output: json.describe("Any JSON but null"),
   Asset: asset,
   Assets: pageOf(asset),
   AssetUpdates: pageOf(assetUpdate),

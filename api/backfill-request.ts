@@ -6,15 +6,21 @@ import { DownbeatError } from "../core/errors.ts";
 import type { JsonObject } from "../core/json.ts";
 import type { NumberRanges } from "../core/number-ranges.ts";
 import { uniteRanges } from "../core/number-ranges.ts";
-import { countOf, type Cut, cutPartitions, type Partitions, partitionsWithin, readBound } from "../core/partitions.ts";
+import { countOf, type Cut, type Partitions, partitionsCache, partitionsWithin, readBound } from "../core/partitions.ts";
 import { isTimeZone } from "../core/time-zone.ts";
 import type { VersionRecord } from "../store/definitions.ts";
 import type { Store } from "../store/open-store.ts";
+import { contentHash } from "./hash.ts";
 import { checkParams } from "./params.ts";
 import { notFound } from "./request.ts";
 import type { backfillBody, backfillRetryBody } from "./schemas-backfills.ts";
 
 type Body = z.output<typeof backfillBody>;
+
+const planned = partitionsCache();
+
+/** A dry run, the backfill that follows it, and its pages are cut once. */
+export const planOf = (cut: Cut): Partitions => planned(contentHash(cut), cut);
 
 export interface AskedBackfill {
   readonly version: VersionRecord;
@@ -50,7 +56,7 @@ export const askedBackfill = async ({ definitions }: Store, pipeline: string, bo
     ...(body.every === undefined ? {} : { every: body.every }),
   };
   if (cut.to > now) throw new DownbeatError("REQUEST_INVALID", `to is "${body.to}", which lies in the future: its data is not there yet`);
-  const plan = cutPartitions(cut);
+  const plan = planOf(cut);
   const count = countOf(plan);
   if (count === 0) throw new DownbeatError("REQUEST_INVALID", `no data interval of schedule "${body.schedule}" lies wholly in the range`);
   const params = checkParams(version.definition["params"] as JsonObject | undefined, version.hash, {

@@ -3,7 +3,7 @@
 import { BACKFILL_OPERATIONS } from "./openapi-backfills.ts";
 import { TRIGGER_OPERATIONS } from "./openapi-triggers.ts";
 import { ACTION_KEY, body, component, header, type Json, type Operation, PAGE, path, queryOf } from "./openapi-parts.ts";
-import { assetListQuery, firingsQuery, itemListQuery, runListQuery } from "./schemas.ts";
+import { assetListQuery, firingsQuery, itemListQuery, pipelineActionsQuery, runListQuery } from "./schemas.ts";
 
 const WAIT: Json = {
   name: "wait",
@@ -108,14 +108,20 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
     summary: "Pause a pipeline: schedules do not fire, requests to start it are refused; its open runs as asked",
     parameters: [path("name")],
     body: body("PipelinePause", false),
-    answers: { 200: ["Paused", "PipelinePaused"], 404: "None" },
+    answers: { 200: ["Paused", "PipelinePaused"], 404: "None", 409: "It is paused already, and no open run was left to be paused with it" },
   },
   "POST /v1/pipelines/{name}/resume": {
     tag: "pipelines",
     summary: "Let a pipeline go on, and the runs that were paused with it",
     parameters: [path("name")],
     body: body("Pause", false),
-    answers: { 200: ["It goes on", "PipelinePaused"], 404: "None" },
+    answers: { 200: ["It goes on", "PipelinePaused"], 404: "None", 409: "It is not paused" },
+  },
+  "GET /v1/pipelines/{name}/actions": {
+    tag: "pipelines",
+    summary: "List who paused and resumed the pipeline, its schedules and its event triggers, and why, newest first",
+    parameters: [path("name"), ...queryOf(pipelineActionsQuery)],
+    answers: { 200: ["A page", "PipelineActions"], 404: "None" },
   },
   "PUT /v1/pipelines/{name}": {
     tag: "pipelines",
@@ -181,14 +187,14 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
     summary: "Pause a schedule: it fires no more; its open runs go on",
     parameters: [path("name"), path("schedule")],
     body: body("Pause", false),
-    answers: { 200: ["It is paused", "Schedule"], 404: "None" },
+    answers: { 200: ["It is paused", "Schedule"], 404: "None", 409: "It is paused already" },
   },
   "POST /v1/pipelines/{name}/schedules/{schedule}/resume": {
     tag: "schedules",
     summary: "Resume a schedule",
     parameters: [path("name"), path("schedule")],
     body: body("Pause", false),
-    answers: { 200: ["It fires again", "Schedule"], 404: "None" },
+    answers: { 200: ["It fires again", "Schedule"], 404: "None", 409: "It is not paused" },
   },
   ...BACKFILL_OPERATIONS,
   ...TRIGGER_OPERATIONS,
@@ -219,9 +225,19 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
   "POST /v1/runs/{id}/cancel": {
     tag: "runs",
     summary: "Cancel a run; running tasks are told to stop",
-    parameters: [path("id")],
+    parameters: [path("id"), ACTION_KEY],
     body: body("Cancellation", false),
-    answers: { 202: ["It is being cancelled", "Cancelling"], 409: "It has ended" },
+    answers: {
+      202: ["It is being cancelled", "Cancelling"],
+      404: "None",
+      409: "It has ended, or is being cancelled already and this is not by force",
+    },
+  },
+  "GET /v1/runs/{id}/tasks/{task}/output": {
+    tag: "runs",
+    summary: "A task's whole output, also where the run shows a reference",
+    parameters: [path("id"), path("task")],
+    answers: { 200: ["The output, at most 8 MB of JSON", "Output"], 404: "There is no such run or task, or it has no output" },
   },
   "GET /v1/runs/{id}/tasks/{task}/items": {
     tag: "runs",
@@ -285,14 +301,14 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
     summary: "Pause a run: what runs goes on to its end, nothing new begins",
     parameters: [path("id"), ACTION_KEY],
     body: body("Pause", false),
-    answers: { 200: ["It is paused", "Acted"], 404: "None", 409: "It has ended" },
+    answers: { 200: ["It is paused", "Acted"], 404: "None", 409: "It has ended, or is paused already" },
   },
   "POST /v1/runs/{id}/resume": {
     tag: "runs",
     summary: "Resume a paused run",
     parameters: [path("id"), ACTION_KEY],
     body: body("Pause", false),
-    answers: { 200: ["It goes on", "Acted"], 404: "None", 409: "It has ended" },
+    answers: { 200: ["It goes on", "Acted"], 404: "None", 409: "It has ended, or is not paused" },
   },
   "POST /v1/runs/{id}/tasks/{task}/continue": {
     tag: "runs",

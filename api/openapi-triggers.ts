@@ -53,13 +53,13 @@ export const TRIGGER_OPERATIONS: Readonly<Record<string, Operation>> = {
     summary: "Pause an event trigger: it takes no events; those that wait go on waiting",
     parameters: [path("name"), path("trigger")],
     body: body("Pause", false),
-    answers: { 200: ["It is paused", "EventTrigger"], 404: "None" },
+    answers: { 200: ["It is paused", "EventTrigger"], 404: "None", 409: "It is paused already" },
   },
   "POST /v1/pipelines/{name}/triggers/{trigger}/resume": {
     tag: "triggers",
     summary: "Resume an event trigger",
     parameters: [path("name"), path("trigger")],
     body: body("Pause", false),
-    answers: { 200: ["It takes events again", "EventTrigger"], 404: "None" },
+    answers: { 200: ["It takes events again", "EventTrigger"], 404: "None", 409: "It is not paused" },
   },
 };

@@ -3,7 +3,7 @@
 import { type Client, WorkflowExecutionAlreadyStartedError, WorkflowNotFoundError } from "@temporalio/client";
 import type { BackfillState } from "../core/backfill.ts";
 import { backfillWorkflowId, DEFAULT_QUEUE } from "../core/ids.ts";
-import { BACKFILL_UPDATE, BACKFILL_WORKFLOW, type BackfillInput, type BackfillRequest, ofPipeline } from "../workflows/messages.ts";
+import { BACKFILL_UPDATE, BACKFILL_WORKFLOW, backfillAttributes, type BackfillInput, type BackfillRequest } from "../workflows/messages.ts";
 import type { Call } from "./orchestrator-owners.ts";
 import { answeredUpdate } from "./orchestrator-updates.ts";
 
@@ -17,7 +17,7 @@ export interface BackfillDoor {
   start(input: BackfillInput): Promise<void>;
   /** Of one that has ended: the store hears of that a moment before Temporal, and until then it would count as one that runs. */
   startAgain(input: BackfillInput): Promise<void>;
-  /** Throws ACTION_REFUSED with the backfill's own reason; the same `key` acts once. */
+  /** Throws ACTION_REFUSED with the backfill's own reason; the same `key` acts once, in all executions of the backfill. */
   control(backfill: BackfillReference, request: BackfillRequest, key: string | undefined): Promise<BackfillState>;
   /** `ended`: it or another execution of it came to its end by itself; `stopped`: somebody stopped it in Temporal. */
   statusOf(backfill: BackfillReference): Promise<"running" | "ended" | "stopped" | "unknown">;
@@ -36,7 +36,7 @@ export const createBackfillDoor = (client: Client, call: Call): BackfillDoor => 
           workflowId: backfillWorkflowId(pipeline, id),
           taskQueue: DEFAULT_QUEUE,
           args: [input],
-          typedSearchAttributes: ofPipeline(pipeline),
+          typedSearchAttributes: backfillAttributes(pipeline, id),
           memo: { pipeline, backfill: id },
           staticSummary: `backfill of ${pipeline}, ${state.count} partitions`,
         }),
@@ -55,7 +55,8 @@ export const createBackfillDoor = (client: Client, call: Call): BackfillDoor => 
     },
 
     control(backfill, request, key) {
-      const options = { args: [request] as [BackfillRequest], ...(key === undefined ? {} : { updateId: key }) };
+      const keyed: BackfillRequest = key === undefined ? request : { ...request, key };
+      const options = { args: [keyed] as [BackfillRequest], ...(key === undefined ? {} : { updateId: key }) };
       return answeredUpdate({ what: `backfill ${backfill.id}`, gone: "ACTION_REFUSED" }, () =>
         call(() => handleOf(backfill).executeUpdate<BackfillState, [BackfillRequest]>(BACKFILL_UPDATE, options)),
       );

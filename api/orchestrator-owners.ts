@@ -1,8 +1,15 @@
 // The durable owners of slots, of pools and of connections alike: told something, which starts them, or asked how they stand.
 
 import { type Client, WorkflowNotFoundError } from "@temporalio/client";
-import { DEFAULT_QUEUE, pipelineOf, poolWorkflowId } from "../core/ids.ts";
-import { type ConfigureSignal, ofPipeline, POOL_QUERY, type POOL_SIGNALS, POOL_WORKFLOW, type PoolState } from "../workflows/messages.ts";
+import { DEFAULT_QUEUE, poolWorkflowId } from "../core/ids.ts";
+import {
+  type ConfigureSignal,
+  POOL_QUERY,
+  type POOL_SIGNALS,
+  POOL_WORKFLOW,
+  poolAttributes,
+  type PoolState,
+} from "../workflows/messages.ts";
 
 /** Limits a call in time and turns Temporal's errors into ours. */
 export type Call = <Value>(work: () => Promise<Value>) => Promise<Value>;
@@ -22,14 +29,13 @@ export const tellOwner = async (
   });
   if (isThere === true) return;
   const before = await ifThere(() => handle.describe());
-  const pipeline = pipelineOf(pool);
   await client.workflow.signalWithStart(POOL_WORKFLOW, {
     workflowId: poolWorkflowId(pool),
     taskQueue,
     args: [{ pool, brief: true, ...(before === undefined ? {} : { heir: true }) }],
     signal,
     signalArgs: [given],
-    ...(pipeline === undefined ? {} : { typedSearchAttributes: ofPipeline(pipeline) }),
+    typedSearchAttributes: poolAttributes(pool),
     memo: { pool },
     staticSummary: `slots of ${pool}`,
   });

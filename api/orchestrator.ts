@@ -1,7 +1,6 @@
 // The API's one door to Temporal: starts, follows, cancels and describes runs.
 
 import {
-  Client,
   isGrpcDeadlineError,
   isGrpcServiceError,
   NamespaceNotFoundError,
@@ -29,6 +28,7 @@ import {
   type PoolState,
   RUN_WORKFLOW,
   type RunInput,
+  ofConnection,
   searchAttributesOf,
 } from "../workflows/messages.ts";
 import type { InspectResult } from "../workflows/ports.ts";
@@ -37,6 +37,7 @@ import { askOwner, tellOwner } from "./orchestrator-owners.ts";
 import { createTriggerDoor, type TriggerDoor } from "./orchestrator-triggers.ts";
 import { type BackfillDoor, createBackfillDoor } from "./orchestrator-backfills.ts";
 import { createScheduleDoor, type ScheduleDoor } from "./orchestrator-schedules.ts";
+import { temporalClient } from "./orchestrator-client.ts";
 import { createTurns } from "./turns.ts";
 import { answeredUpdate } from "./orchestrator-updates.ts";
 
@@ -136,7 +137,7 @@ const temporalCall = async <Value>(call: () => Promise<Value>): Promise<Value> =
 
 export const createOrchestrator = (options: OrchestratorOptions): Orchestrator => {
   const { connection, namespace, interceptors = [], inspectTimeoutMs = INSPECT_TIMEOUT_MS } = options;
-  const client = new Client({ connection, namespace, interceptors: { workflow: [...interceptors] } });
+  const client = temporalClient({ connection, namespace, interceptors: { workflow: [...interceptors] } });
   const call = <Value>(work: () => Promise<Value>, milliseconds = CALL_TIMEOUT_MS): Promise<Value> =>
     temporalCall(() => client.withDeadline(Date.now() + milliseconds, work));
   const inTurn = createTurns(CONTROL_TURNS);
@@ -250,6 +251,7 @@ export const createOrchestrator = (options: OrchestratorOptions): Orchestrator =
               taskQueue: DEFAULT_QUEUE,
               args: [input],
               workflowExecutionTimeout: inspectTimeoutMs,
+              typedSearchAttributes: ofConnection(input.connection),
               memo: { ...input },
               staticSummary: `${input.kind} ${input.connection}`,
             }),

@@ -5,7 +5,7 @@ import { isRunEnded } from "../core/run-changes.ts";
 import { presentLimits } from "./present-limits.ts";
 import { isSealed, type ConnectionRecord } from "../store/connections.ts";
 import type { ItemRecord } from "../store/items.ts";
-import type { ActionRecord, AttemptRecord, RunRecord, TaskRecord } from "../store/runs.ts";
+import type { ActionRecord, RunRecord, StartedRun, WholeRun } from "../store/runs.ts";
 
 export const moment = (value: string): string => new Date(value).toISOString();
 const optionalMoment = (value: string | null): string | null => (value === null ? null : moment(value));
@@ -86,10 +86,9 @@ export interface PlannedTask {
 
 /** Tasks in definition order; those that nothing was reported of yet are pending, or cancelled with their run. */
 export const presentTasks = (
-  run: RunRecord,
+  { run, tasks: records, attempts }: Pick<WholeRun, "run" | "tasks" | "attempts">,
   planned: readonly PlannedTask[],
-  records: readonly TaskRecord[],
-  attempts: readonly AttemptRecord[],
+  started: ReadonlyMap<string, StartedRun>,
 ) => {
   const byId = new Map(records.map((record) => [record.taskId, record]));
   const attemptsById = Map.groupBy(attempts, (attempt) => attempt.taskId);
@@ -109,6 +108,7 @@ export const presentTasks = (
       error: record?.error ?? null,
       waiting: record?.waiting ?? null,
       assets,
+      run: started.get(id) ?? null,
       attempt_log: (attemptsById.get(id) ?? []).map((attempt) => ({
         attempt: attempt.attempt,
         status: attempt.status,

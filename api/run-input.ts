@@ -2,6 +2,7 @@
 
 import { DownbeatError } from "../core/errors.ts";
 import { guardedPlan } from "../store/guarded-plan.ts";
+import type { JsonObject } from "../core/json.ts";
 import { type Override, overridesOf, withTaskOf } from "../core/overrides.ts";
 import type { CompiledPlan } from "../core/plan.ts";
 import { CURRENT_MANNER } from "../core/run-manner.ts";
@@ -23,14 +24,14 @@ export const runInput = async (store: Stored, run: RunRecord, known?: CompiledPl
   });
   if (run.rerun === null) return input(known ?? (await planOf(store, run)));
   const plan = await planAsChanged(store, run);
-  const { snapshot } = await rerunOf(store, run.rerun, plan);
-  const { of, from, items } = run.rerun;
+  const { snapshot } = await rerunOf(store, run.rerun, plan, run.params);
+  const { of, from, items, origins } = run.rerun;
   const fresh = run.rerun.from === "task" ? { fresh: { task: run.rerun.task, ...(items === undefined ? {} : { items }) } } : {};
   return {
     ...(await input(plan)),
     // Its first action, the rerun itself, is in the store.
     continued: { snapshot, seq: 0, actions: 1 },
-    ...(from === "start" ? {} : { rerun: { of, ...fresh } }),
+    ...(from === "start" ? {} : { rerun: { of, ...fresh, ...(origins === undefined ? {} : { origins }) } }),
   };
 };
 
@@ -60,8 +61,10 @@ const planAsChanged = async (store: Stored, run: RunRecord): Promise<CompiledPla
   overriddenPlan(store, await planOf(store, run), overridesOf(await store.runs.actionsOf(run.id)));
 
 /** What a rerun takes over: the repeated run has ended, so that this stays the same. */
-export const rerunOf = async (store: Stored, request: RerunRequest, plan: CompiledPlan): Promise<Rerun> => {
+export const rerunOf = async (store: Stored, request: RerunRequest, compiled: CompiledPlan, params: JsonObject): Promise<Rerun> => {
   const before = await store.runs.find(request.of);
   if (before === undefined) throw new DownbeatError("INTERNAL", `the store has no run ${request.of}, which is to be repeated`);
-  return planRerun(await planAsChanged(store, before), await store.runs.tasksOf(before.id), plan, request);
+  const [tasks, actions] = await Promise.all([store.runs.tasksOf(before.id), store.runs.actionsOf(before.id)]);
+  const ended = { compiled: await planAsChanged(store, before), params: before.params, tasks, actions };
+  return planRerun(ended, { compiled, params }, request);
 };

@@ -32,13 +32,20 @@ export const listOf = <Name extends string>(names: readonly [Name, ...Name[]]) =
     .optional()
     .describe(`One or more of ${names.join(", ")}, with commas`);
 
-export const runListQuery = pageQuery.extend({
-  pipeline: z.string().optional().describe("Only of this pipeline"),
-  status: listOf(RUN_STATUSES),
-  trigger: z.string().optional().describe("Only by this trigger"),
-  backfill: z.string().optional().describe("Only of this backfill"),
-  since: z.iso.datetime({ offset: true }).optional().describe("Created at or after, ISO 8601"),
-});
+export const runListQuery = pageQuery
+  .extend({
+    pipeline: z.string().optional().describe("Only of this pipeline"),
+    status: listOf(RUN_STATUSES),
+    trigger: z.string().optional().describe("Only by this trigger"),
+    backfill: z.string().optional().describe("Only of this backfill"),
+    parent: z.string().optional().describe("Only those that tasks of this run have started"),
+    parent_task: z.string().optional().describe("With parent: only those of this task"),
+    since: z.iso.datetime({ offset: true }).optional().describe("Created at or after, ISO 8601"),
+  })
+  .refine(({ parent, parent_task }) => parent !== undefined || parent_task === undefined, {
+    path: ["parent_task"],
+    message: "needs a parent",
+  });
 
 const ITEM_STATUSES = ["pending", "succeeded", "failed"] as const satisfies readonly ItemStatus[];
 
@@ -79,6 +86,11 @@ export const pauseBody = z.strictObject({ by: anybody, why: why.optional() });
 
 export const pipelinePauseBody = pauseBody.extend({
   runs: z.enum(["keep", "pause"]).default("keep").describe("pause: open runs are paused as well, and go on when the pipeline does"),
+});
+
+export const pipelineActionsQuery = pageQuery.extend({
+  schedule: z.string().optional().describe("Only what was done to this schedule"),
+  trigger: z.string().optional().describe("Only what was done to this event trigger"),
 });
 
 export const continueBody = z.strictObject({
@@ -159,7 +171,9 @@ export const rerunBody = z
     from: z
       .enum(["failed", "task", "start"])
       .default("failed")
-      .describe("failed: all that has not succeeded and what comes after it; task: also from `task` on; start: everything"),
+      .describe(
+        "failed: all that has not succeeded and what comes after it (what the plan itself skipped stays so); task: also from `task` on; start: everything",
+      ),
     task: z.string().optional().describe("With from task"),
     items: z
       .array(z.int().min(0))
@@ -172,7 +186,12 @@ export const rerunBody = z
       .describe(
         "original: the repeated run's, with the tasks that were changed while it went on; latest or a number: that version as it is",
       ),
-    params: z.record(z.string(), z.json()).optional().describe("Params that differ from the repeated run's"),
+    params: z
+      .record(z.string(), z.json())
+      .optional()
+      .describe(
+        "Params that differ from the repeated run's; tasks that read one with another value are done again, and what comes after them",
+      ),
     by: anybody,
     why: why.optional(),
     force,

@@ -99,7 +99,11 @@ export const VARIABLES = [
     default: DEFAULT_QUEUE,
   },
   { name: "DOWNBEAT_MAX_ACTIVITIES", description: "Tasks that one worker runs at once of each of its queues", default: "100" },
-  { name: "DOWNBEAT_MAX_WORKFLOWS", description: "Runs that one worker keeps in memory", default: "500" },
+  {
+    name: "DOWNBEAT_MAX_WORKFLOWS",
+    description: "Workflows (runs, items of a for_each, owners of pools, …) that one worker keeps in memory, 10 to 100,000",
+    default: "500",
+  },
   {
     name: "DOWNBEAT_BUILD_ID",
     description: "Names the build of a worker: runs then stay on the build that began them; `npm start` does without",

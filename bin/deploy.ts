@@ -22,6 +22,12 @@ interface Saved {
   readonly version: number;
   readonly created: boolean;
   readonly changed: readonly string[];
+  /** Absent: the API is of an older build. */
+  readonly warnings?: readonly Issue[];
+}
+
+interface Checked extends Pick<Saved, "warnings"> {
+  readonly tasks: number;
 }
 
 /** The way editors and terminals link places: FILE:LINE:COLUMN. */
@@ -41,13 +47,15 @@ const deploy = async (api: ApiClient, file: string, validateOnly: boolean): Prom
   }
   try {
     if (validateOnly) {
-      const { tasks } = await api.call<{ readonly tasks: number }>("POST", "/v1/pipelines/validate", body);
+      const { tasks, warnings = [] } = await api.call<Checked>("POST", "/v1/pipelines/validate", body);
       console.log(`${name}: valid, ${tasks === 1 ? "1 task" : `${tasks} tasks`}`);
+      for (const warning of warnings) console.error(`warning: ${describe(file, warning)}`);
       return true;
     }
-    const { version, created, changed } = await api.call<Saved>("PUT", `/v1/pipelines/${name}`, body);
+    const { version, created, changed, warnings = [] } = await api.call<Saved>("PUT", `/v1/pipelines/${name}`, body);
     console.log(`${name}: version ${version}, ${created ? "new" : "unchanged"}`);
     for (const path of changed) console.log(`  changed: ${path}`);
+    for (const warning of warnings) console.error(`warning: ${describe(file, warning)}`);
     return true;
   } catch (error) {
     if (!(error instanceof ApiError)) throw error;

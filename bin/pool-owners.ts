@@ -1,7 +1,8 @@
 // What workers do for pools through Temporal's client: start their owners, and look which holders still run.
 
-import { Client, WorkflowNotFoundError, type ConnectionLike } from "@temporalio/client";
+import { WorkflowNotFoundError, type ConnectionLike, type WorkflowExecutionInfo } from "@temporalio/client";
 import { tellOwner } from "../api/orchestrator-owners.ts";
+import { temporalClient } from "../api/orchestrator-client.ts";
 import { DownbeatError } from "../core/errors.ts";
 import { connectionOf, DEFAULT_QUEUE } from "../core/ids.ts";
 import type { Store } from "../store/open-store.ts";
@@ -17,6 +18,20 @@ export interface PoolStore {
 
 const ASKED_AT_ONCE = 50;
 
+/** Attempts of a workflow that was ended by force hear so with their next heartbeat, after 10 s at the latest, and stop then. */
+const STOPS_WITHIN_MS = 15_000;
+
+interface Ended extends Pick<WorkflowExecutionInfo, "closeTime"> {
+  readonly status: { readonly name: string };
+}
+
+/** Nothing of it is at work any more: a workflow that ends by itself has seen its attempts end. */
+export const hasStopped = ({ status, closeTime }: Ended, now: number): boolean => {
+  if (status.name === "RUNNING") return false;
+  const isByForce = status.name === "TERMINATED" || status.name === "TIMED_OUT";
+  return !isByForce || closeTime === undefined || now - closeTime.getTime() >= STOPS_WITHIN_MS;
+};
+
 const unlessEnded = (error: unknown): void => {
   if (!(error instanceof WorkflowNotFoundError)) throw error;
 };
@@ -27,7 +42,7 @@ export const poolOwners = (
   { pools, connections }: PoolStore,
   taskQueue: string = DEFAULT_QUEUE,
 ): PoolOwners => {
-  const client = new Client({ connection, namespace });
+  const client = temporalClient({ connection, namespace });
   return {
     async ensurePool({ pool, capacity }) {
       const name = connectionOf(pool);
@@ -57,8 +72,7 @@ export const poolOwners = (
       const ended: string[] = [];
       for (const id of ids) {
         try {
-          const { status } = await client.workflow.getHandle(id).describe();
-          if (status.name !== "RUNNING") ended.push(id);
+          if (hasStopped(await client.workflow.getHandle(id).describe(), Date.now())) ended.push(id);
         } catch (error) {
           unlessEnded(error);
           ended.push(id);

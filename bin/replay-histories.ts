@@ -1,12 +1,15 @@
 // Replays the newest histories of a Temporal namespace against one build of the workflows, and says what becomes of each.
 
-import { Client, type ConnectionLike, type WorkflowExecutionInfo } from "@temporalio/client";
+import { type Client, type ConnectionLike, type WorkflowExecutionInfo } from "@temporalio/client";
 import { Worker, type ReplayHistoriesIterable, type WorkflowBundle } from "@temporalio/worker";
+import { DATA_CONVERTER } from "../api/payload-codec.ts";
+import { temporalClient } from "../api/orchestrator-client.ts";
 import { DownbeatError } from "../core/errors.ts";
+import { INSPECT_WORKFLOW } from "../workflows/messages.ts";
 import { reasonOf } from "./temporal.ts";
 
-/** Workflows that decide something; looks at connections would crowd them out. */
-export const DEFAULT_QUERY = 'WorkflowId STARTS_WITH "downbeat/" AND WorkflowType IN ("run", "mapped", "pool", "backfill", "trigger")';
+/** All workflows of ours but looks at connections, which decide nothing and would crowd the others out. */
+export const DEFAULT_QUERY = `WorkflowId STARTS_WITH "downbeat/" AND WorkflowType != "${INSPECT_WORKFLOW}"`;
 
 export interface ReplayOptions {
   readonly connection: ConnectionLike;
@@ -35,7 +38,7 @@ type Facts = Omit<Replayed, "end" | "event" | "reason">;
 /** One result for each execution that the query finds, newest first, at most `limit`. Throws NOT_FOUND when there is none. */
 export async function* replayNewest(options: ReplayOptions): AsyncGenerator<Replayed> {
   const { connection, namespace, bundle } = options;
-  const client = new Client({ connection, namespace });
+  const client = temporalClient({ connection, namespace });
   const found = await newest(client, options);
   if (found.length === 0) {
     const message = `namespace "${namespace}" has no workflow that fits ${options.query}; check --namespace and --query: nothing was replayed`;
@@ -61,7 +64,7 @@ export async function* replayNewest(options: ReplayOptions): AsyncGenerator<Repl
       yield { workflowId, history: fetched.history };
     }
   };
-  for await (const { error } of Worker.runReplayHistories({ workflowBundle: await bundle() }, histories())) {
+  for await (const { error } of Worker.runReplayHistories({ workflowBundle: await bundle(), dataConverter: DATA_CONVERTER }, histories())) {
     yield* skipped;
     skipped = [];
     if (current !== undefined) yield error === undefined ? { ...current, end: "same" } : { ...current, end: "breaks", ...faultOf(error) };

@@ -43,7 +43,7 @@ const { IndexedValueType } = proto.temporal.api.enums.v1;
 const VALUE_TYPES = { KEYWORD: IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD, INT: IndexedValueType.INDEXED_VALUE_TYPE_INT } as const;
 
 /** A run that carries an unknown search attribute could not even start, so they are registered first. Safe to repeat. */
-export const registerSearchAttributes = async (connection: Connection, namespace: string): Promise<void> => {
+export const registerSearchAttributes = async (connection: Connection | NativeConnection, namespace: string): Promise<void> => {
   try {
     const { customAttributes } = await connection.operatorService.listSearchAttributes({ namespace });
     const missing = Object.entries(SEARCH_ATTRIBUTES).filter(([name]) => !(name in (customAttributes ?? {})));

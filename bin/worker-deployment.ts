@@ -1,9 +1,10 @@
 // Builds side by side: how a worker registers its build with Temporal, and which build takes new runs.
 
 import path from "node:path";
-import { Client, isGrpcServiceError, type ConnectionLike } from "@temporalio/client";
+import { isGrpcServiceError, type ConnectionLike } from "@temporalio/client";
 import proto from "@temporalio/proto";
 import type { WorkerOptions } from "@temporalio/worker";
+import { temporalClient } from "../api/orchestrator-client.ts";
 import { DownbeatError } from "../core/errors.ts";
 import { UNVERSIONED } from "./config.ts";
 import { waitUntil } from "./services/wait.ts";
@@ -71,7 +72,7 @@ export const openOf = (build: string): string =>
   `TemporalWorkerDeploymentVersion = "${DEPLOYMENT}:${build}" AND ExecutionStatus = "Running"`;
 
 export const workerDeployment = ({ connection, namespace, taskQueue }: WorkerDeploymentOptions): WorkerDeployment => {
-  const client = new Client({ connection, namespace });
+  const client = temporalClient({ connection, namespace });
   const service = client.workflowService;
   const base = { namespace, deploymentName: DEPLOYMENT, identity: client.options.identity };
 

@@ -6,8 +6,10 @@ import path from "node:path";
 import { Runtime, Worker, type NativeConnection, type WorkerOptions } from "@temporalio/worker";
 import { createConnectionOpener } from "../activities/connections.ts";
 import { createActivities } from "../activities/index.ts";
-import { boundedActivities, type OwnActivity } from "../activities/own-activities.ts";
+import { ownActivitiesOf, type OwnActivity } from "../activities/own-activities.ts";
+import type { VerbHost } from "../activities/run-verb.ts";
 import { createOrchestrator } from "../api/orchestrator.ts";
+import { DATA_CONVERTER } from "../api/payload-codec.ts";
 import { checkParams } from "../api/params.ts";
 import { runInput } from "../api/run-input.ts";
 import { DownbeatError } from "../core/errors.ts";
@@ -28,6 +30,7 @@ import { createSecretResolver } from "./secrets.ts";
 import type { Telemetry } from "./telemetry.ts";
 import type { LoadedCatalogue } from "./user-config.ts";
 import { deploymentModules, deploymentOptions } from "./worker-deployment.ts";
+import { withoutPromiseStacks } from "./workflow-threads.ts";
 
 export interface WorkerDeps {
   readonly config: Config;
@@ -85,6 +88,7 @@ export const startWorker = async (deps: WorkerDeps): Promise<RunningWorker> => {
   const progress = createProgress(store.runs, log);
   const orchestrator = createOrchestrator({ connection, namespace: config.temporal.namespace });
   const ownActivities = loaded.implementations as Readonly<Record<string, OwnActivity>>;
+  const saveOutput: VerbHost["saveOutput"] = (place, output) => store.items.saveOutput(place, output);
   const activities = createActivities({
     findConfig: planCache(store),
     openConnection: createConnectionOpener({
@@ -99,7 +103,7 @@ export const startWorker = async (deps: WorkerDeps): Promise<RunningWorker> => {
     files: { baseDir: config.dataDir, reserved: OWN_FILES },
     failpoint: createFailpoint(config.failpoints),
     findOutput: async (place) => (await store.items.findOutput(place)) ?? null,
-    saveOutput: (place, output) => store.items.saveOutput(place, output),
+    saveOutput,
     items: store.items,
     poolOwners: poolOwners(connection, config.temporal.namespace, store),
     ownActivities,
@@ -108,6 +112,7 @@ export const startWorker = async (deps: WorkerDeps): Promise<RunningWorker> => {
     guardedConnections: () => store.connections.guarded(),
     findPause: (pipeline) => store.definitions.findPause(pipeline),
     findVersion: (pipeline, version) => store.definitions.find(pipeline, version),
+    firstStartedBy: (task, pipeline) => store.runs.firstStartedBy(task, pipeline),
     checkParams,
     createRun: (run) => store.runs.create(run),
     backfills: store.backfills,
@@ -129,8 +134,9 @@ export const startWorker = async (deps: WorkerDeps): Promise<RunningWorker> => {
   const shared: Omit<WorkerOptions, "taskQueue"> = {
     connection,
     namespace: config.temporal.namespace,
+    dataConverter: DATA_CONVERTER,
     identity,
-    activities: { ...boundedActivities(ownActivities), ...activities },
+    activities: { ...ownActivitiesOf(ownActivities, { saveOutput }), ...activities },
     ...deploymentOptions(config.buildId),
     maxConcurrentActivityTaskExecutions: config.maxActivities,
     maxConcurrentActivityTaskPolls: 5,
@@ -159,9 +165,11 @@ export const startWorker = async (deps: WorkerDeps): Promise<RunningWorker> => {
     maxConcurrentWorkflowTaskPolls: 5,
     maxCachedWorkflows: config.maxWorkflows,
   });
-  const workers = await Promise.all(
-    config.queues.map(async (taskQueue) =>
-      Worker.create({ ...shared, taskQueue, ...(taskQueue === DEFAULT_QUEUE ? await workflowOptions() : {}) }),
+  const workers = await withoutPromiseStacks(() =>
+    Promise.all(
+      config.queues.map(async (taskQueue) =>
+        Worker.create({ ...shared, taskQueue, ...(taskQueue === DEFAULT_QUEUE ? await workflowOptions() : {}) }),
+      ),
     ),
   );
   const stopAll = (): void => {

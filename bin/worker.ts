@@ -7,7 +7,7 @@ import { publishCatalogue } from "./publish-catalogue.ts";
 import { runProcess } from "./process.ts";
 import { secretKeyOf } from "./secrets.ts";
 import { startTelemetry } from "./telemetry.ts";
-import { connectNative } from "./temporal.ts";
+import { connectNative, registerSearchAttributes } from "./temporal.ts";
 import { loadCatalogue } from "./user-config.ts";
 import { serveProbe } from "./worker-probe.ts";
 import { installRuntime, startWorker } from "./worker-process.ts";
@@ -23,6 +23,8 @@ await runProcess("npm run worker: runs workflows and tasks", async (config, hand
   handle.onStop(store.close);
   const connection = await connectNative(config.temporal);
   handle.onStop(() => connection.close());
+  // It may come before the API of its release.
+  await registerSearchAttributes(connection, config.temporal.namespace);
   const probe = await serveProbe(config, telemetry.metricsText, log);
   handle.onStop(probe.close);
   const worker = await startWorker({ config, store, loaded, connection, log, telemetry, env: process.env });

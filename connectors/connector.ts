@@ -223,5 +223,7 @@ export interface HttpCaller {
     readonly query?: Readonly<Record<string, string>>;
     readonly body?: Json;
     readonly idempotencyKey: string;
-  }): Promise<{ readonly status: number; readonly body: Json }>;
+    /** Statuses that are answers, too, and no failures. */
+    readonly accept?: readonly number[];
+  }): Promise<{ readonly status: number; readonly body: Json; readonly headers?: Readonly<Record<string, string>> }>;
 }

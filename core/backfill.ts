@@ -44,7 +44,12 @@ export interface BackfillState {
   readonly round: number;
   /** How many things people did to it. */
   readonly actions: number;
+  /** Keys of the last of them that had one, the oldest first: the same key acts once. Absent: none had. */
+  readonly keys?: readonly string[];
 }
+
+/** They go along wherever the state goes. */
+const MOST_KEYS = 100;
 
 /** What somebody did to it. */
 export interface BackfillAction {
@@ -192,9 +197,13 @@ const retried = ({ failed }: BackfillState, asked: NumberRanges | undefined): Nu
 const skippable = (state: BackfillState, asked: NumberRanges): NumberRanges =>
   intersectRanges(uniteRanges(pendingRanges(state), state.failed), asked);
 
-/** What somebody does to it by hand; `refuseBackfillControl` has been asked before. */
-export const controlBackfill = (before: BackfillState, control: BackfillControl): BackfillState => {
-  const state = { ...before, actions: before.actions + 1 };
+/** An action with this key has been carried out: another one does nothing. */
+export const hasActed = ({ keys = [] }: BackfillState, key: string | undefined): boolean => key !== undefined && keys.includes(key);
+
+/** What somebody does to it by hand; `refuseBackfillControl` and `hasActed` have been asked before. */
+export const controlBackfill = (before: BackfillState, control: BackfillControl, key?: string): BackfillState => {
+  const keys = key === undefined ? {} : { keys: [...(before.keys ?? []), key].slice(-MOST_KEYS) };
+  const state = { ...before, ...keys, actions: before.actions + 1 };
   const { reason: _, ...unexplained } = state;
   switch (control.action) {
     case "pause":

@@ -13,6 +13,31 @@ const MOST_DAYS = 75 * 366;
 const isIn = (ranges: readonly Range[], value: number): boolean =>
   ranges.some(({ start, end, step }) => value >= start && value <= end && (value - start) % step === 0);
 
+/** Of each value of a field the next one that is in the calendar, itself included; `size`: none. */
+const nextValues = (ranges: readonly Range[], size: number): readonly number[] => {
+  const next = Array<number>(size);
+  for (let value = size - 1, found = size; value >= 0; value -= 1) next[value] = found = isIn(ranges, value) ? value : found;
+  return next;
+};
+
+interface Clock {
+  readonly hours: readonly number[];
+  readonly minutes: readonly number[];
+  readonly seconds: readonly number[];
+}
+
+/** Backfills are cut by a hundred thousand firings. */
+const clocks = new WeakMap<Calendar, Clock>();
+
+const clockOf = (calendar: Calendar): Clock => {
+  const known = clocks.get(calendar);
+  if (known !== undefined) return known;
+  const { hour, minute, second } = calendar;
+  const clock = { hours: nextValues(hour, 24), minutes: nextValues(minute, 60), seconds: nextValues(second, 60) };
+  clocks.set(calendar, clock);
+  return clock;
+};
+
 const isDay = (calendar: Calendar, wall: number): boolean => {
   const day = new Date(wall);
   return (
@@ -44,7 +69,7 @@ export const isZoneless = ({ hour, dayOfMonth, month, dayOfWeek, year }: Calenda
 const hourAt = (timezone: string, moment: number): number => new Date(wallTimeAt(timezone, moment)).getUTCHours();
 
 /**
- * The next moment after `after`; undefined: none within decades. Walks the clock's face, an hour at most at a time. `again` is an hour while it walks what it takes
+ * The next moment after `after`; undefined: none within decades. Walks the clock's face, within an hour at a time where it has moments. `again` is an hour while it walks what it takes
  * for the second round of an hour that comes twice: the face alone would lead to the same moments once more.
  */
 export const nextInCalendar = (calendar: Calendar, timezone: string, after: number): number | undefined => {
@@ -54,6 +79,8 @@ export const nextInCalendar = (calendar: Calendar, timezone: string, after: numb
   wall += SECOND_MS;
   let isCarry = wall % HOUR_MS === 0;
   const last = wall + MOST_DAYS * DAY_MS;
+  const { hours, minutes, seconds } = clockOf(calendar);
+  let [day, isInDay] = [NaN, false];
   while (wall < last) {
     if (isCarry) {
       const hour = wall - HOUR_MS;
@@ -62,31 +89,38 @@ export const nextInCalendar = (calendar: Calendar, timezone: string, after: numb
       again = isJump ? HOUR_MS : 0;
       isCarry = false;
     }
-    if (!isDay(calendar, wall)) {
-      wall = (Math.floor(wall / DAY_MS) + 1) * DAY_MS;
+    const midnight = Math.floor(wall / DAY_MS) * DAY_MS;
+    if (midnight !== day) [day, isInDay] = [midnight, isDay(calendar, midnight)];
+    if (!isInDay) {
+      wall = midnight + DAY_MS;
       again = 0;
       continue;
     }
-    const { hour, minute, second } = calendar;
-    const date = new Date(wall);
-    if (!isIn(hour, date.getUTCHours())) {
-      wall = (Math.floor(wall / HOUR_MS) + 1) * HOUR_MS;
+    const hour = Math.floor((wall - midnight) / HOUR_MS);
+    const nextHour = hours[hour] ?? 24;
+    if (nextHour !== hour) {
+      wall = midnight + nextHour * HOUR_MS;
       again = 0;
       continue;
     }
-    if (!isIn(minute, date.getUTCMinutes())) {
-      wall = (Math.floor(wall / MINUTE_MS) + 1) * MINUTE_MS;
-      isCarry = wall % HOUR_MS === 0;
+    const inHour = wall - midnight - hour * HOUR_MS;
+    const minute = Math.floor(inHour / MINUTE_MS);
+    const nextMinute = minutes[minute] ?? 60;
+    if (nextMinute !== minute) {
+      wall += nextMinute * MINUTE_MS - inHour;
+      isCarry = nextMinute === 60;
       continue;
     }
-    if (!isIn(second, date.getUTCSeconds())) {
-      wall += SECOND_MS;
+    const second = (inHour - minute * MINUTE_MS) / SECOND_MS;
+    const nextSecond = seconds[second] ?? 60;
+    if (nextSecond !== second) {
+      wall += (nextSecond - second) * SECOND_MS;
       isCarry = wall % HOUR_MS === 0;
       continue;
     }
     const moment = momentOf(timezone, wall);
     // Clocks that jump over the hour show another one.
-    if (hourAt(timezone, moment) === date.getUTCHours()) return moment + again;
+    if (hourAt(timezone, moment) === hour) return moment + again;
     wall = (Math.floor(wall / HOUR_MS) + 1) * HOUR_MS;
   }
   return undefined;

@@ -9,6 +9,7 @@ import { didYouMean, type Fault, type PathPart } from "./issues.ts";
 import type { JsonObject } from "./json.ts";
 import {
   OPERATOR_SCHEMAS,
+  type ApprovalConfig,
   type CheckConfig,
   type CommandConfig,
   type FileConfig,
@@ -63,6 +64,7 @@ export class OperatorCheck {
     if (task.command !== undefined) this.#command(task.command, path);
     if (task.file !== undefined) this.#file(task.file, path);
     if (task.activity !== undefined) this.#activity(task.activity.name, path);
+    if (task.approval !== undefined) this.#approval(task.approval, path);
     if (task.wait !== undefined) {
       this.#wait(task.wait, path);
       this.#uses.delete(task.id);
@@ -129,8 +131,26 @@ export class OperatorCheck {
       this.#exactlyOne(wait.file, ["path", "glob"], [...path, "file"]);
       if (wait.file.connection !== undefined) this.#connector(wait.file.connection, ["files"], [...path, "file"]);
     }
+    const [length, deadline] = [wait.for === undefined ? undefined : parseDuration(wait.for), waitDeadline(wait)];
+    if (length !== undefined && length > (parseDuration(deadline) ?? Infinity)) {
+      const message = `${wait.for} is longer than the deadline of ${deadline}, at which the wait ends; give a shorter time or a later deadline`;
+      this.#fault("INVALID_VALUE", [...path, "for"], message);
+    }
     this.#moment(wait.until, [...path, "until"]);
     this.#moment(wait.asset?.newer_than, [...path, "asset", "newer_than"]);
+  }
+
+  /** Who escalates to whom, and whether it can come to that. */
+  #approval({ approvers, escalate, deadline }: ApprovalConfig, path: Path): void {
+    if (escalate === undefined) return;
+    if (approvers === undefined) {
+      const message = 'anyone may decide while no "approvers" are named, and escalate widens nothing; name them, or leave escalate out';
+      this.#fault("MISSING_KEY", [...path, "approvers"], message);
+    }
+    if ((parseDuration(escalate.after) ?? 0) >= (parseDuration(deadline) ?? Infinity)) {
+      const message = `${escalate.after} is not before the deadline of ${deadline}, at which the approval ends; give a shorter time or a later deadline`;
+      this.#fault("INVALID_VALUE", [...path, "escalate", "after"], message);
+    }
   }
 
   #moment(text: string | undefined, path: Path): void {
@@ -244,6 +264,10 @@ export class OperatorCheck {
     }
   }
 }
+
+/** A moment or a duration says itself how long it takes, so nothing shorter is meant where no deadline is given. */
+export const waitDeadline = ({ until, for: duration, deadline }: WaitConfig): string =>
+  deadline ?? (until === undefined && duration === undefined ? "7d" : "365d");
 
 const isZero = (duration: string): boolean => isTemplate(duration) || parseDuration(duration) === 0;
 

@@ -1,14 +1,15 @@
 // compilePlan: definition + catalogue → plan, or every fault of meaning at once. O(tasks + edges).
 
 import { assetsOf } from "./assets.ts";
-import { OperatorCheck } from "./compile-operator.ts";
+import { OperatorCheck, waitDeadline } from "./compile-operator.ts";
 import { createReferenceCheck } from "./compile-references.ts";
 import { compileSchedules } from "./compile-schedules.ts";
 import { compileTriggers } from "./compile-triggers.ts";
-import type { Definition, TaskDefinition } from "./definition.ts";
+import { refuseUnused } from "./compile-unused.ts";
+import { type Definition, POLICY_DEFAULTS, type TaskDefinition } from "./definition.ts";
 import { parseDuration } from "./duration.ts";
 import { readGraph, type Graph } from "./graph.ts";
-import { OPERATOR_SCHEMAS } from "./operators.ts";
+import { OPERATOR_SCHEMAS, POLL_DEFAULTS } from "./operators.ts";
 import { collectIssues, didYouMean, type Fault, type Issue, type Locate } from "./issues.ts";
 import { jsonBytes, type Json, type JsonObject } from "./json.ts";
 import { LIMITS } from "./limits.ts";
@@ -56,8 +57,6 @@ export type CompileResult =
 
 const OPERATORS = Object.keys(OPERATOR_SCHEMAS) as readonly Operator[];
 
-const DEFAULTS = { attempts: 3, backoff: "2s", maxBackoff: "5m", attempt: "30m", total: "4h", heartbeat: "10s" } as const;
-
 export const compilePlan = (definition: Definition, catalogue: Catalogue, locate: Locate = () => undefined): CompileResult => {
   const { tasks, defaults, concurrency, failure_policy: failurePolicy } = definition;
   const { issues, fault } = collectIssues(locate);
@@ -80,6 +79,7 @@ export const compilePlan = (definition: Definition, catalogue: Catalogue, locate
         ["tasks", position, "for_each"],
         `two of its loops have the same name (${loops.join(", ")}); give each its own with "as"`,
       );
+    refuseUnused(task, position, operator, fault);
     if (task.pool !== undefined) checkPool(task, position, operator, catalogue.pools, fault);
     configs[task.id] = operators.check(task, operator, ["tasks", position, operator]);
     const assets = assetsOf(task);
@@ -88,7 +88,7 @@ export const compilePlan = (definition: Definition, catalogue: Catalogue, locate
       {
         id: task.id,
         needs: graph.needs[position] ?? [],
-        rule: task.trigger_rule ?? defaults?.trigger_rule ?? "all_success",
+        ...ruleOf(task, defaults),
         ...(task.when === undefined ? {} : { when: task.when }),
         operator,
         summary: summaryOf(task),
@@ -127,6 +127,12 @@ export const compilePlan = (definition: Definition, catalogue: Catalogue, locate
     ok: true,
     compiled: { ...compiled, ...(schedules.length === 0 ? {} : { schedules }), ...(triggers.length === 0 ? {} : { triggers }) },
   };
+};
+
+/** A `finally` task without needs has a rule only where it says so itself: it is to clean up otherwise, whatever the rule of the others is. */
+const ruleOf = ({ trigger_rule: own, finally: isFinally, needs }: TaskDefinition, defaults: Definition["defaults"]) => {
+  if (isFinally === undefined || needs.length > 0) return { rule: own ?? defaults?.trigger_rule ?? POLICY_DEFAULTS.triggerRule };
+  return own === undefined ? { rule: "all_success" as const } : { rule: own, asksAll: true as const };
 };
 
 /** All others wait for the end of none of them. */
@@ -183,18 +189,18 @@ class PolicyTable {
     const silent = task.activity !== undefined && task.timeout?.heartbeat === undefined;
     const policy: Policy = {
       retry: {
-        attempts: retry.attempts ?? DEFAULTS.attempts,
-        backoffMs: milliseconds(retry.backoff ?? DEFAULTS.backoff),
-        maxBackoffMs: milliseconds(retry.max_backoff ?? DEFAULTS.maxBackoff),
+        attempts: retry.attempts ?? POLICY_DEFAULTS.attempts,
+        backoffMs: milliseconds(retry.backoff ?? POLICY_DEFAULTS.backoff),
+        maxBackoffMs: milliseconds(retry.max_backoff ?? POLICY_DEFAULTS.maxBackoff),
         neverOn: retry.never_on ?? [],
         ...(retry.on === undefined ? {} : { on: mapValues(retry.on, retryOnOf) }),
       },
       timeout: {
-        attemptMs: milliseconds(timeout.attempt ?? DEFAULTS.attempt),
-        totalMs: milliseconds(timeout.total ?? DEFAULTS.total),
-        heartbeatMs: silent ? 0 : milliseconds(timeout.heartbeat ?? DEFAULTS.heartbeat),
+        attemptMs: milliseconds(timeout.attempt ?? POLICY_DEFAULTS.attempt),
+        totalMs: milliseconds(timeout.total ?? POLICY_DEFAULTS.total),
+        heartbeatMs: silent ? 0 : milliseconds(timeout.heartbeat ?? POLICY_DEFAULTS.heartbeat),
       },
-      ...((task.on_exhausted ?? this.#defaults?.on_exhausted) === "park" ? { onExhausted: "park" } : {}),
+      ...((task.on_exhausted ?? this.#defaults?.on_exhausted ?? POLICY_DEFAULTS.onExhausted) === "park" ? { onExhausted: "park" } : {}),
     };
     const text = JSON.stringify(policy);
     const known = this.#indices.get(text);
@@ -225,19 +231,17 @@ const forEachOf = ({ in: over, as, inner, window, max_failures: maxFailures }: F
   return { loops, window, maxFailures };
 };
 
-const POLL = { every: "10s", max: "5m" } as const;
-
 /** What the workflow itself needs of a wait or an approval. */
 const holdOf = ({ wait, approval }: TaskDefinition): Pick<PlanTask, "wait" | "approval"> => {
   if (wait !== undefined) {
-    const everyMs = milliseconds(wait.poll?.every ?? POLL.every);
-    const poll = { everyMs, maxMs: Math.max(milliseconds(wait.poll?.max ?? POLL.max), everyMs) };
+    const everyMs = milliseconds(wait.poll?.every ?? POLL_DEFAULTS.every);
+    const poll = { everyMs, maxMs: Math.max(milliseconds(wait.poll?.max ?? POLL_DEFAULTS.max), everyMs) };
     return {
       wait: {
         ...(wait.until === undefined ? {} : { until: wait.until }),
         ...(wait.for === undefined ? {} : { for: wait.for }),
         ...(wait.until === undefined && wait.for === undefined ? { poll } : {}),
-        deadlineMs: milliseconds(wait.deadline),
+        deadlineMs: milliseconds(waitDeadline(wait)),
         onDeadline: wait.on_deadline as OnDeadline,
       },
     };

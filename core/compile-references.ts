@@ -1,18 +1,15 @@
 // What a task's expressions read: checked against the graph, the params and the facts of a run.
 
 import type { Definition, TaskDefinition } from "./definition.ts";
-import { checkExpression, conditionSource } from "./expression.ts";
+import { checkExpression, checkResponseCondition, conditionSource } from "./expression.ts";
 import type { Graph } from "./graph.ts";
 import { didYouMean, type Fault, type PathPart } from "./issues.ts";
 import type { Operator } from "./plan.ts";
 import { eachExpression } from "./templates.ts";
 
-/** Facts of a run that expressions can read; a verb's configuration can read `attempt` besides. */
-const RUN_FACTS: readonly string[] = ["id", "origin", "pipeline", "version", "trigger", "triggeredAt", "interval"];
-const VERB_FACTS: readonly string[] = [...RUN_FACTS, "attempt"];
-
-/** Their expressions are evaluated by the workflow. */
-const WORKFLOW_OPERATORS: ReadonlySet<Operator> = new Set(["activity", "wait", "approval"]);
+/** Facts of a run that expressions can read; a task's configuration can read `attempt` besides, as one try of the task is made of it. */
+export const RUN_FACTS = ["id", "origin", "pipeline", "version", "trigger", "triggeredAt", "interval"] as const;
+export const ATTEMPT_FACTS = [...RUN_FACTS, "attempt"] as const;
 
 export interface ReferenceCheck {
   /** The ids of the tasks that its expressions read. */
@@ -29,8 +26,13 @@ export const createReferenceCheck = (definition: Definition, graph: Graph, fault
 
   /** Checks one expression after another and notes the tasks that they read. */
   const checker = (reads: Set<string>, refuses: Refuses) => {
-    return (source: string, path: readonly PathPart[], facts: readonly string[], each: readonly string[] = []): void => {
-      const checked = checkExpression(source);
+    return (
+      source: string,
+      path: readonly PathPart[],
+      facts: readonly string[],
+      each: readonly string[] = [],
+      checked = checkExpression(source),
+    ): void => {
       if (!checked.ok) {
         fault("INVALID_EXPRESSION", path, `expression "${source}": ${checked.message}`);
         return;
@@ -38,7 +40,12 @@ export const createReferenceCheck = (definition: Definition, graph: Graph, fault
       const refuse = (what: string, known?: readonly string[]): void =>
         fault("UNKNOWN_REFERENCE", path, `expression "${source}" reads ${what}`, known);
       for (const name of checked.run) {
-        if (!facts.includes(name)) refuse(`run.${name}, which does not exist${didYouMean(name, facts)}`, facts);
+        if (facts.includes(name)) continue;
+        const why =
+          name === "attempt"
+            ? "is known in a task's configuration alone; this is evaluated before or after all attempts"
+            : "does not exist";
+        refuse(`run.${name}, which ${why}${didYouMean(name, facts)}`, facts);
       }
       for (const name of checked.each) {
         if (each.length === 0) refuse(`each.${name}, which only the configuration of a task with for_each can read`);
@@ -78,12 +85,14 @@ export const createReferenceCheck = (definition: Definition, graph: Graph, fault
       const loops = loopsOf(task);
       for (const [depth, { over, path }] of loops.entries()) {
         const outer = loops.slice(0, depth).map((loop) => loop.as);
-        checkTexts(over, ["tasks", position, ...path], check, VERB_FACTS, outer);
+        checkTexts(over, ["tasks", position, ...path], check, RUN_FACTS, outer);
       }
       if (operator !== undefined) {
         const each = loops.map(({ as }) => as);
-        const facts = WORKFLOW_OPERATORS.has(operator) ? RUN_FACTS : VERB_FACTS;
-        checkTexts(task[operator], ["tasks", position, operator], check, facts, each);
+        checkTexts(task[operator], ["tasks", position, operator], check, ATTEMPT_FACTS, each);
+        const until = task.wait?.http?.until;
+        if (until !== undefined)
+          check(until, ["tasks", position, "wait", "http", "until"], ATTEMPT_FACTS, each, checkResponseCondition(until));
       }
       return [...reads];
     },

@@ -7,8 +7,13 @@ import { RUN_ENDS, SIGNATURES } from "./trigger.ts";
 
 const secretReference = z
   .union([
-    z.strictObject({ env: z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/, "is no name of an environment variable") }),
-    z.strictObject({ file: z.string().min(1) }),
+    z.strictObject({
+      env: z
+        .string()
+        .regex(/^[A-Za-z_][A-Za-z0-9_]*$/, "is no name of an environment variable")
+        .describe("A variable of the API's environment"),
+    }),
+    z.strictObject({ file: z.string().min(1).describe("A file that the API can read") }),
   ])
   .describe("Where the API finds the secret: { env: NAME } or { file: PATH }, never the secret itself");
 
@@ -42,7 +47,7 @@ const everySchema = durationSchema("1s", "1d")
 
 const streamSchema = z
   .looseObject({
-    connection: nameSchema,
+    connection: nameSchema.describe("Name of a connection"),
     stream: z.string().min(1).describe("The topic"),
     every: everySchema,
   })

@@ -12,6 +12,7 @@ import { readGraph, type GraphTask } from "./graph.ts";
 import { collectIssues, type Issue, type Locate } from "./issues.ts";
 import { LIMITS } from "./limits.ts";
 import { assetName, OPERATOR_SCHEMAS, durationSchema, nameSchema } from "./operators.ts";
+import { DEFAULT_PRIORITY } from "./slots.ts";
 
 export const triggerRule = z.enum([
   "all_success",
@@ -24,13 +25,25 @@ export const triggerRule = z.enum([
   "always",
 ]);
 
+/** What holds where neither a task nor `defaults` says otherwise. */
+export const POLICY_DEFAULTS = {
+  attempts: 3,
+  backoff: "2s",
+  maxBackoff: "5m",
+  attempt: "30m",
+  total: "4h",
+  heartbeat: "10s",
+  triggerRule: "all_success",
+  onExhausted: "fail",
+} as const;
+
 const pause = durationSchema("0s", "24d");
 
 const retrySchema = z
   .strictObject({
-    attempts: z.int().min(1).max(100).optional().describe("Tries in all, the first included; default 3"),
-    backoff: pause.optional().describe("Pause before the second try, doubled each time; default 2s"),
-    max_backoff: pause.optional().describe("The longest pause; default 5m"),
+    attempts: z.int().min(1).max(100).optional().describe("Tries in all, the first included").meta({ default: POLICY_DEFAULTS.attempts }),
+    backoff: pause.optional().describe("Pause before the second try, doubled each time").meta({ default: POLICY_DEFAULTS.backoff }),
+    max_backoff: pause.optional().describe("The longest pause").meta({ default: POLICY_DEFAULTS.maxBackoff }),
     never_on: z
       .array(z.enum(Object.keys(ERRORS) as [string, ...string[]]))
       .optional()
@@ -39,32 +52,47 @@ const retrySchema = z
       .partialRecord(
         z.enum(Object.keys(ERRORS) as [string, ...string[]]),
         z.strictObject({
-          attempts: z.int().min(1).max(100).optional(),
-          backoff: pause.optional(),
-          max_backoff: pause.optional(),
+          attempts: z.int().min(1).max(100).optional().describe("Tries in all, whatever the others failed with"),
+          backoff: pause.optional().describe("Pause before the second try, doubled each time"),
+          max_backoff: pause.optional().describe("The longest pause"),
         }),
       )
       .optional()
-      .describe("What holds instead for single error codes; a code that is named here is tried again"),
+      .describe("By error code: what holds instead, where it says something else; a code that is named here is tried again"),
   })
   .describe("When an attempt fails");
 
 const timeoutSchema = z
   .strictObject({
-    attempt: durationSchema("100ms", "24d").optional().describe("One attempt; default 30m"),
-    total: durationSchema("100ms", "365d").optional().describe("All attempts and pauses; default 4h"),
-    heartbeat: durationSchema("100ms", "1h").optional().describe("A worker silent for longer is given up; default 10s"),
+    attempt: durationSchema("100ms", "24d")
+      .optional()
+      .describe("One attempt. A run of another pipeline is bounded by total alone")
+      .meta({ default: POLICY_DEFAULTS.attempt }),
+    total: durationSchema("100ms", "365d").optional().describe("All attempts and pauses").meta({ default: POLICY_DEFAULTS.total }),
+    heartbeat: durationSchema("100ms", "1h")
+      .optional()
+      .describe("A worker silent for longer is given up. An activity of your own is held to it only where its task says so itself")
+      .meta({ default: POLICY_DEFAULTS.heartbeat }),
   })
   .describe("Every wait is bounded");
 
-const onExhausted = z.enum(["fail", "park"]).describe("park: a task out of attempts waits until somebody mends it and lets the run go on");
+const onExhausted = z
+  .enum(["fail", "park"])
+  .describe("park: a task out of attempts waits until somebody mends it and lets the run go on")
+  .meta({ default: POLICY_DEFAULTS.onExhausted });
+
+const ruleSchema = triggerRule.describe("How the tasks in `needs` must have ended").meta({ default: POLICY_DEFAULTS.triggerRule });
 
 const taskShape = {
-  id: nameSchema,
-  description: z.string().optional(),
+  id: nameSchema.describe("Unique in the pipeline; written as the pipeline's name"),
+  description: z.string().optional().describe("For people"),
   needs: z.array(z.string()).default([]).describe("Tasks that must have ended before this one"),
   when: z.string().min(1).optional().describe("CEL condition; false skips the task"),
-  trigger_rule: triggerRule.optional().describe("How the tasks in `needs` must have ended; default all_success"),
+  trigger_rule: ruleSchema
+    .optional()
+    .describe(
+      "How the tasks in `needs` must have ended. Of a `finally` task without `needs`: how all others must have ended; where it says nothing: in whatever way",
+    ),
   retry: retrySchema.optional(),
   timeout: timeoutSchema.optional(),
   on_exhausted: onExhausted.optional(),
@@ -76,8 +104,21 @@ const taskShape = {
   finally: z.literal(true).optional().describe("Runs when all other tasks have ended, also after a failure or a cancellation"),
   for_each: forEachSchema.optional(),
   pool: nameSchema.optional().describe("It runs only while it holds a slot of this pool; of a task with for_each each item does"),
-  priority: z.int().min(1).max(5).optional().describe("1 goes first when workers are scarce, 5 last; default 3"),
-  queue: z.string().min(1).max(200).optional().describe("Task queue of the workers that run it"),
+  priority: z
+    .int()
+    .min(1)
+    .max(5)
+    .optional()
+    .describe(
+      "1 goes first when workers are scarce, 5 last. Of a task with pipeline: that of the tasks of its run that have none of their own",
+    )
+    .meta({ default: DEFAULT_PRIORITY }),
+  queue: z
+    .string()
+    .min(1)
+    .max(200)
+    .optional()
+    .describe("Task queue of the workers that run it; a task with pipeline has none, the tasks of its run may"),
   assets: z
     .array(assetName)
     .max(20)
@@ -102,16 +143,16 @@ const taskSchema = z.strictObject({
 
 export const definitionSchema = z.strictObject({
   apiVersion: z.literal("downbeat/v1"),
-  name: nameSchema,
-  description: z.string().optional(),
-  owner: z.string().optional(),
-  tags: z.array(z.string()).optional(),
+  name: nameSchema.describe("1 to 63 of a-z, 0-9, _ and -, beginning with a letter"),
+  description: z.string().optional().describe("For people"),
+  owner: z.string().optional().describe("For people"),
+  tags: z.array(z.string()).optional().describe("For people"),
   params: z.record(z.string(), z.json()).optional().describe("JSON Schema of the run's params"),
   defaults: z
     .strictObject({
       retry: retrySchema.optional(),
       timeout: timeoutSchema.optional(),
-      trigger_rule: triggerRule.optional(),
+      trigger_rule: ruleSchema.optional(),
       on_exhausted: onExhausted.optional(),
     })
     .optional()
@@ -124,7 +165,8 @@ export const definitionSchema = z.strictObject({
         .default("queue")
         .describe("One more waits; is refused with 409; is recorded and ends at once as cancelled; or the oldest is cancelled for it"),
     })
-    .optional(),
+    .optional()
+    .describe("How many runs of it may go on at the same time; absent: any number"),
   failure_policy: z
     .enum(["fail-fast", "continue"])
     .default("fail-fast")
@@ -135,7 +177,7 @@ export const definitionSchema = z.strictObject({
     .record(z.string(), z.json())
     .optional()
     .describe("What a run that succeeded gives, to people and to pipelines that run this one; at most 4 KB"),
-  tasks: z.array(taskSchema).min(1),
+  tasks: z.array(taskSchema).min(1).describe("In any order: `needs` says what comes first"),
 });
 
 /** As people write it: what has a default can be left out. */

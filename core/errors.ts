@@ -27,7 +27,7 @@ export const ERRORS = {
   CONFLICT: { retry: false, fault: "user", http: 409, title: "It clashes with what already exists" },
   IDEMPOTENCY_KEY_REUSED: { retry: false, fault: "user", http: 409, title: "The idempotency key was used for a different request" },
   RUN_NOT_ACTIVE: { retry: false, fault: "user", http: 409, title: "The run has already ended" },
-  ACTION_REFUSED: { retry: false, fault: "user", http: 409, title: "The run or task is not in a state for this action" },
+  ACTION_REFUSED: { retry: false, fault: "user", http: 409, title: "What the action is for is not in a state for it" },
   PIPELINE_PAUSED: { retry: true, fault: "user", http: 409, title: "The pipeline is paused" },
   UNAUTHENTICATED: { retry: false, fault: "user", http: 401, title: "No valid API key was given" },
   SIGNATURE_INVALID: { retry: false, fault: "user", http: 401, title: "The event is not signed with the trigger's secret" },

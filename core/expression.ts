@@ -14,6 +14,10 @@ export interface Scope {
   readonly tasks: Readonly<Record<string, { readonly status: string; readonly output: Json }>>;
   /** Of a task with `for_each`: the item's own values. */
   readonly each?: JsonObject;
+  /** Of the condition of a wait alone: what an HTTP API has answered. */
+  readonly response?: JsonObject;
+  /** Bytes of the outputs that are not here but go by reference, by task id: an expression that reads one fails. */
+  readonly large?: Readonly<Record<string, number>>;
 }
 
 /** What expressions of a trigger can read: the events of a run that is to be started, and the newest of them. */
@@ -28,15 +32,16 @@ export type ExpressionCheck = ({ readonly ok: true } & References) | { readonly 
 export const NO_INTERVAL = { start: null, end: null } as const;
 
 const ROOTS = ["params", "run", "tasks", "each"] as const;
+const RESPONSE_ROOTS = [...ROOTS, "response"] as const;
 const EVENT_ROOTS = ["event", "events"] as const;
+
+/** Of the text of one expression, beside its length. */
+export const CEL_LIMITS = { maxAstNodes: 500, maxDepth: 50, maxListElements: 200, maxMapEntries: 200, maxCallArguments: 16 } as const;
 
 type Evaluate = (context: Record<string, unknown>) => unknown;
 
 const createEnvironment = (roots: readonly string[]): Environment => {
-  const environment = new Environment({
-    homogeneousAggregateLiterals: false,
-    limits: { maxAstNodes: 500, maxDepth: 50, maxListElements: 200, maxMapEntries: 200, maxCallArguments: 16 },
-  });
+  const environment = new Environment({ homogeneousAggregateLiterals: false, limits: CEL_LIMITS });
   for (const root of roots) environment.registerVariable(root, "dyn");
   // Whole numbers come as int and fractions as double; people mix them without a thought.
   const mixed: Readonly<Record<string, (left: number, right: number) => number>> = {
@@ -67,6 +72,19 @@ interface Dialect {
 
 const RUN_DIALECT: Dialect = { environment: createEnvironment(ROOTS), cache: new Map() };
 const EVENT_DIALECT: Dialect = { environment: createEnvironment(EVENT_ROOTS), cache: new Map() };
+/** Made where it is used: by a worker, or at compile. */
+let responseDialect: Dialect | undefined;
+
+const ofResponses = (): Dialect => {
+  responseDialect ??= { environment: createEnvironment(RESPONSE_ROOTS), cache: new Map() };
+  return responseDialect;
+};
+
+const dialectOf = (scope: Scope | EventScope): Dialect => {
+  if ("events" in scope) return EVENT_DIALECT;
+  return scope.response === undefined ? RUN_DIALECT : ofResponses();
+};
+
 const CACHE_SIZE = 1_000;
 
 const parse = (source: string, { environment, cache }: Dialect): Parsed => {
@@ -91,10 +109,32 @@ const withHint = (message: string, source: string): string => {
   return id !== undefined && message.startsWith("Unknown variable") ? `${message}; write tasks["${id}"] for an id with "-" in it` : message;
 };
 
+export interface DeclaredCall {
+  readonly name: string;
+  /** Undefined: it is called with its arguments alone. */
+  readonly receiver: string | undefined;
+  readonly arguments: readonly string[];
+  readonly gives: string;
+}
+
+/** What the library lets expressions call, each form by itself; some of it is refused nevertheless. */
+export const declaredCalls = (): readonly DeclaredCall[] =>
+  RUN_DIALECT.environment.getDefinitions().functions.map(({ name, receiverType, params, returnType }) => ({
+    name,
+    receiver: receiverType ?? undefined,
+    arguments: params.map(({ type }) => type),
+    gives: returnType,
+  }));
+
 /** Parses without evaluating; says what the expression reads, or in one line what is wrong with it. */
-export const checkExpression = (source: string): ExpressionCheck => {
+export const checkExpression = (source: string): ExpressionCheck => checkIn(source, RUN_DIALECT);
+
+/** The same for a condition that reads `response` besides. */
+export const checkResponseCondition = (source: string): ExpressionCheck => checkIn(source, ofResponses());
+
+const checkIn = (source: string, dialect: Dialect): ExpressionCheck => {
   try {
-    const { references, fault } = parse(source, RUN_DIALECT);
+    const { references, fault } = parse(source, dialect);
     return fault === undefined ? { ok: true, ...references } : { ok: false, message: fault };
   } catch (error) {
     return { ok: false, message: firstLine(error) };
@@ -128,7 +168,7 @@ const paramsToCel = (params: JsonObject): unknown => {
 };
 
 /** Two lists of this length, one walked inside the other, stay far below the 5 s that a workflow may think. */
-const NESTED_LIST_LENGTH = 500;
+export const NESTED_LIST_LENGTH = 500;
 
 const longestList = (value: Json): number => {
   if (typeof value !== "object" || value === null) return 0;
@@ -138,10 +178,20 @@ const longestList = (value: Json): number => {
 
 const refuseLongLists = (scope: Scope | EventScope): void => {
   const read: readonly Json[] =
-    "events" in scope ? [scope.events as Json] : [scope.params, ...Object.values(scope.tasks).map((task) => task.output)];
+    "events" in scope
+      ? [scope.events as Json]
+      : [scope.params, scope.response ?? null, ...Object.values(scope.tasks).map((task) => task.output)];
   const longest = Math.max(...read.map(longestList));
   if (longest <= NESTED_LIST_LENGTH) return;
   throw new Error(`it walks a list inside a list, and one of them has ${longest} entries; the limit is ${NESTED_LIST_LENGTH}`);
+};
+
+const refuseLargeOutputs = ({ outputs }: References, { large = {} }: Scope): void => {
+  const id = outputs.find((name) => Object.hasOwn(large, name));
+  if (id === undefined) return;
+  throw new Error(
+    `the output of task "${id}" is large (${large[id]} bytes of JSON) and goes by reference; only the configuration of a task that a worker carries out can read it: let such a task, a sql task with "output" for one, select what is needed here`,
+  );
 };
 
 const fromCel = (value: unknown, source: string): Json => {
@@ -166,17 +216,19 @@ const fromCel = (value: unknown, source: string): Json => {
 
 const contextOf = (scope: Scope | EventScope): Record<string, unknown> => {
   if ("events" in scope) return { event: toCel(scope.event), events: toCel(scope.events) };
-  const { params, run, tasks, each = {} } = scope;
-  return { params: paramsToCel(params), run: toCel(run), tasks: toCel(tasks), each: toCel(each) };
+  const { params, run, tasks, each = {}, response } = scope;
+  const context = { params: paramsToCel(params), run: toCel(run), tasks: toCel(tasks), each: toCel(each) };
+  return response === undefined ? context : { ...context, response: toCel(response) };
 };
 
 /** Evaluates one expression. Throws EXPRESSION_FAILED naming it. */
 export const evaluateExpression = (source: string, scope: Scope | EventScope): Json => {
   let value: unknown;
   try {
-    const { evaluate, references, fault } = parse(source, "events" in scope ? EVENT_DIALECT : RUN_DIALECT);
+    const { evaluate, references, fault } = parse(source, dialectOf(scope));
     if (fault !== undefined) throw new Error(fault);
     if (references.nested) refuseLongLists(scope);
+    if ("tasks" in scope) refuseLargeOutputs(references, scope);
     value = evaluate(contextOf(scope));
   } catch (error) {
     throw new DownbeatError("EXPRESSION_FAILED", `expression "${source.slice(0, 500)}" failed: ${firstLine(error)}`, { cause: error });

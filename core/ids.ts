@@ -103,5 +103,13 @@ export const windowWorkflowId = (runWorkflow: string, number: number): string =>
 /** The child workflow that carries a task out for each of its items. */
 export const mappedWorkflowId = (runWorkflow: string, taskId: string, tries: number): string => `${runWorkflow}/${taskId}#${tries}`;
 
+/** Run and task of an attempt whose workflow calls the activity itself, by both ids; undefined: it is another workflow's, or an item's. */
+export const attemptPlace = (workflowId: string, activityId: string): { readonly runId: string; readonly taskId: string } | undefined => {
+  const [, runWorkflow = workflowId] = /^(.*)\/window#\d+$/.exec(workflowId) ?? [];
+  const run = parseRunWorkflowId(runWorkflow);
+  const [taskId = ""] = activityId.split("#");
+  return run === undefined ? undefined : { runId: run.runId, taskId };
+};
+
 /** Names what one task of one run delivers: the same on every repetition, so that receivers can tell. */
 export const deliveryKey = (originRunId: string, taskId: string): string => `${originRunId}/${taskId}`;

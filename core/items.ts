@@ -1,11 +1,12 @@
 // The items of a `for_each`: loops, evaluated one inside the other, to a flat list.
 
-import { parseDuration } from "./duration.ts";
 import { DownbeatError } from "./errors.ts";
 import { renderTemplates, type Scope } from "./expression.ts";
 import type { Json, JsonObject } from "./json.ts";
 import { LIMITS } from "./limits.ts";
+import { type Cut, cutPartitions, readBound } from "./partitions.ts";
 import type { Loop } from "./plan.ts";
+import { isoIn, isTimeZone } from "./time-zone.ts";
 
 /** One item's values by name: what its expressions read as `each`. */
 export type ItemValues = JsonObject;
@@ -48,32 +49,27 @@ function* rangeOf({ from = 0, to, step = 1 }: JsonObject, as: string): Generator
   for (let value = first; by > 0 ? value <= last : value >= last; value += by) yield value;
 }
 
-const CALENDAR = { month: 1, year: 12 } as const;
-
-/** Intervals [start, end) in UTC, from `from` up to `to`; the last one may reach beyond. */
-function* partitionsOf({ from, to, every = "1d" }: JsonObject, as: string): Generator<Json> {
-  const [first, last] = [momentOf(from), momentOf(to)];
-  const months = CALENDAR[every as keyof typeof CALENDAR] as number | undefined;
-  const length = parseDuration(String(every));
-  if (first === undefined || last === undefined || (months === undefined && !length)) {
-    const message = `for_each "${as}": partitions need from and to as dates or moments, and every as a duration, "month" or "year"`;
-    throw new DownbeatError("EXPRESSION_FAILED", message);
-  }
-  for (let count = 0, start = first; start < last; count += 1) {
-    const end = months === undefined ? start + (length ?? 0) : addMonths(first, months * (count + 1));
-    yield { start: new Date(start).toISOString(), end: new Date(end).toISOString() };
-    start = end;
-  }
+/** Intervals [start, end) as a backfill has them; the last one ends at `to`. In UTC, with `timezone` by that zone's calendar and clocks. */
+function* partitionsOf({ from, to, every = "day", timezone }: JsonObject, as: string): Generator<Json> {
+  const refused = (why: string): DownbeatError => new DownbeatError("EXPRESSION_FAILED", `for_each "${as}": ${why}`);
+  const zone = timezone === undefined ? "UTC" : String(timezone);
+  if (!isTimeZone(zone)) throw refused(`"${zone}" is no time zone; write an IANA name such as "Europe/Berlin"`);
+  const [first, last] = [readBound(String(from), zone), readBound(String(to), zone)];
+  if (first === undefined || last === undefined) throw refused("partitions need from and to as dates or moments");
+  if (first >= last) return;
+  const shown = (moment: number): string => (timezone === undefined ? new Date(moment).toISOString() : isoIn(zone, moment));
+  for (const [start, end] of pairsOf(boundsOf({ from: first, to: last, timezone: zone, every: String(every) }, refused)))
+    yield { start: shown(start), end: shown(end) };
 }
 
-const addMonths = (moment: number, months: number): number => {
-  const date = new Date(moment);
-  return Date.UTC(date.getUTCFullYear(), date.getUTCMonth() + months, date.getUTCDate(), date.getUTCHours(), date.getUTCMinutes());
+const boundsOf = (cut: Cut, refused: (why: string) => DownbeatError): readonly number[] => {
+  try {
+    return cutPartitions(cut, LIMITS.items).bounds;
+  } catch (error) {
+    throw error instanceof DownbeatError ? refused(error.message) : error;
+  }
 };
 
-const MOMENT = /^\d{4}-\d{2}-\d{2}(?:T\d{2}:\d{2}(?::\d{2}(?:\.\d{1,9})?)?(?:Z|[+-]\d{2}:\d{2}))?$/;
-
-const momentOf = (value: Json | undefined): number | undefined => {
-  const moment = typeof value === "string" && MOMENT.test(value) ? Date.parse(value) : NaN;
-  return Number.isNaN(moment) ? undefined : moment;
-};
+function* pairsOf(bounds: readonly number[]): Generator<readonly [number, number]> {
+  for (const [index, end] of bounds.entries()) if (index > 0) yield [bounds[index - 1] ?? end, end];
+}

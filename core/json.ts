@@ -6,6 +6,19 @@ export type JsonObject = { readonly [key: string]: Json };
 /** Size of a value as JSON text in UTF-8. */
 export const jsonBytes = (value: unknown): number => new TextEncoder().encode(JSON.stringify(value)).length;
 
+const canonical = (value: unknown): unknown => {
+  if (Array.isArray(value)) return value.map(canonical);
+  if (typeof value !== "object" || value === null) return value;
+  return Object.fromEntries(
+    Object.entries(value)
+      .toSorted(([left], [right]) => (left < right ? -1 : 1))
+      .map(([key, entry]) => [key, canonical(entry)]),
+  );
+};
+
+/** A value's JSON, the same whatever the order of its keys. */
+export const canonicalText = (value: unknown): string => JSON.stringify(canonical(value));
+
 /** PostgreSQL's JSON takes neither NUL nor half a surrogate pair: U+FFFD stands for them. */
 export const storableText = (text: string): string => text.replaceAll("\0", "\uFFFD").toWellFormed();
 

@@ -9,7 +9,7 @@ export const LIMITS = {
   items: 20_000,
   /** A request body: definitions are text; 4 MB holds 5,000 tasks with room. */
   bodyBytes: 4 * 1024 * 1024,
-  /** An inline task output; larger ones are refused until they can go by reference. */
+  /** An inline task output; larger ones go by reference, those of items are refused. */
   outputBytes: 4 * 1024,
   /** An output that goes by reference: what expressions read of it is read by workers. */
   largeOutputBytes: 8 * 1024 * 1024,
@@ -43,6 +43,11 @@ export const LIMITS = {
   historyEvents: 4_096,
   /** Activities in flight in one workflow: pending activities are capped at 2,000 and advised below 500; 500 were no faster than 200. */
   activitiesInFlight: 200,
+  /**
+   * A worker of Downbeat that says nothing for so long of a user's own activity has died. Far more than its thread may be kept by one of them; the odd
+   * millisecond tells it from a time that the user asked for, where the activity itself has to heartbeat.
+   */
+  silentActivityMs: 60_001,
   expressionLength: 4_096,
   /** Levels of lists and maps in a definition: what walks it may recurse. */
   nesting: 100,

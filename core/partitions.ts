@@ -1,4 +1,4 @@
-// How a backfill's range falls into partitions: by the firings of a schedule, or by a period of a time zone's calendar.
+// How the range of a backfill or of a loop falls into partitions: by the firings of a schedule, or by a period of a time zone's calendar.
 
 import { parseDuration } from "./duration.ts";
 import { DownbeatError } from "./errors.ts";
@@ -39,28 +39,25 @@ const DAY_MS = 86_400_000;
 
 export const countOf = ({ bounds }: Partitions): number => Math.max(bounds.length - 1, 0);
 
-/** Throws REQUEST_INVALID: a range that is empty, a period that is none, more partitions than one backfill may have. */
-export const cutPartitions = (cut: Cut): Partitions => {
-  if (cut.from >= cut.to) throw new DownbeatError("REQUEST_INVALID", "the backfill's range is empty: from must lie before to");
-  const bounds = cut.times === undefined ? periodBounds(cut) : firingBounds(cut.times, cut);
-  if (bounds.length - 1 > LIMITS.backfillPartitions)
-    throw new DownbeatError(
-      "REQUEST_INVALID",
-      `the range has more than ${LIMITS.backfillPartitions} partitions; take a longer period, or several backfills`,
-    );
+/** Throws REQUEST_INVALID: a range that is empty, a period that is none, more partitions than there may be. */
+export const cutPartitions = (cut: Cut, most: number = LIMITS.backfillPartitions): Partitions => {
+  if (cut.from >= cut.to) throw new DownbeatError("REQUEST_INVALID", "the range is empty: from must lie before to");
+  const bounds = cut.times === undefined ? periodBounds(cut, most) : firingBounds(cut.times, cut, most);
+  if (bounds.length - 1 > most)
+    throw new DownbeatError("REQUEST_INVALID", `the range has more than ${most} partitions; take a longer period, or a shorter range`);
   return { bounds, timezone: cut.timezone };
 };
 
-const firingBounds = (times: ScheduleTimes, { from, to }: Cut): readonly number[] => {
+const firingBounds = (times: ScheduleTimes, { from, to }: Cut, most: number): readonly number[] => {
   // The schedule's own beginning is no bound: a backfill is for the time before it.
   const { startAt: _, endAt: __, ...always } = times;
-  return nextFirings(always, from - 1, LIMITS.backfillPartitions + 2, to);
+  return nextFirings(always, from - 1, most + 2, to);
 };
 
-const periodBounds = ({ from, to, timezone, every = "day" }: Cut): readonly number[] => {
+const periodBounds = ({ from, to, timezone, every = "day" }: Cut, most: number): readonly number[] => {
   const boundAt = boundsBy(every, from, timezone);
   const bounds: number[] = [];
-  for (let number = 0; bounds.length <= LIMITS.backfillPartitions + 1; number += 1) {
+  for (let number = 0; bounds.length <= most + 1; number += 1) {
     const bound = boundAt(number);
     if (bound >= to) break;
     // Where clocks jump, two readings may be one moment.
@@ -124,15 +121,15 @@ export const readBound = (text: string, timezone: string): number | undefined =>
 /** Plans that are kept: each may have many thousand bounds. */
 const MOST_PLANS = 20;
 
-/** Cuts each backfill once. */
-export const partitionsCache = (): ((backfill: { readonly id: string; readonly cut: Cut }) => Partitions) => {
+/** Cuts once what has the same key. */
+export const partitionsCache = (): ((key: string, cut: Cut) => Partitions) => {
   const plans = new Map<string, Partitions>();
-  return ({ id, cut }) => {
-    const known = plans.get(id);
+  return (key, cut) => {
+    const known = plans.get(key);
     if (known !== undefined) return known;
     const plan = cutPartitions(cut);
     if (plans.size >= MOST_PLANS) plans.clear();
-    plans.set(id, plan);
+    plans.set(key, plan);
     return plan;
   };
 };

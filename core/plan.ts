@@ -104,6 +104,8 @@ export interface PlanTask {
   readonly planHash?: string;
   /** Runs when all tasks without this mark have ended, also after a failure or a cancellation. */
   readonly finally?: true;
+  /** Only of `finally` tasks: their rule asks how all tasks without that mark have ended. Absent: they begin whatever became of those. */
+  readonly asksAll?: true;
   /** Names of the assets that it makes. */
   readonly assets?: readonly string[];
   /** Task queue of the worker pool that runs it; absent: the default one. */

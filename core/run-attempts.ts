@@ -3,7 +3,20 @@
 import { ERRORS, isErrorCode } from "./errors.ts";
 import type { Policy } from "./plan.ts";
 import type { TaskError } from "./run-changes.ts";
-import { at, cancelTask, fail, type Graph, mayStart, pause, policyOf, type RunState, type Settled, taskOf } from "./run-state.ts";
+import {
+  at,
+  cancelTask,
+  fail,
+  type Graph,
+  heldSince,
+  mayStart,
+  pause,
+  policyOf,
+  type RunState,
+  type Settled,
+  taskOf,
+  type TaskState,
+} from "./run-state.ts";
 
 export interface AttemptFailure extends TaskError {
   /** The other side's own request for a pause. */
@@ -26,17 +39,16 @@ const PAUSES: Readonly<Record<string, number>> = { STORE_UNAVAILABLE: 5_000, PIP
 
 /** An attempt failed: the task waits for its next attempt, or ends failed. */
 export const failAttempt = (state: RunState, graph: Graph, index: number, failure: AttemptFailure, now: number): Settled => {
+  const { wait, approval } = taskOf(graph, index);
+  const held = graph.amended ? (wait ?? approval) : undefined;
+  if (held !== undefined) return failHeld(state, graph, index, held.deadlineMs, failure, now);
   const task = at(state.tasks, index);
   const { retry, timeout } = policyOf(graph, index);
   const { retryAfterMs, ...error } = failure;
   const pauseMs = PAUSES[error.code];
   if (pauseMs !== undefined && mayStart(state, taskOf(graph, index)) && now - (task.base?.at ?? task.startedAt ?? now) < timeout.totalMs) {
-    // Nobody's attempt: the task waits, and says for what.
-    task.attempts -= 1;
-    task.lost = (task.lost ?? 0) + 1;
-    task.error = error;
-    pause(state, index, now + pauseMs, "retry");
-    return { ended: [], cancel: [] };
+    uncounted(task);
+    return again(state, index, now + pauseMs, error);
   }
   const attempts = task.attempts - (task.base?.attempts ?? 0);
   if (!mayStart(state, taskOf(graph, index)) || !mayRetry(retry, attempts, error.code)) return exhaust(state, graph, index, error, now);
@@ -45,7 +57,41 @@ export const failAttempt = (state: RunState, graph: Graph, index: number, failur
     const message = `${error.message} (a further attempt would begin after timeout.total, ${timeout.totalMs / 1_000} s)`;
     return exhaust(state, graph, index, { ...error, message }, now);
   }
-  task.error = error;
+  return again(state, index, retryAt, error);
+};
+
+/** A wait or an approval has its deadline and no total timeout: at the latest then it is looked at again, and ends as it says. */
+const failHeld = (state: RunState, graph: Graph, index: number, deadlineMs: number, failure: AttemptFailure, now: number): Settled => {
+  const task = at(state.tasks, index);
+  const { retry } = policyOf(graph, index);
+  const { retryAfterMs, ...error } = failure;
+  const mayGoOn = mayStart(state, taskOf(graph, index));
+  const deadline = (heldSince(graph, task) ?? now) + deadlineMs;
+  const pauseMs = PAUSES[error.code];
+  if (pauseMs !== undefined && mayGoOn) {
+    uncounted(task);
+    return again(state, index, Math.max(Math.min(now + pauseMs, deadline), now), error);
+  }
+  // Each deadline that came counts, whatever its looks found; a failed look counts until one succeeds.
+  const isOver = error.code === "WAIT_DEADLINE";
+  const attempts = isOver ? (task.rounds ?? 0) + 1 : task.attempts - (task.base?.attempts ?? 0);
+  if (!mayGoOn || !mayRetry(retry, attempts, error.code)) return exhaust(state, graph, index, error, now);
+  const retryAt = now + backoffMs({ ...retry, ...retry.on?.[error.code] }, attempts, retryAfterMs);
+  if (!isOver) return again(state, index, Math.max(Math.min(retryAt, deadline), now), error);
+  task.rounds = attempts;
+  delete task.escalated;
+  task.base = { attempts: task.attempts, at: retryAt };
+  return again(state, index, retryAt, error);
+};
+
+/** Nobody's attempt: the task waits, and says for what. */
+const uncounted = (task: TaskState): void => {
+  task.attempts -= 1;
+  task.lost = (task.lost ?? 0) + 1;
+};
+
+const again = (state: RunState, index: number, retryAt: number, error: TaskError): Settled => {
+  at(state.tasks, index).error = error;
   pause(state, index, retryAt, "retry");
   return { ended: [], cancel: [] };
 };
@@ -62,9 +108,7 @@ const exhaust = (state: RunState, graph: Graph, index: number, error: TaskError,
 /** The attempt died with its worker: it is not counted, the task starts again at once. */
 export const loseAttempt = (state: RunState, graph: Graph, index: number, now: number): Settled => {
   if (!mayStart(state, taskOf(graph, index))) return cancelTask(state, graph, index, now);
-  const task = at(state.tasks, index);
-  task.attempts -= 1;
-  task.lost = (task.lost ?? 0) + 1;
+  uncounted(at(state.tasks, index));
   pause(state, index, now, "retry");
   return { ended: [], cancel: [] };
 };

@@ -37,7 +37,7 @@ export interface TaskMetrics {
   readonly seconds?: number;
 }
 
-/** What a verb returns: the output is at most `LIMITS.outputBytes` of JSON. */
+/** What a verb returns: an output over `LIMITS.outputBytes` of JSON leaves its worker as a reference. */
 export interface TaskResult {
   readonly output: Json;
   readonly metrics?: TaskMetrics;
@@ -53,6 +53,12 @@ export interface OutputReference {
   readonly $output: { readonly runId: string; readonly taskId: string };
   readonly bytes: number;
 }
+
+/** Undefined: the output itself. */
+export const referenceOf = (output: Json | undefined): OutputReference | undefined => {
+  const { $output, bytes } = (output ?? {}) as Partial<OutputReference>;
+  return $output === undefined || bytes === undefined ? undefined : { $output, bytes };
+};
 
 export interface TaskChange {
   readonly taskId: string;

@@ -2,7 +2,7 @@
 
 import type { Json } from "./json.ts";
 import type { ApprovalPlan } from "./plan.ts";
-import { enqueue, fail, type Graph, isEnded, type RunState, type Settled, settle, succeed, taskOf, type TaskState } from "./run-state.ts";
+import { enqueue, fail, type Graph, heldSince, isEnded, type RunState, type Settled, settle, succeed, taskOf } from "./run-state.ts";
 
 export type Control =
   | { readonly action: "pause" }
@@ -31,12 +31,26 @@ const NOTHING: Settled = { ended: [], cancel: [] };
 export const placeOf = ({ plan }: Graph, id: string): number => plan.tasks.findIndex((task) => task.id === id);
 
 /** Those who may decide an approval at this moment; empty: anyone. */
-export const approversOf = ({ approvers, escalate }: ApprovalPlan, { startedAt = 0 }: TaskState, now: number): readonly string[] =>
-  approvers.length === 0 || escalate === undefined || now < startedAt + escalate.afterMs ? approvers : [...approvers, ...escalate.to];
+export const approversOf = ({ approvers, escalate }: ApprovalPlan, since: number, now: number): readonly string[] =>
+  approvers.length === 0 || escalate === undefined || now < since + escalate.afterMs ? approvers : [...approvers, ...escalate.to];
 
-/** In one line why the action cannot be taken now; undefined: it can, or there is nothing left to do. */
+/** Those who may decide an approval as well from now on, once: undefined before that, and when it is known. */
+export const escalate = (state: RunState, graph: Graph, index: number, now: number): readonly string[] | undefined => {
+  const task = state.tasks[index];
+  const { approval } = taskOf(graph, index);
+  if (!graph.amended || task === undefined || task.escalated || approval?.escalate === undefined) return undefined;
+  if (now < (heldSince(graph, task) ?? now) + approval.escalate.afterMs) return undefined;
+  task.escalated = true;
+  return approval.escalate.to;
+};
+
+/** In one line why the action cannot be taken now, or would change nothing; undefined: it can. */
 export const refusal = (state: RunState, graph: Graph, control: Control, actor: Actor, now: number): string | undefined => {
-  if (control.action === "pause" || control.action === "resume") return undefined;
+  if (control.action === "pause") {
+    // Who pauses a run that is paused with its starter makes the pause the run's own.
+    return state.paused && !state.pausedWith ? "the run is paused already; resume it to let it go on" : undefined;
+  }
+  if (control.action === "resume") return state.paused ? undefined : "the run is not paused; there is nothing to resume";
   const index = placeOf(graph, control.task);
   const task = state.tasks[index];
   if (task === undefined) return `the run has no task "${control.task}"`;
@@ -51,7 +65,7 @@ export const refusal = (state: RunState, graph: Graph, control: Control, actor: 
       const { approval } = taskOf(graph, index);
       if (approval === undefined) return `task "${control.task}" is no approval`;
       if (task.hold !== "approval") return `${is}; it does not wait for a decision`;
-      const allowed = approversOf(approval, task, now);
+      const allowed = approversOf(approval, heldSince(graph, task) ?? now, now);
       if (allowed.length === 0 || allowed.includes(actor.by)) return undefined;
       return `"${actor.by}" may not decide task "${control.task}"; these may: ${allowed.join(", ")}`;
     }
@@ -77,8 +91,10 @@ export const control = (state: RunState, graph: Graph, asked: Control, actor: Ac
       task.hold = "retry";
       task.retryAt = now;
       task.base = { attempts: task.attempts, at: now };
+      delete task.rounds;
+      delete task.escalated;
       delete task.error;
-      enqueue(state, index);
+      enqueue(state, graph, index);
       return NOTHING;
     case "mark": {
       leave(state, index);
@@ -136,8 +152,8 @@ export const openStatus = (state: RunState): "running" | "waiting" | "paused" | 
 };
 
 /** Time for an approval to be looked at again: its escalation, then its deadline. */
-export const approvalWakeAt = (approval: ApprovalPlan, { startedAt = 0 }: TaskState, now: number): number => {
-  const deadline = startedAt + approval.deadlineMs;
-  const escalation = approval.escalate === undefined ? deadline : startedAt + approval.escalate.afterMs;
+export const approvalWakeAt = (approval: ApprovalPlan, since: number, now: number): number => {
+  const deadline = since + approval.deadlineMs;
+  const escalation = approval.escalate === undefined ? deadline : since + approval.escalate.afterMs;
   return now < escalation ? Math.min(escalation, deadline) : deadline;
 };

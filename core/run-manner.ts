@@ -12,15 +12,29 @@ export interface RunManner {
   readonly minds?: true;
   /** It asks for a few slots at a time, again after a while, and gives back what it holds where another keeps it waiting. Absent: it began when runs asked once, for all. */
   readonly patient?: true;
+  /** It goes easy on Temporal's server: its windows are large and one at a time, long total timeouts it minds itself. */
+  readonly thrifty?: true;
+  /** Absent: it began when what is ready began in its order of readiness, when `timeout.total` ended waits for conditions, and as the other places say that ask for this. */
+  readonly amended?: true;
 }
 
 /** Of every run that is started now. */
-export const CURRENT_MANNER: RunManner = { live: true, told: true, windows: true, minds: true, patient: true };
+export const CURRENT_MANNER: RunManner = {
+  live: true,
+  told: true,
+  windows: true,
+  minds: true,
+  patient: true,
+  thrifty: true,
+  amended: true,
+};
 
-export const mannerOf = ({ live, told, windows, minds, patient }: RunManner): RunManner => ({
+export const mannerOf = ({ live, told, windows, minds, patient, thrifty, amended }: RunManner): RunManner => ({
   ...(live === undefined ? {} : { live }),
   ...(told === undefined ? {} : { told }),
   ...(windows === undefined ? {} : { windows }),
   ...(minds === undefined ? {} : { minds }),
   ...(patient === undefined ? {} : { patient }),
+  ...(thrifty === undefined ? {} : { thrifty }),
+  ...(amended === undefined ? {} : { amended }),
 });

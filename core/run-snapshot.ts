@@ -27,6 +27,8 @@ const KEPT = [
   "hold",
   "slotSince",
   "looks",
+  "rounds",
+  "escalated",
   "base",
   "missedAt",
 ] as const satisfies readonly (keyof TaskState)[];
@@ -100,10 +102,10 @@ export const restoreSnapshot = (snapshot: RunSnapshot, graph: Graph): RunState =
   }
   const failed = snapshot.firstError === undefined ? undefined : state.tasks[snapshot.firstError.index];
   if (failed !== undefined && snapshot.firstError !== undefined) failed.error = snapshot.firstError.error;
-  for (const [index, { rule, finally: isFinally }] of graph.plan.tasks.entries()) {
+  for (const [index, { rule, finally: isFinally, asksAll }] of graph.plan.tasks.entries()) {
     const counts = state.needs[index];
-    if (isFinally !== undefined && state.openMain > 0) continue;
-    if (state.tasks[index]?.status === "pending" && counts !== undefined && verdict(rule, counts) === "start") enqueue(state, index);
+    if (isFinally !== undefined && (state.openMain > 0 || asksAll)) continue;
+    if (state.tasks[index]?.status === "pending" && counts !== undefined && verdict(rule, counts) === "start") enqueue(state, graph, index);
   }
   return state;
 };

@@ -4,6 +4,8 @@ import type { Json } from "./json.ts";
 import { LIMITS } from "./limits.ts";
 import type { Plan, PlanTask, Policy } from "./plan.ts";
 import type { HoldReason, TaskError, TaskStatus } from "./run-changes.ts";
+import { CURRENT_MANNER, type RunManner } from "./run-manner.ts";
+import { slotPriority } from "./slots.ts";
 import { HANDLES_FAILURE, type NeedCounts, RUNS_AFTER_FAILURE, verdict } from "./trigger-rules.ts";
 
 export interface TaskState {
@@ -22,7 +24,11 @@ export interface TaskState {
   slotSince?: number;
   /** Looks that a wait has taken, in vain. */
   looks?: number;
-  /** Somebody let it go on after it was parked: attempts begun before do not count, and when that was. */
+  /** How often the deadline of a wait or an approval has come, and it was begun again. */
+  rounds?: number;
+  /** Of an approval: more may decide it by now, and that is recorded. */
+  escalated?: true;
+  /** Somebody let it go on after it was parked, or its wait was begun again: attempts begun before do not count, and when that was. */
   base?: { readonly attempts: number; readonly at: number };
   /** Its deadline, when it had not ended by then. */
   missedAt?: number;
@@ -36,7 +42,7 @@ export interface TaskState {
 export interface RunState {
   readonly tasks: TaskState[];
   readonly needs: NeedCounts[];
-  /** Tasks that may start now, in the order in which they became ready. */
+  /** Tasks that may start now, in the order in which they are to begin. */
   ready: number[];
   /** Tasks in status waiting that are not ready. */
   waiting: number[];
@@ -65,6 +71,8 @@ export interface Graph {
   readonly read: ReadonlySet<string>;
   /** The `finally` tasks. */
   readonly last: readonly number[];
+  /** As the run's manner has it: ready tasks begin by priority, then in the order in which they became ready. Absent: by the latter alone. */
+  readonly amended?: true;
 }
 
 /** What a settled task brings about. */
@@ -79,11 +87,12 @@ const ENDED: ReadonlySet<TaskStatus> = new Set(["succeeded", "failed", "skipped"
 
 export const isEnded = (status: TaskStatus): boolean => ENDED.has(status);
 
-export const graphOf = (plan: Plan): Graph => {
+export const graphOf = (plan: Plan, { amended }: Pick<RunManner, "amended"> = CURRENT_MANNER): Graph => {
   const dependents: number[][] = plan.tasks.map(() => []);
   for (const [index, task] of plan.tasks.entries()) for (const need of task.needs) dependents[need]?.push(index);
   const last = [...plan.tasks.keys()].filter((index) => plan.tasks[index]?.finally !== undefined);
-  return { plan, dependents, read: new Set([...plan.tasks.flatMap((task) => task.reads ?? []), ...(plan.outputs?.reads ?? [])]), last };
+  const read = new Set([...plan.tasks.flatMap((task) => task.reads ?? []), ...(plan.outputs?.reads ?? [])]);
+  return { plan, dependents, read, last, ...(amended === undefined ? {} : { amended }) };
 };
 
 export const at = <Value>(values: readonly Value[], index: number): Value => {
@@ -96,10 +105,17 @@ export const taskOf = ({ plan }: Graph, index: number): PlanTask => at(plan.task
 
 export const policyOf = ({ plan }: Graph, index: number): Policy => at(plan.policies, at(plan.tasks, index).policy);
 
-export const initRun = ({ plan }: Graph): RunState => {
+/** Since when the deadline of a wait or an approval counts. Undefined: it has not begun. */
+export const heldSince = ({ amended }: Pick<Graph, "amended">, { startedAt, base }: TaskState): number | undefined =>
+  amended === undefined ? startedAt : (base?.at ?? startedAt);
+
+const NO_NEEDS: NeedCounts = { open: 0, succeeded: 0, failed: 0, skipped: 0, upstreamFailed: 0 };
+
+export const initRun = (graph: Graph): RunState => {
+  const { plan } = graph;
   const state: RunState = {
     tasks: plan.tasks.map(() => ({ status: "pending", attempts: 0 })),
-    needs: plan.tasks.map((task) => ({ open: task.needs.length, succeeded: 0, failed: 0, skipped: 0, upstreamFailed: 0 })),
+    needs: plan.tasks.map((task) => ({ ...NO_NEEDS, open: task.needs.length })),
     ready: [],
     waiting: [],
     open: plan.tasks.length,
@@ -107,29 +123,46 @@ export const initRun = ({ plan }: Graph): RunState => {
     outputBytes: 0,
   };
   for (const [index, task] of plan.tasks.entries()) {
-    if (task.finally !== undefined && state.openMain > 0) continue;
-    if (task.needs.length === 0 || task.rule === "always") enqueue(state, index);
+    if (task.finally !== undefined && (state.openMain > 0 || task.asksAll)) continue;
+    if (task.needs.length === 0 || task.rule === "always") enqueue(state, graph, index);
   }
   return state;
 };
 
-export const enqueue = (state: RunState, index: number): void => {
+export const enqueue = (state: RunState, graph: Graph, index: number): void => {
   at(state.tasks, index).queued = true;
-  state.ready.push(index);
+  const { ready } = state;
+  const before = graph.amended ? placeAmong(ready, graph, index) : ready.length;
+  if (before === ready.length) ready.push(index);
+  else ready.splice(before, 0, index);
+};
+
+/** Behind all that are at least as urgent. */
+const placeAmong = (ready: readonly number[], graph: Graph, index: number): number => {
+  const priorityOf = (one: number): number => slotPriority(taskOf(graph, one).priority);
+  const priority = priorityOf(index);
+  let [low, high] = [0, ready.length];
+  while (low < high) {
+    // The last one first: mostly all are as urgent as each other.
+    const middle = high === ready.length ? high - 1 : (low + high) >> 1;
+    if (priorityOf(at(ready, middle)) <= priority) low = middle + 1;
+    else high = middle;
+  }
+  return low;
 };
 
 /** The next ready task; its caller must start or skip it. */
 export const takeReady = (state: RunState): number | undefined => state.ready.shift();
 
 /** Waiting tasks whose pause is over become ready. Answers when to look again. */
-export const wake = (state: RunState, now: number): number | undefined => {
+export const wake = (state: RunState, graph: Graph, now: number): number | undefined => {
   let next: number | undefined;
   if (state.waiting.length === 0) return next;
   const asleep: number[] = [];
   for (const index of state.waiting) {
     const { retryAt = now, hold: reason } = at(state.tasks, index);
     if (reason === "pool") asleep.push(index);
-    else if (retryAt <= now) enqueue(state, index);
+    else if (retryAt <= now) enqueue(state, graph, index);
     else {
       asleep.push(index);
       next = Math.min(next ?? retryAt, retryAt);
@@ -262,11 +295,27 @@ const decide = (state: RunState, graph: Graph, index: number, ending: [index: nu
   const { status, queued } = at(state.tasks, index);
   const task = taskOf(graph, index);
   if (status !== "pending" || queued || (task.finally !== undefined && state.openMain > 0)) return;
-  const decision = verdict(task.rule, at(state.needs, index));
+  const isRoot = task.needs.length === 0 && task.finally === undefined;
+  const decision = isRoot ? "start" : verdict(task.rule, task.asksAll ? countMain(state, graph) : at(state.needs, index));
   if (decision === "start") {
-    if (mayStart(state, task)) enqueue(state, index);
+    if (mayStart(state, task)) enqueue(state, graph, index);
     else ending.push([index, "cancelled"]);
   } else if (decision !== "wait") ending.push([index, decision]);
+};
+
+/** How all tasks that are not `finally` have ended. */
+const countMain = (state: RunState, graph: Graph): NeedCounts => {
+  const counts = { ...NO_NEEDS, open: state.tasks.length - graph.last.length };
+  for (const [index, { status }] of state.tasks.entries())
+    if (isEnded(status) && taskOf(graph, index).finally === undefined) count(counts, status);
+  return counts;
+};
+
+/** What can be decided of tasks that have not begun: a run that takes over what another did may begin with more than is ready. */
+export const decideAll = (state: RunState, graph: Graph, now: number): Settled => {
+  const ending: [index: number, status: TaskStatus][] = [];
+  for (const index of state.tasks.keys()) decide(state, graph, index, ending);
+  return { ended: end(state, graph, ending, now), cancel: [] };
 };
 
 export const count = (counts: NeedCounts, status: TaskStatus): void => {

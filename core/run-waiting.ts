@@ -21,10 +21,10 @@ export const awaitingSlots = ({ tasks }: RunState): readonly { readonly index: n
     .toSorted((left, right) => (left.since ?? 0) - (right.since ?? 0));
 
 /** It has its slot; false: it no longer wants one. */
-export const giveSlot = (state: RunState, index: number): boolean => {
+export const giveSlot = (state: RunState, graph: Graph, index: number): boolean => {
   if (at(state.tasks, index).hold !== "pool") return false;
   state.waiting = state.waiting.filter((other) => other !== index);
-  enqueue(state, index);
+  enqueue(state, graph, index);
   return true;
 };
 

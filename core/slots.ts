@@ -9,10 +9,12 @@ export interface SlotRequest {
   readonly priority: number;
   /** Its age among those that wait, in milliseconds since 1970; absent: it is as old as its request. */
   readonly since?: number;
+  /** Its owner takes several answers at once. */
+  readonly lists?: true;
 }
 
 /** Of a task that says nothing. */
-const DEFAULT_PRIORITY = 3;
+export const DEFAULT_PRIORITY = 3;
 
 /** Of a backfill's runs, and of their most urgent tasks: behind all others, which wait with 1 to 5. */
 export const BACKFILL_PRIORITY = 6;

@@ -111,7 +111,8 @@ const openPostgres = async (url: string): Promise<OpenedDatabase> => {
     await migrating.end().catch(() => undefined);
   }
   const pool = new pg.Pool({ ...settings, max: 10, query_timeout: QUERY_TIMEOUT_MS });
-  // An idle connection that breaks is replaced by the pool; without a listener it would end the process.
+  // Without listeners a connection that breaks would end the process: one that is idle, which the pool replaces, and one between two statements of a transaction.
   pool.on("error", () => undefined);
+  pool.on("connect", (client) => client.on("error", () => undefined));
   return { db: drizzle(pool, { schema, casing: "snake_case" }), close: () => pool.end() };
 };

@@ -1,11 +1,12 @@
 // Pipelines and their immutable versions.
 
-import { and, asc, desc, eq, getTableColumns, gt, lt, sql, type SQL } from "drizzle-orm";
+import { and, asc, desc, eq, getTableColumns, gt, isNotNull, isNull, lt, sql, type SQL } from "drizzle-orm";
 import type { JsonObject } from "../core/json.ts";
 import type { CompiledPlan } from "../core/plan.ts";
 import type { Database } from "./database.ts";
 import { storeCall } from "./failure.ts";
 import { replaceOfVersion } from "./of-version.ts";
+import { type ActedAt, recordPipelineAction } from "./pipeline-actions.ts";
 import { replaceTriggers } from "./triggers.ts";
 import { overrides, pipelines, type PipelinePause, schedules, versions, type SourceFormat } from "./schema.ts";
 
@@ -51,8 +52,12 @@ export interface Definitions {
   saveOverride(input: Pick<VersionRecord, "hash" | "definition" | "plan">): Promise<void>;
   /** Who paused the pipeline; null: nobody; undefined: there is none of that name. */
   findPause(pipeline: string): Promise<PipelinePause | null | undefined>;
-  /** Undefined lets it go on. */
-  setPause(pipeline: string, pause: PipelinePause | undefined): Promise<void>;
+  /** Pauses a pipeline, and records it. False: it is paused already. */
+  pause(pipeline: string, pause: ActedAt): Promise<boolean>;
+  /** Keeps that these runs were paused with it, and by whom. False: it has been resumed meanwhile. */
+  pauseRuns(pipeline: string, by: ActedAt, runs: readonly string[]): Promise<boolean>;
+  /** Lets a pipeline go on, and records it. `runs`: those that were resumed with it. False: it is not paused. */
+  resume(pipeline: string, by: ActedAt, runs: readonly string[]): Promise<boolean>;
   list(page: { readonly limit: number; readonly after?: string }): Promise<readonly PipelineSummary[]>;
   listVersions(pipeline: string, page: { readonly limit: number; readonly before?: number }): Promise<readonly VersionSummary[]>;
   /** Pipelines whose latest version uses the connection. */
@@ -99,6 +104,24 @@ export const createDefinitions = (db: Database): Definitions => {
     return found;
   };
 
+  /** Of a pipeline that is as `where` says: a new pause, and the record of who did it. */
+  const change = (
+    pipeline: string,
+    where: SQL,
+    paused: PipelinePause | SQL | null,
+    action: Omit<Parameters<typeof recordPipelineAction>[1], "pipeline">,
+  ): Promise<boolean> =>
+    storeCall(() =>
+      db.transaction(async (tx) => {
+        const changed = await tx
+          .update(pipelines)
+          .set({ paused })
+          .where(and(eq(pipelines.name, pipeline), where))
+          .returning({ name: pipelines.name });
+        if (changed.length > 0) await recordPipelineAction(tx, { ...action, pipeline });
+        return changed.length > 0;
+      }),
+    );
   return {
     save: (input) =>
       storeCall(() =>
@@ -142,13 +165,17 @@ export const createDefinitions = (db: Database): Definitions => {
         return found?.paused;
       }),
 
-    setPause: (pipeline, pause) =>
-      storeCall(async () => {
-        await db
-          .update(pipelines)
-          .set({ paused: pause ?? null })
-          .where(eq(pipelines.name, pipeline));
-      }),
+    pause: (pipeline, pause) => change(pipeline, isNull(pipelines.paused), { ...pause, runs: [] }, { ...pause, action: "pause" }),
+
+    pauseRuns: (pipeline, by, runs) =>
+      change(
+        pipeline,
+        isNotNull(pipelines.paused),
+        sql`jsonb_set(${pipelines.paused}, '{runs}', (${pipelines.paused} -> 'runs') || ${JSON.stringify(runs)}::jsonb)`,
+        { ...by, action: "pause runs", runs },
+      ),
+
+    resume: (pipeline, by, runs) => change(pipeline, isNotNull(pipelines.paused), null, { ...by, action: "resume", runs }),
 
     list: ({ limit, after }) =>
       storeCall(() =>

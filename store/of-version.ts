@@ -3,6 +3,7 @@
 import { and, asc, eq, getTableColumns, notInArray, type SQL, sql } from "drizzle-orm";
 import type { Database } from "./database.ts";
 import { storeCall } from "./failure.ts";
+import { lockPipeline, recordPipelineAction } from "./pipeline-actions.ts";
 import { pipelines, type PausedByHand, type PipelinePause, type schedules, type triggers } from "./schema.ts";
 
 type Table = typeof schedules | typeof triggers;
@@ -22,8 +23,8 @@ export interface NamedOfVersions<Of extends Table> {
   find(ref: Ref): Promise<OfVersion<Of> | undefined>;
   /** By pipeline and name. */
   list(filter: { readonly pipeline?: string; readonly limit: number; readonly after?: Ref }): Promise<readonly OfVersion<Of>[]>;
-  /** Keeps that somebody paused or resumed it; undefined: there is none. */
-  setByHand(ref: Ref, byHand: PausedByHand): Promise<OfVersion<Of> | undefined>;
+  /** Keeps that somebody paused or resumed it, and records it; undefined: there is none. Where it is so already, nothing changes. */
+  setByHand(ref: Ref, byHand: PausedByHand): Promise<{ readonly record: OfVersion<Of>; readonly isChanged: boolean } | undefined>;
 }
 
 /** The columns that both tables have: what is done here asks for no others. */
@@ -58,7 +59,8 @@ export const replaceOfVersion = async <Of extends Table>(
     });
 };
 
-export const createNamedOfVersions = <Of extends Table>(db: Database, of: Of): NamedOfVersions<Of> => {
+/** `kind`: what the record of an action calls it. */
+export const createNamedOfVersions = <Of extends Table>(db: Database, of: Of, kind: "schedule" | "trigger"): NamedOfVersions<Of> => {
   const table = commonOf(of);
   const at = ({ pipeline, name }: Ref) => and(eq(table.pipeline, pipeline), eq(table.name, name));
   const rows = async (where: SQL | undefined, limit: number): Promise<readonly OfVersion<Of>[]> =>
@@ -86,8 +88,21 @@ export const createNamedOfVersions = <Of extends Table>(db: Database, of: Of): N
 
     setByHand: (ref, byHand) =>
       storeCall(async () => {
-        await db.update(table).set({ byHand }).where(at(ref));
-        return find(ref);
+        const isChanged = await db.transaction(async (tx) => {
+          await lockPipeline(tx, ref.pipeline);
+          const isPaused = sql`coalesce((${table.byHand} ->> 'paused')::boolean, (${table.plan} ->> 'paused')::boolean, false)`;
+          const changed = await tx
+            .update(table)
+            .set({ byHand })
+            .where(and(at(ref), sql`${isPaused} <> ${byHand.paused}`))
+            .returning({ name: table.name });
+          if (changed.length === 0) return false;
+          const { paused, ...acted } = byHand;
+          await recordPipelineAction(tx, { ...acted, pipeline: ref.pipeline, [kind]: ref.name, action: paused ? "pause" : "resume" });
+          return true;
+        });
+        const record = await find(ref);
+        return record && { record, isChanged };
       }),
   };
 };

@@ -7,6 +7,7 @@ import { openDatabase } from "./database.ts";
 import { createDefinitions, type Definitions } from "./definitions.ts";
 import { createItems, type Items } from "./items.ts";
 import { createLoads, type Loads } from "./loads.ts";
+import { createPipelineActions, type PipelineActions } from "./pipeline-actions.ts";
 import { createPools, type Pools } from "./pools.ts";
 import { createRuns, type Runs } from "./runs.ts";
 import { createTriggers, type Triggers } from "./triggers.ts";
@@ -18,6 +19,7 @@ export interface Store {
   readonly definitions: Definitions;
   readonly connections: Connections;
   readonly runs: Runs;
+  readonly pipelineActions: PipelineActions;
   readonly schedules: Schedules;
   readonly triggers: Triggers;
   readonly backfills: Backfills;
@@ -45,6 +47,7 @@ export const openStore = async ({ url, secretKey }: StoreOptions): Promise<Store
     definitions: createDefinitions(db),
     connections: createConnections(db, createSecretBox(secretKey)),
     runs,
+    pipelineActions: createPipelineActions(db),
     schedules: createSchedules(db),
     triggers: createTriggers(db),
     backfills: createBackfills(db),

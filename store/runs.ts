@@ -10,6 +10,7 @@ import {
   inArray,
   isNull,
   notInArray,
+  or,
   type Placeholder,
   sql,
   type SQL,
@@ -21,6 +22,7 @@ import type { Actor } from "../core/run-control.ts";
 import type { ActionChange, ParentTask, RunChanges, RunStatus, TaskError } from "../core/run-changes.ts";
 import type { Database } from "./database.ts";
 import { storeCall } from "./failure.ts";
+import type { TaskPlace } from "./items.ts";
 import { prepared } from "./prepared.ts";
 import { closeStatement } from "./close-run.ts";
 import { reportStatement } from "./report-run.ts";
@@ -70,9 +72,15 @@ export interface RunFilter {
   readonly status?: readonly RunStatus[];
   readonly trigger?: string;
   readonly backfill?: string;
+  /** The run whose task has started it, and which of its tasks. */
+  readonly parent?: string;
+  readonly parentTask?: string;
   /** ISO 8601: created at or after. */
   readonly since?: string;
 }
+
+/** A run as the task that has started it shows it. */
+export type StartedRun = Pick<RunRecord, "id" | "pipeline" | "version" | "status">;
 
 export interface RunCursor {
   readonly createdAt: string;
@@ -81,6 +89,8 @@ export interface RunCursor {
 
 export interface CancelRequest extends Actor {
   readonly action: "cancel" | "force cancel";
+  /** The caller's. */
+  readonly key?: string;
 }
 
 export interface Runs {
@@ -88,6 +98,8 @@ export interface Runs {
   create(input: CreateRun): Promise<{ readonly run: RunRecord; readonly created: boolean }>;
   find(id: string): Promise<RunRecord | undefined>;
   tasksOf(id: string): Promise<readonly TaskRecord[]>;
+  /** Undefined: nothing was reported of it yet. */
+  findTask(id: string, taskId: string): Promise<TaskRecord | undefined>;
   /** What people did to it, in order. */
   actionsOf(id: string): Promise<readonly ActionRecord[]>;
   /** Keeps what a run has answered that it did; its next report has it as well. */
@@ -96,6 +108,10 @@ export interface Runs {
   findWhole(id: string): Promise<WholeRun | undefined>;
   /** Newest first. */
   list(filter: RunFilter, page: { readonly limit: number; readonly after?: RunCursor }): Promise<readonly RunRecord[]>;
+  /** The first run of the pipeline that the task has started. */
+  firstStartedBy(task: TaskPlace, pipeline: string): Promise<StartedRun | undefined>;
+  /** By task, of those of the run that were named and have started any: the newest run. */
+  newestStartedBy(runId: string, tasks: readonly string[]): Promise<ReadonlyMap<string, StartedRun>>;
   /** How many runs of the pipeline have not ended. */
   countOpen(pipeline: string): Promise<number>;
   /**
@@ -108,8 +124,11 @@ export interface Runs {
   show(changes: readonly RunChanges[]): Promise<void>;
   /** Runs that have not ended and were created before the moment, oldest first: what a reconciler looks at. */
   listOpen(before: string, page: { readonly limit: number; readonly after?: RunCursor }): Promise<readonly RunRecord[]>;
-  /** Records who asked for the end of a run that has not ended, and why; the same said again is recorded once. The run's own reason is the first. */
-  noteCancel(id: string, asked: CancelRequest): Promise<void>;
+  /**
+   * Records who ended a run or told it to stop, and why: once Temporal has taken it, so the run may have ended by it meanwhile. The run's own reason is the
+   * first. False: it was told before, or has ended in another way, and nothing is recorded. A forced cancel may follow one that is not.
+   */
+  noteCancel(id: string, asked: CancelRequest): Promise<boolean>;
   /** Closes a run whose last report never came, with all of it that is open; a report that comes after all says it better. */
   repair(id: string, status: RunStatus, error?: TaskError): Promise<void>;
   check(): Promise<void>;
@@ -127,6 +146,11 @@ const PARAMS_NOW = sql<JsonObject>`runs.params || coalesce((
   where acted.run_id = runs.id and acted.action = 'continue'), '{}')`;
 
 const RUN = { ...getTableColumns(runs), params: PARAMS_NOW.as("params") };
+
+const STARTED = { id: runs.id, pipeline: runs.pipeline, version: runs.version, status: runs.status };
+
+const PARENT_RUN = sql<string>`parent ->> 'runId'`;
+const PARENT_TASK = sql<string>`parent ->> 'taskId'`;
 
 const isOpen = notInArray(runs.status, ["succeeded", "failed", "cancelled"]);
 
@@ -244,19 +268,56 @@ export const createRuns = (db: Database): Runs => {
 
     tasksOf: (id) => storeCall(() => db.select().from(tasks).where(eq(tasks.runId, id))),
 
+    findTask: (id, taskId) =>
+      storeCall(
+        async () =>
+          (
+            await db
+              .select()
+              .from(tasks)
+              .where(and(eq(tasks.runId, id), eq(tasks.taskId, taskId)))
+          )[0],
+      ),
+
     findWhole: (id) =>
       storeCall(async () => {
         const [found] = await statements.whole.execute({ id });
         return found;
       }),
 
-    list: ({ pipeline, status, trigger, backfill, since }, { limit, after }) =>
+    firstStartedBy: ({ runId, taskId }, pipeline) =>
+      storeCall(
+        async () =>
+          (
+            await db
+              .select(STARTED)
+              .from(runs)
+              .where(and(eq(PARENT_RUN, runId), eq(PARENT_TASK, taskId), eq(runs.pipeline, pipeline)))
+              .orderBy(asc(runs.createdAt), asc(runs.id))
+              .limit(1)
+          )[0],
+      ),
+
+    newestStartedBy: (runId, taskIds) =>
+      storeCall(async () => {
+        if (taskIds.length === 0) return new Map();
+        const found = await db
+          .selectDistinctOn([PARENT_TASK], { ...STARTED, task: PARENT_TASK })
+          .from(runs)
+          .where(and(eq(PARENT_RUN, runId), inArray(PARENT_TASK, [...taskIds])))
+          .orderBy(PARENT_TASK, desc(runs.createdAt), desc(runs.id));
+        return new Map(found.map(({ task, ...run }) => [task, run]));
+      }),
+
+    list: ({ pipeline, status, trigger, backfill, parent, parentTask, since }, { limit, after }) =>
       storeCall(() => {
         const conditions: (SQL | undefined)[] = [
           pipeline === undefined ? undefined : eq(runs.pipeline, pipeline),
           status === undefined ? undefined : inArray(runs.status, [...status]),
           trigger === undefined ? undefined : eq(runs.trigger, trigger),
           backfill === undefined ? undefined : eq(runs.backfill, backfill),
+          parent === undefined ? undefined : eq(PARENT_RUN, parent),
+          parentTask === undefined ? undefined : eq(PARENT_TASK, parentTask),
           since === undefined ? undefined : sql`${runs.createdAt} >= ${since}::timestamptz`,
           after === undefined ? undefined : sql`(${runs.createdAt}, ${runs.id}) < (${after.createdAt}::timestamptz, ${after.id})`,
         ];
@@ -299,21 +360,23 @@ export const createRuns = (db: Database): Runs => {
           .limit(limit),
       ),
 
-    noteCancel: (id, { action, by, why = null }) =>
+    noteCancel: (id, { action, by, why = null, key = null }) =>
       storeCall(() =>
         db.transaction(async (tx) => {
           const noted = await tx
             .update(runs)
             .set({ cancelReason: sql`coalesce(${runs.cancelReason}, ${why})` })
-            .where(and(eq(runs.id, id), isOpen))
+            .where(and(eq(runs.id, id), or(isOpen, eq(runs.status, "cancelled"))))
             .returning({ id: runs.id });
           // The run's row is locked until here: those who cancel it take turns.
-          if (noted.length === 0) return;
-          await tx.execute(sql`
-            insert into ${actions} (run_id, number, action, "by", why, at)
-            select ${id}, coalesce(min(number) filter (where number < 0), 0) - 1, ${action}::text, ${by}::text, ${why}::text, now()
+          if (noted.length === 0) return false;
+          const { rows } = await tx.execute(sql`
+            insert into ${actions} (run_id, number, action, "by", why, key, at)
+            select ${id}, coalesce(min(number) filter (where number < 0), 0) - 1, ${action}::text, ${by}::text, ${why}::text, ${key}::text, now()
             from ${actions} where run_id = ${id}
-            having count(*) filter (where number < 0 and action = ${action} and "by" = ${by} and why is not distinct from ${why}::text) = 0`);
+            having count(*) filter (where number < 0 and action in (${action}, 'force cancel')) = 0
+            returning number`);
+          return rows.length > 0;
         }),
       ),
 

@@ -11,4 +11,4 @@ export type Schedules = NamedOfVersions<typeof schedules>;
 export const isPaused = ({ byHand, plan, pipelinePause }: Pick<ScheduleRecord, "byHand" | "plan" | "pipelinePause">): boolean =>
   pipelinePause !== null || (byHand?.paused ?? plan.paused);
 
-export const createSchedules = (db: Database): Schedules => createNamedOfVersions(db, schedules);
+export const createSchedules = (db: Database): Schedules => createNamedOfVersions(db, schedules, "schedule");

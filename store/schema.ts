@@ -65,6 +65,29 @@ export const pipelines = pgTable("pipelines", {
   updatedAt: moment().notNull().defaultNow(),
 });
 
+/** What people did to pipelines, to their schedules and to their triggers: who, what and why. Rows are added and never changed. */
+export const pipelineActions = pgTable(
+  "pipeline_actions",
+  {
+    pipeline: text().notNull(),
+    /** From 1, in a pipeline. */
+    number: integer().notNull(),
+    action: text().$type<"pause" | "pause runs" | "resume">().notNull(),
+    /** What it was done to; neither of them: the whole pipeline. */
+    schedule: text(),
+    trigger: text(),
+    by: text().notNull(),
+    why: text(),
+    /** Those that were paused or resumed with it. */
+    runs: jsonb().$type<readonly string[]>(),
+    at: moment().notNull(),
+  },
+  (table) => [
+    primaryKey({ columns: [table.pipeline, table.number] }),
+    foreignKey({ columns: [table.pipeline], foreignColumns: [pipelines.name] }),
+  ],
+);
+
 export const versions = pgTable(
   "versions",
   {
@@ -137,6 +160,9 @@ export const runs = pgTable(
     index("runs_by_time").on(table.createdAt, table.id),
     index("runs_of_pipeline").on(table.pipeline, table.createdAt, table.id),
     index("runs_of_interval").on(table.pipeline, sql`${table.intervalStart} collate "C"`).where(sql`interval_start is not null`),
+    index("runs_of_task")
+      .on(sql`(parent ->> 'runId')`, sql`(parent ->> 'taskId')`, table.createdAt, table.id)
+      .where(sql`parent is not null`),
     index("runs_of_backfill").on(table.backfill, table.partition).where(sql`backfill is not null`),
     index("runs_open").on(table.createdAt, table.id).where(sql`status not in ('succeeded', 'failed', 'cancelled')`),
   ],
@@ -341,6 +367,8 @@ export const actions = pgTable(
     by: text().notNull(),
     why: text(),
     details: jsonb().$type<Json>(),
+    /** Of what is done from outside: the caller's, by which it is done once. A run knows its own. */
+    key: text(),
     at: moment().notNull(),
   },
   (table) => [primaryKey({ columns: [table.runId, table.number] }), foreignKey({ columns: [table.runId], foreignColumns: [runs.id] })],

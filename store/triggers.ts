@@ -125,7 +125,7 @@ export const createTriggers = (db: Database): Triggers => {
     events.counts,
   );
   return {
-    ...createNamedOfVersions(db, triggers),
+    ...createNamedOfVersions(db, triggers, "trigger"),
 
     listeners: ({ runId, ended, assets }) =>
       storeCall(() => {

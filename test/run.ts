@@ -1,8 +1,10 @@
 // `npm test`: static checks, then every vitest project; the last line counts what passed and failed.
-import { spawnSync } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
+import { once } from "node:events";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
+import { createInterface } from "node:readline";
 
 interface VitestReport {
   readonly numPassedTests: number;
@@ -15,6 +17,22 @@ interface VitestReport {
 
 const bin = (name: string): string => path.resolve("node_modules/.bin", name);
 const run = (command: string, args: readonly string[]): number => spawnSync(bin(command), args, { stdio: "inherit" }).status ?? 1;
+
+/** How native code (Node, Rust, C++) begins to say why it aborts. */
+const CRASH = /FATAL ERROR|panicked at|terminate called|assertion .*failed|check failed/i;
+const CRASH_LINES = 40;
+
+/** `crash`: what a process that aborted said of it, which stands far above the end of a long log. */
+const runTests = async (args: readonly string[]): Promise<{ readonly status: number; readonly crash: readonly string[] }> => {
+  const tests = spawn(bin("vitest"), args, { stdio: ["inherit", "inherit", "pipe"] });
+  const crash: string[] = [];
+  tests.stderr.on("data", (chunk: Buffer) => process.stderr.write(chunk));
+  createInterface({ input: tests.stderr }).on("line", (line) => {
+    if (crash.length < CRASH_LINES && (crash.length > 0 || CRASH.test(line))) crash.push(line);
+  });
+  const [code] = (await once(tests, "close")) as [number | null];
+  return { status: code ?? 1, crash };
+};
 
 let passed = 0;
 let failed = 0;
@@ -33,7 +51,8 @@ for (const [title, command, args] of checks) {
 const folder = mkdtempSync(path.join(tmpdir(), "downbeat-test-"));
 const report = path.join(folder, "report.json");
 console.log("— tests");
-const status = run("vitest", ["run", "--reporter=default", "--reporter=json", `--outputFile.json=${report}`, ...process.argv.slice(2)]);
+const args = ["run", "--reporter=default", "--reporter=json", `--outputFile.json=${report}`, ...process.argv.slice(2)];
+const { status, crash } = await runTests(args);
 try {
   const result = JSON.parse(readFileSync(report, "utf8")) as VitestReport;
   // A file that could not even be loaded, or a service that could not be had, has no failed test of its own.
@@ -47,6 +66,7 @@ try {
   failed += 1;
 }
 if (status !== 0 && failed === 0) failed += 1;
+if (status !== 0 && crash.length > 0) console.error(`a process ended with:\n${crash.join("\n")}`);
 rmSync(folder, { recursive: true, force: true });
 console.log(`${passed} passed, ${failed} failed`);
 process.exitCode = failed === 0 ? 0 : 1;

@@ -5,19 +5,43 @@ import { LIMITS } from "../core/limits.ts";
 import type { PlanTask } from "../core/plan.ts";
 import type { AttemptChange } from "../core/run-changes.ts";
 import { RUNS_AFTER_FAILURE } from "../core/trigger-rules.ts";
+import { type AttemptGroup, type AttemptScope, AttemptScopes, endIn } from "./attempt-scopes.ts";
 import { type AttemptEnd, readFailure } from "./failure.ts";
 import type { RunInput } from "./messages.ts";
 import { RunWindows } from "./run-windows.ts";
 import type { PreparedCall } from "./task-call.ts";
-import type { AttemptGroup, WindowCall } from "./window.ts";
+import type { WindowCall } from "./window.ts";
 
-/** So many tasks that are ready at once have windows: fewer are done sooner as the run's own. */
-const BULK = 250;
-/** What one window has. */
-const IN_WINDOW = { calls: 250, bytes: 512 * 1024 } as const;
-const IN_ALL_WINDOWS = 3 * IN_WINDOW.calls;
-/** While its history is long, a run begins nothing of its own. It goes on by windows when what is under way lasts longer than this. */
-export const DRAIN_MS = 5_000;
+/** An activity's own, and its part of the workflow tasks'. */
+const EVENTS_OF_ATTEMPT = 3.5;
+
+interface WindowSize {
+  readonly calls: number;
+  readonly bytes: number;
+  /** So many calls may begin together. */
+  readonly atATime: number;
+  /** The next one may open when so few of those that are open have not ended. */
+  readonly left: number;
+  /** How many a window begins with; absent: with all. */
+  readonly atOnce?: number;
+}
+
+/** While there is work for it, one window alone is busy: each workflow that is costs workflow tasks of its own. */
+const LARGE: WindowSize = {
+  calls: 800,
+  bytes: 1024 * 1024,
+  atATime: 800,
+  left: LIMITS.activitiesInFlight,
+  atOnce: LIMITS.activitiesInFlight,
+};
+/** Of runs that began when windows were small. */
+const SMALL: WindowSize = { calls: 250, bytes: 512 * 1024, atATime: 750, left: 500 };
+/** So many tasks at once had windows then. */
+const BULK_OF_SMALL = 250;
+/** While its history is long, a run begins nothing of its own. It goes on by windows while an attempt under way has lasted longer than this. */
+const DRAIN_MS = 5_000;
+/** What becomes ready meanwhile goes into one window. */
+const GATHER_MS = 1_000;
 /** A run that waits for long attempts of its own begins nothing more at this length. Temporal warns at 10,240 events and ends workflows at 51,200. */
 const MOST_EVENTS = 10_000;
 
@@ -45,18 +69,16 @@ export interface Room {
 
 const NO_ROOM: Room = { inWindows: false, calls: 0 };
 
-/**
- * None hears of the root's cancellation directly, only through the reducer's `stop`. There is a scope for each group: one for each attempt would triple what a
- * task costs the sandbox.
- */
+/** None hears of the root's cancellation directly, only through the reducer's `stop`. */
 export class Attempts {
   readonly #options: AttemptsOptions;
-  readonly #scopes = new Map<AttemptGroup, CancellationScope>();
+  readonly #scopes: AttemptScopes;
   readonly #underWay = new Map<number, Attempt>();
   readonly #windows: RunWindows;
-  readonly #isWindowed: boolean;
+  readonly #size: WindowSize | undefined;
   /** Since when the history has been long. */
   #drainsSince: number | undefined;
+  #lastOpenedAt = 0;
   #own = 0;
   /** The calls of the next window. */
   #calls: WindowCall[] = [];
@@ -65,9 +87,8 @@ export class Attempts {
   constructor(options: AttemptsOptions) {
     this.#options = options;
     const { input, shield } = options;
-    this.#isWindowed = input.windows === true;
-    this.#scopes.set("shielded", shield);
-    this.#scopes.set("stoppable", new CancellationScope({ cancellable: true, parent: shield }));
+    this.#size = input.windows !== true ? undefined : input.thrifty === true ? LARGE : SMALL;
+    this.#scopes = new AttemptScopes(shield);
     this.#windows = new RunWindows(input.run, input.continued?.windows ?? 0, {
       ended: (index, end) => this.#ended(index, end),
       broken: options.broken,
@@ -87,13 +108,22 @@ export class Attempts {
   get mayBegin(): boolean {
     const { historyLength, continueAsNewSuggested } = workflowInfo();
     if (historyLength >= LIMITS.historyEvents || continueAsNewSuggested) this.#drainsSince ??= Date.now();
-    if (this.#drainsSince === undefined) return true;
-    return !this.isStalled && this.inFlight > 0 && Date.now() - this.#drainsSince >= DRAIN_MS;
+    return this.#drainsSince === undefined || (this.inFlight > 0 && Date.now() >= this.goesOnAt);
+  }
+
+  /** While its history is long: when it goes on by windows, unless it continues as new before. */
+  get goesOnAt(): number {
+    if (this.#drainsSince === undefined || this.isStalled) return Infinity;
+    if (this.#size === SMALL) return this.#drainsSince + DRAIN_MS;
+    const [oldest] = this.#underWay.values();
+    if (oldest === undefined) return Infinity;
+    // Attempts that follow each other must not keep it from ever continuing as new.
+    return Math.max(Date.parse(oldest.facts.startedAt) + DRAIN_MS, this.#lastOpenedAt + GATHER_MS);
   }
 
   /** Nothing begins until it has continued as new. */
   get isStalled(): boolean {
-    return this.isDraining && (!this.#isWindowed || workflowInfo().historyLength >= MOST_EVENTS);
+    return this.isDraining && (this.#size === undefined || workflowInfo().historyLength >= MOST_EVENTS);
   }
 
   /** Windows opened so far. */
@@ -106,32 +136,42 @@ export class Attempts {
   /** How many of `ready` tasks may begin, and where. */
   room(ready: number): Room {
     if (!this.mayBegin) return NO_ROOM;
-    if (!this.isDraining && !(this.#isWindowed && ready >= BULK)) return { inWindows: false, calls: LIMITS.activitiesInFlight - this.#own };
-    const calls = IN_ALL_WINDOWS - (this.inFlight - this.#own);
+    const size = this.#size;
+    if (size === undefined || !(this.isDraining || this.#isBulk(ready, size)))
+      return { inWindows: false, calls: LIMITS.activitiesInFlight - this.#own };
+    const calls = size.left + size.calls - (this.inFlight - this.#own);
     // Small windows cost nearly as much as large ones.
-    return calls < Math.min(ready, IN_WINDOW.calls) ? NO_ROOM : { inWindows: true, calls };
+    return calls < Math.min(ready, size.calls) ? NO_ROOM : { inWindows: true, calls: Math.min(calls, size.atATime) };
+  }
+
+  /** More than the history has room for: fewer are done sooner as the run's own. */
+  #isBulk(ready: number, size: WindowSize): boolean {
+    if (size === SMALL) return ready >= BULK_OF_SMALL;
+    return workflowInfo().historyLength + (ready + this.#own) * EVENTS_OF_ATTEMPT >= LIMITS.historyEvents;
   }
 
   begin(index: number, call: PreparedCall, attempt: Omit<Attempt, "resultOf">, { inWindows }: Room): void {
-    const { activity, send, resultOf } = call;
+    const { activity, send, resultOf, dueAt } = call;
     this.#underWay.set(index, { ...attempt, resultOf });
     const group = groupOf(attempt.task);
-    if (inWindows && activity !== undefined) {
-      if (this.#bytes + call.bytes > IN_WINDOW.bytes || this.#calls.length >= IN_WINDOW.calls) this.openWindow();
-      this.#calls.push({ index, group, isOwn: attempt.task.operator === "activity", activity });
+    const size = this.#size;
+    if (inWindows && activity !== undefined && size !== undefined) {
+      if (this.#bytes + call.bytes > size.bytes || this.#calls.length >= size.calls) this.openWindow();
+      this.#calls.push({ index, group, isOwn: attempt.task.operator === "activity", activity, ...(dueAt === undefined ? {} : { dueAt }) });
       this.#bytes += call.bytes;
       return;
     }
     this.#own += 1;
     const { input } = this.#options;
-    const scope = this.#scopeOf(group);
+    const entered = this.#scopes.enter(group, dueAt);
+    const { scope } = entered;
     const work = (): Promise<void> =>
       send().then(
-        (answer) => this.#endedHere(index, { kind: "succeeded", answer }),
+        (answer) => this.#endedHere(index, entered, { kind: "succeeded", answer }),
         (error: unknown) => {
           try {
             const isAsked = input.minds === undefined || scope.consideredCancelled;
-            this.#endedHere(index, readFailure(error, attempt.task.operator === "activity", isAsked));
+            this.#endedHere(index, entered, endIn(entered, readFailure(error, attempt.task.operator === "activity", isAsked)));
           } catch (bug) {
             this.#options.broken(bug);
           }
@@ -150,28 +190,33 @@ export class Attempts {
     const idOf = (call: WindowCall | undefined): string => this.#underWay.get(call?.index ?? -1)?.task.id ?? "";
     const summary = calls.length === 1 ? idOf(calls[0]) : `${calls.length} tasks, ${idOf(calls[0])} to ${idOf(calls.at(-1))}`;
     const { shield } = this.#options;
-    void shield.run(async () => this.#windows.open(calls, summary));
+    const { atOnce } = this.#size ?? {};
+    this.#lastOpenedAt = Date.now();
+    void shield.run(async () => this.#windows.open({ calls, ...(atOnce === undefined ? {} : { atOnce }) }, summary));
   }
 
   cancel(tasks: readonly PlanTask[]): void {
     const groups = [...new Set(tasks.map(groupOf))];
     if (groups.length === 0) return;
-    for (const group of groups) this.#scopeOf(group).cancel();
+    for (const group of groups) this.#scopes.cancel(group);
     this.openWindow();
     // A message that is sent where all is cancelled already does not leave.
     void this.#options.shield.run(async () => this.#windows.cancel(groups));
   }
 
-  #scopeOf(group: AttemptGroup): CancellationScope {
-    const known = this.#scopes.get(group);
-    if (known !== undefined) return known;
-    const scope = new CancellationScope({ cancellable: true, parent: this.#options.shield });
-    this.#scopes.set(group, scope);
-    return scope;
+  /** When the time of the next attempts is over that Temporal does not look after. */
+  get nextDue(): number {
+    return this.#scopes.nextDue;
   }
 
-  #endedHere(index: number, end: AttemptEnd): void {
+  /** Answers whether there were some. */
+  giveUpOverdue(): boolean {
+    return this.#scopes.giveUp(Date.now());
+  }
+
+  #endedHere(index: number, entered: AttemptScope, end: AttemptEnd): void {
     this.#own -= 1;
+    this.#scopes.leave(entered);
     this.#ended(index, end);
   }
 

@@ -97,14 +97,17 @@ class BackfillExecution {
     this.#change(core.endPartition(this.#state, runId, succeeded));
   }
 
-  refuse({ control }: BackfillRequest): void {
+  refuse({ control, key }: BackfillRequest): void {
+    if (core.hasActed(this.#state, key)) return;
     const reason = core.refuseBackfillControl(this.#state, control);
     if (reason !== undefined) throw ApplicationFailure.nonRetryable(reason, "ACTION_REFUSED");
   }
 
-  control({ control, by, why }: BackfillRequest): core.BackfillState {
+  /** Safe to repeat under its key. */
+  control({ control, by, why, key }: BackfillRequest): core.BackfillState {
+    if (core.hasActed(this.#state, key)) return this.#state;
     const { action, ...details } = control;
-    this.#change(core.controlBackfill(this.#state, control));
+    this.#change(core.controlBackfill(this.#state, control, key));
     const told = {
       number: this.#state.actions,
       action,

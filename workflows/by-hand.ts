@@ -5,7 +5,7 @@ import type { ErrorCode } from "../core/errors.ts";
 import type { PlanTask, Policy } from "../core/plan.ts";
 import type { TaskResult } from "../core/run-changes.ts";
 import * as control from "../core/run-control.ts";
-import { type Graph, isOver, type RunState, type Settled } from "../core/run-state.ts";
+import { type Graph, isOver, type RunState, type Settled, taskOf } from "../core/run-state.ts";
 import type { ControlAnswer, ControlRequest, PauseSignal, RunInput } from "./messages.ts";
 import type { Reporter } from "./reporter.ts";
 
@@ -79,6 +79,8 @@ export class ByHand {
       change({ ...input(), params: changedParams === undefined ? params : { ...input().params, ...changedParams } });
     const graph = this.#run.graph();
     const actor = { by, ...(why === undefined ? {} : { why }) };
+    // While the run is paused nobody wakes the approval, and those who were added may decide all the same.
+    if (asked.action === "decide") this.escalate(control.placeOf(graph, asked.task), now);
     const settled = control.control(state, graph, asked, actor, now);
     this.actions += 1;
     const action = {
@@ -98,6 +100,26 @@ export class ByHand {
     if (asked.action === "pause" || asked.action === "resume") this.#run.tell({ ...actor, paused: asked.action === "pause" });
     this.#run.settle(settled);
     return { status: control.openStatus(state), action };
+  }
+
+  /** Nobody has decided an approval in time, so more may: that is recorded like what somebody does. Safe to repeat, and before its time. */
+  escalate(index: number, now: number): void {
+    const { state, reporter } = this.#run;
+    const graph = this.#run.graph();
+    const to = control.escalate(state, graph, index, now);
+    if (to === undefined) return;
+    this.actions += 1;
+    const { id, approval } = taskOf(graph, index);
+    reporter.action({
+      number: this.actions,
+      action: "escalate",
+      taskId: id,
+      by: "escalation",
+      why: `nobody decided within ${(approval?.escalate?.afterMs ?? 0) / 1_000} s`,
+      details: { to },
+      at: new Date(now).toISOString(),
+    });
+    reporter.task(index);
   }
 
   /** What started the run was paused or goes on, and the run with it. */

@@ -13,7 +13,7 @@ import {
 import { DownbeatError, type ErrorCode, isErrorCode } from "../core/errors.ts";
 import { LIMITS } from "../core/limits.ts";
 import type { AttemptFailure } from "../core/run-attempts.ts";
-import type { FailureFacts } from "./ports.ts";
+import type { DagActivities, FailureFacts } from "./ports.ts";
 
 export type AttemptEnd = { readonly kind: "succeeded"; readonly answer: unknown } | AttemptFailed;
 
@@ -36,8 +36,16 @@ export const codeOf = (end: AttemptEnd): string | undefined => {
 const failed = (code: ErrorCode, message: string): AttemptFailed => ({ kind: "failed", error: { code, message } });
 const lost = (message: string): AttemptFailed => ({ kind: "lost", error: { code: "WORKER_LOST", message } });
 
+export const TASK_OVERDUE = failed(
+  "TASK_TIMEOUT",
+  "no worker finished the task within timeout.total; check that a worker runs on its task queue",
+);
+
 /** What the SDK's core reports when a worker stops before an activity is done. */
 const SHUTDOWN_TYPE = "WorkerShutdown";
+
+/** Ours, before a user's own. */
+const RENDER_INPUT = "renderInput" satisfies keyof DagActivities;
 
 /** Of a user's own activity, by the worker that measured what it gave. */
 const TOO_LARGE = "OUTPUT_TOO_LARGE" satisfies ErrorCode;
@@ -56,7 +64,9 @@ export const readFailure = (error: unknown, isOwnActivity: boolean, isAsked = tr
   if (cause instanceof ServerFailure && isOwnActivity) return failed(TOO_LARGE, `Temporal did not take its answer: ${cause.message}`);
   if (!(cause instanceof ApplicationFailure)) return failed("INTERNAL", cause instanceof Error ? cause.message : error.message);
   // A child workflow is ours, also where it calls a user's activity.
-  return isOwnActivity && error instanceof ActivityFailure ? readOwnFailure(cause) : readVerbFailure(cause);
+  return isOwnActivity && error instanceof ActivityFailure && error.activityType !== RENDER_INPUT
+    ? readOwnFailure(cause)
+    : readVerbFailure(cause);
 };
 
 const nameOf = (error: TemporalFailure): string => {
@@ -76,15 +86,29 @@ const readTimeout = ({ timeoutType }: TimeoutFailure, isOwnActivity: boolean): A
         ? lost("the worker stopped reporting")
         : failed("WORKER_LOST", "workers stopped reporting again and again; their logs tell why");
     default:
-      return failed("TASK_TIMEOUT", "no worker finished the task within timeout.total; check that a worker runs on its task queue");
+      return TASK_OVERDUE;
   }
 };
 
-const readOwnFailure = ({ type, message, nonRetryable }: ApplicationFailure): AttemptFailed => {
+/** In milliseconds. The SDK leaves it out of the failures that it gives, not out of what they were made of. */
+const nextRetryDelayOf = ({ failure }: ApplicationFailure): number | undefined => {
+  const delay = failure?.applicationFailureInfo?.nextRetryDelay;
+  if (delay === undefined || delay === null) return undefined;
+  return Number(delay.seconds ?? 0) * 1_000 + Math.ceil((delay.nanos ?? 0) / 1e6);
+};
+
+const readOwnFailure = (failure: ApplicationFailure): AttemptFailed => {
+  const { type, message, nonRetryable } = failure;
   if (type === SHUTDOWN_TYPE) return lost("the worker shut down");
   if (type === TOO_LARGE) return failed(TOO_LARGE, message);
   const text = type ? `${type}: ${message}` : message;
-  return failed(nonRetryable === true ? "ACTIVITY_REFUSED" : "ACTIVITY_FAILED", text.slice(0, LIMITS.errorBytes));
+  const retryAfterMs = nextRetryDelayOf(failure);
+  const error = {
+    code: nonRetryable === true ? "ACTIVITY_REFUSED" : "ACTIVITY_FAILED",
+    message: text.slice(0, LIMITS.errorBytes),
+    ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
+  };
+  return { kind: "failed", error };
 };
 
 const readVerbFailure = ({ type, message, details }: ApplicationFailure): AttemptFailed => {

@@ -8,6 +8,12 @@ import type { PlanTask, WaitPlan } from "../core/plan.ts";
 import { approvalWakeAt } from "../core/run-control.ts";
 import type { TaskState } from "../core/run-state.ts";
 
+interface HeldAt {
+  readonly since: number;
+  readonly now: number;
+  readonly amended: boolean;
+}
+
 export type Held =
   | { readonly kind: "hold"; readonly reason: "time" | "approval"; readonly until: number }
   /** A worker must look whether the condition holds. */
@@ -16,15 +22,17 @@ export type Held =
   | { readonly kind: "skipped" }
   | { readonly kind: "failed"; readonly message: string };
 
-/** Of a wait or an approval that has just begun or was woken. Throws EXPRESSION_FAILED. */
-export const holdOrEnd = (task: PlanTask, state: TaskState, scope: Scope, now: number): Held => {
-  const { startedAt = now } = state;
+/**
+ * Of a wait or an approval that has just begun or was woken. `since`: when its deadline began to count. Throws EXPRESSION_FAILED, also for the message of an
+ * approval: nobody could decide on what was not said. `amended`: as the run's manner has it; approvals of older runs show such a message as it was written.
+ */
+export const holdOrEnd = (task: PlanTask, { startedAt }: TaskState, scope: Scope, { since, now, amended }: HeldAt): Held => {
   const { wait, approval } = task;
   const held = wait ?? approval;
   if (held === undefined) throw new DownbeatError("INTERNAL", `task "${task.id}" is neither wait nor approval`);
-  const deadline = startedAt + held.deadlineMs;
+  const deadline = since + held.deadlineMs;
   if (wait !== undefined) {
-    const until = momentOf(wait, scope, startedAt);
+    const until = momentOf(wait, scope, startedAt ?? since);
     if (until === undefined) return now < deadline ? { kind: "look" } : atDeadline(held.onDeadline, held.deadlineMs);
     if (until <= now) return { kind: "succeeded", output: null };
     return now < deadline
@@ -32,7 +40,8 @@ export const holdOrEnd = (task: PlanTask, state: TaskState, scope: Scope, now: n
       : atDeadline(held.onDeadline, held.deadlineMs);
   }
   if (now >= deadline) return atDeadline(held.onDeadline, held.deadlineMs);
-  return { kind: "hold", reason: "approval", until: approval === undefined ? deadline : approvalWakeAt(approval, state, now) };
+  if (amended && approval?.message !== undefined) renderTemplates(approval.message, scope);
+  return { kind: "hold", reason: "approval", until: approval === undefined ? deadline : approvalWakeAt(approval, since, now) };
 };
 
 const atDeadline = (onDeadline: "fail" | "skip" | "approve", deadlineMs: number): Held => {
@@ -60,9 +69,9 @@ const momentOf = ({ until, for: duration }: WaitPlan, scope: Scope, startedAt: n
 
 const GROWTH = 1.5;
 
-/** When to look at a condition again, after so many looks. */
-export const nextLook = ({ wait }: PlanTask, { startedAt = 0, looks = 0 }: TaskState, now: number): number => {
+/** When to look at a condition again, after so many looks; at its deadline at the latest. */
+export const nextLook = ({ wait }: PlanTask, { looks = 0 }: TaskState, since: number, now: number): number => {
   const { everyMs = 10_000, maxMs = 300_000 } = wait?.poll ?? {};
   const pause = Math.min(everyMs * GROWTH ** Math.min(looks, 50), maxMs);
-  return Math.min(now + pause, startedAt + (wait?.deadlineMs ?? Infinity));
+  return Math.min(now + pause, since + (wait?.deadlineMs ?? Infinity));
 };

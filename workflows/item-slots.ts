@@ -24,7 +24,7 @@ export class ItemSlots {
   #open = 0;
 
   /** `group`: how many have asked before this execution. */
-  constructor(call: Pick<MappedCall, "task" | "taskId" | "run">, group: number, manner: Pick<RunManner, "patient">) {
+  constructor(call: Pick<MappedCall, "task" | "taskId" | "run">, group: number, manner: Pick<RunManner, "patient" | "thrifty">) {
     this.#call = call;
     this.#group = group;
     const events: SlotEvents = {

@@ -25,7 +25,7 @@ import { itemsOptions, placementOf } from "./policies.ts";
 import type { DagActivities, FailureFacts, ItemFailure, ItemsResult, MappedCall } from "./ports.ts";
 import { carryOutItem, isSingle } from "./single-item.ts";
 
-export interface MappedInput extends Pick<RunManner, "patient"> {
+export interface MappedInput extends Pick<RunManner, "patient" | "thrifty" | "amended"> {
   readonly call: MappedCall;
   readonly policy: Policy;
   /** Absent: a run has started it that does not mind. */
@@ -66,10 +66,20 @@ const GROUP_MS = 1_500;
 
 /** What an item that this workflow carries out leaves in its history, its workflow tasks included: three activities, or an activity and a run. */
 const EVENTS_OF_SINGLE_ITEM = 12;
+/** Of all that are under way: their answers may come together, and Temporal's message limit is 4 MB. */
+const BYTES_OF_SINGLE_ITEMS = 2 * 1024 * 1024;
+
+/** It is opened with params and outputs, and an activity's input may be made of both; of a large output it reads more than the call has. */
+const bytesOfSingleItem = ({ task, params, tasks }: MappedCall): number => {
+  const given = JSON.stringify([params, tasks]);
+  if (task.operator !== "activity") return given.length;
+  return 2 * given.length + (given.includes('"$output"') ? LIMITS.activityInputBytes : 0);
+};
 
 export async function mapped(input: MappedInput): Promise<TaskResult> {
   const execution = new MappedExecution(input);
-  if (input.call.task.itemSlots !== undefined) setHandler(defineSignal<[SlotSignal]>(SLOT_SIGNAL), (slot) => execution.receiveSlot(slot));
+  if (input.call.task.itemSlots !== undefined)
+    setHandler(defineSignal<[SlotSignal | readonly SlotSignal[]]>(SLOT_SIGNAL), (told) => execution.receiveSlot(told));
   setHandler(defineSignal<[PauseSignal]>(PAUSE_SIGNAL), (pause) => execution.hear(pause));
   const ended = await execution.drive();
   if (!ended) return continueAsNew<typeof mapped>({ ...input, progress: execution.progress });
@@ -80,6 +90,7 @@ class MappedExecution {
   readonly #call: MappedCall;
   readonly #policy: Policy;
   readonly #minds: boolean;
+  readonly #amended: boolean;
   readonly #window: number;
   readonly #concurrency: number;
   readonly #maxFailures: number;
@@ -92,12 +103,14 @@ class MappedExecution {
   #isPlanned: boolean;
   #isDraining = false;
   #inFlight = 0;
+  #bytesOfItem: number | undefined;
   #broken: unknown;
 
   constructor({ call, policy, minds, progress, ...manner }: MappedInput) {
     this.#call = call;
     this.#policy = policy;
     this.#minds = minds === true;
+    this.#amended = manner.amended === true;
     this.#children = new Children(this.#minds);
     const { window = 1, maxFailures = 0 } = call.task.forEach ?? {};
     this.#window = window;
@@ -110,8 +123,8 @@ class MappedExecution {
     this.progress = progress ?? { count: 0, next: 0, done: 0, failed: 0, retries: [], size: this.#concurrency };
   }
 
-  receiveSlot(slot: SlotSignal): void {
-    this.#slots?.receive(slot);
+  receiveSlot(told: SlotSignal | readonly SlotSignal[]): void {
+    this.#slots?.receive(told);
   }
 
   hear(pause: PauseSignal): void {
@@ -174,7 +187,10 @@ class MappedExecution {
   /** One item more might leave more than the history may have: what is under way counts as if it had. */
   get #isFull(): boolean {
     if (!this.#isSingle || !this.#minds) return false;
-    return workflowInfo().historyLength + (this.#inFlight + 1) * EVENTS_OF_SINGLE_ITEM >= LIMITS.historyEvents;
+    const items = this.#inFlight + 1;
+    this.#bytesOfItem ??= bytesOfSingleItem(this.#call);
+    if (items > 1 && items * this.#bytesOfItem > BYTES_OF_SINGLE_ITEMS) return true;
+    return workflowInfo().historyLength + items * EVENTS_OF_SINGLE_ITEM >= LIMITS.historyEvents;
   }
 
   #isOver(): boolean {
@@ -234,7 +250,8 @@ class MappedExecution {
   async #runSingle(items: readonly (readonly [number, number])[]): Promise<readonly ItemFailure[]> {
     const failures: ItemFailure[] = [];
     for (const [item, attempt] of items) {
-      const failure = await carryOutItem({ ...this.#call, item, attempt }, this.#policy, { minds: this.#minds, children: this.#children });
+      const caller = { minds: this.#minds, amended: this.#amended, children: this.#children };
+      const failure = await carryOutItem({ ...this.#call, item, attempt }, this.#policy, caller);
       if (failure !== undefined) failures.push(failure);
     }
     this.#settle(new Map(items), { failures });

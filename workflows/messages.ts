@@ -3,8 +3,10 @@
 import { defineSearchAttributeKey, type SearchAttributePair } from "@temporalio/common";
 import type { Circuit, CircuitPolicy, Verdict } from "../core/circuit.ts";
 import type { BackfillAction, BackfillControl, BackfillState } from "../core/backfill.ts";
+import { connectionOf, pipelineOf } from "../core/ids.ts";
 import type { Json, JsonObject } from "../core/json.ts";
 import type { Concurrency, Plan, PlanTask, Policy } from "../core/plan.ts";
+import type { TaskOrigins } from "../core/rerun.ts";
 import type { ActionChange, RunStatus, TaskStatus } from "../core/run-changes.ts";
 import type { Actor, Control } from "../core/run-control.ts";
 import type { RunManner } from "../core/run-manner.ts";
@@ -13,7 +15,7 @@ import type { SlotRequest, Slots } from "../core/slots.ts";
 import type { RunOutcome } from "../core/run-state.ts";
 import type { TriggerSettings, WaitingEvent } from "../core/trigger.ts";
 import type { AttemptEnd } from "./failure.ts";
-import type { RunFacts, ScheduledStart } from "./ports.ts";
+import type { RunFacts, RunStart, ScheduledStart } from "./ports.ts";
 
 export const RUN_WORKFLOW = "run";
 export const MAPPED_WORKFLOW = "mapped";
@@ -25,8 +27,12 @@ export interface RunInput extends RunManner {
   readonly planHash: string;
   readonly plan: Plan;
   readonly params: JsonObject;
-  /** The run that this one repeats: what has succeeded of its items is not done again, but those of `fresh`. */
-  readonly rerun?: { readonly of: string; readonly fresh?: { readonly task: string; readonly items?: readonly number[] } };
+  /** The run that this one repeats: what has succeeded of its items is not done again, but those of `fresh`, and those of tasks whose work is this run's own. */
+  readonly rerun?: {
+    readonly of: string;
+    readonly fresh?: { readonly task: string; readonly items?: readonly number[] };
+    readonly origins?: TaskOrigins;
+  };
   /** Where an earlier execution of the same run left off. */
   readonly continued?: {
     readonly snapshot: RunSnapshot;
@@ -47,6 +53,11 @@ export interface RunInput extends RunManner {
 /** A run that a schedule starts: its first step opens its row and reads its plan. */
 export interface ScheduledInput {
   readonly scheduled: ScheduledStart;
+}
+
+/** A run that a task of another run starts: its first step reads plan and params, which would otherwise be in its caller's history, item by item. */
+export interface OpenedInput {
+  readonly opened: Omit<RunInput, keyof RunStart | "rerun" | "continued">;
 }
 
 export interface RunResult {
@@ -93,6 +104,9 @@ export interface ReleaseSignal {
 /** What a workflow holds and waits for of a pool whose owner has lost all that it knew. */
 export type RecountSignal = Pick<Slots, "holders" | "waiting">;
 
+/** What a workflow may tell a pool's owner; a string is the key of a slot that it gives back. Several go as one list with `acquire`. */
+export type PoolNote = AcquireSignal | ReleaseSignal | RecountSignal | string;
+
 /** Of a connection: its limits from now on. */
 export interface ConfigureSignal {
   readonly capacity: number;
@@ -105,7 +119,7 @@ export interface CircuitReset extends Actor {
   readonly at: string;
 }
 
-/** What a run takes from a pool's owner. */
+/** What a run takes from a pool's owner: one, or a list where it asked for lists. */
 export const SLOT_SIGNAL = "slot";
 
 export interface SlotSignal {
@@ -237,6 +251,8 @@ export const BACKFILL_UPDATE = "control";
 
 export interface BackfillRequest extends Actor {
   readonly control: BackfillControl;
+  /** The same one acts once, in later executions too. */
+  readonly key?: string;
 }
 
 /** What a run tells its backfill when it ends. */
@@ -247,13 +263,37 @@ export const ofPipeline = (pipeline: string): SearchAttributePair[] => [
   { key: defineSearchAttributeKey("DownbeatPipeline", "KEYWORD"), value: pipeline },
 ];
 
+const ofBackfill = (backfill: string | undefined): SearchAttributePair[] =>
+  backfill === undefined ? [] : [{ key: defineSearchAttributeKey("DownbeatBackfill", "KEYWORD"), value: backfill }];
+
+/** What a backfill carries. */
+export const backfillAttributes = (pipeline: string, backfill: string): SearchAttributePair[] => [
+  ...ofPipeline(pipeline),
+  ...ofBackfill(backfill),
+];
+
+/** What a look at a connection carries. */
+export const ofConnection = (connection: string): SearchAttributePair[] => [
+  { key: defineSearchAttributeKey("DownbeatConnection", "KEYWORD"), value: connection },
+];
+
+/** What the owner of a pool's slots carries. */
+export const poolAttributes = (pool: string): SearchAttributePair[] => {
+  const [pipeline, connection] = [pipelineOf(pool), connectionOf(pool)];
+  if (pipeline !== undefined) return ofPipeline(pipeline);
+  if (connection !== undefined) return ofConnection(connection);
+  return [{ key: defineSearchAttributeKey("DownbeatPool", "KEYWORD"), value: pool }];
+};
+
 /** What every run carries, however it is started. */
 export const searchAttributesOf = ({
   pipeline,
   version,
   trigger,
-}: Pick<RunFacts, "pipeline" | "version" | "trigger">): SearchAttributePair[] => [
+  backfill,
+}: Pick<RunFacts, "pipeline" | "version" | "trigger" | "backfill">): SearchAttributePair[] => [
   ...ofPipeline(pipeline),
+  ...ofBackfill(backfill),
   { key: defineSearchAttributeKey("DownbeatVersion", "INT"), value: version },
   { key: defineSearchAttributeKey("DownbeatTrigger", "KEYWORD"), value: trigger },
 ];
@@ -263,10 +303,13 @@ export interface InspectInput {
   readonly connection: string;
 }
 
-/** Search attributes of runs and of what belongs to their pipelines, registered when the server is started or first used. They are not encrypted: no secrets. */
+/** Search attributes of our workflows, of which each has one at least. Registered when the server is started or a process of ours begins; a server on SQLite has room for ten keywords. They are not encrypted: no secrets. */
 export const SEARCH_ATTRIBUTES = {
   DownbeatPipeline: "KEYWORD",
   DownbeatVersion: "INT",
   DownbeatTrigger: "KEYWORD",
   DownbeatStatus: "KEYWORD",
+  DownbeatBackfill: "KEYWORD",
+  DownbeatConnection: "KEYWORD",
+  DownbeatPool: "KEYWORD",
 } as const;

@@ -1,6 +1,7 @@
 // How activities are called: timeouts and Temporal's own retry, which only covers lost workers. Attempts of a task are the reducer's.
 
 import type { ActivityOptions, LocalActivityOptions } from "@temporalio/workflow";
+import { LIMITS } from "../core/limits.ts";
 import type { PlanTask, Policy } from "../core/plan.ts";
 
 /** Where it runs and how soon; absent: Temporal's defaults. */
@@ -41,11 +42,33 @@ export const itemsOptions = ({ timeout }: Policy, rounds: number): ActivityOptio
 /** Groups always heartbeat, whatever their items do. */
 const GROUP_HEARTBEAT_MS = 10_000;
 
+/** Where the activity reports nothing itself a worker of Downbeat does; workers of the user's own have a queue, and may not. */
+const heartbeatOf = ({ timeout }: Policy, queue: string | undefined): Pick<ActivityOptions, "heartbeatTimeout"> => {
+  const { heartbeatMs, attemptMs } = timeout;
+  if (heartbeatMs > 0) return { heartbeatTimeout: heartbeatMs };
+  return queue === undefined && attemptMs > LIMITS.silentActivityMs ? { heartbeatTimeout: LIMITS.silentActivityMs } : {};
+};
+
+/**
+ * Of every task that is under way Temporal's server looks at each of its times with each event: without the total one it takes a tenth less for a task. So a
+ * run minds that itself where it is long enough to be noticed with a report, and nothing has to be waited for when it is over.
+ */
+export const isTimeMinded = ({ timeout }: Policy, remainingMs: number): boolean =>
+  timeout.heartbeatMs === 0 && remainingMs > MINDED_FROM_MS;
+
+/** Somewhat longer than reports of a run are apart. */
+const MINDED_FROM_MS = 35_000;
+
 /** A user's own activity is tried once a call: every further attempt is visible and counted in the run. */
-export const ownActivityOptions = (policy: Policy, remainingMs: number): ActivityOptions => ({
+export const ownActivityOptions = (
+  policy: Policy,
+  remainingMs: number,
+  { queue }: Pick<PlanTask, "queue">,
+  isMinded = false,
+): ActivityOptions => ({
   startToCloseTimeout: policy.timeout.attemptMs,
-  scheduleToCloseTimeout: Math.max(remainingMs, 1_000),
-  ...(policy.timeout.heartbeatMs > 0 ? { heartbeatTimeout: policy.timeout.heartbeatMs } : {}),
+  ...(isMinded ? {} : { scheduleToCloseTimeout: Math.max(remainingMs, 1_000) }),
+  ...heartbeatOf(policy, queue),
   retry: { maximumAttempts: 1 },
   // Without a heartbeat nothing tells the activity of a cancellation, so nobody may wait for its answer.
   cancellationType: policy.timeout.heartbeatMs > 0 ? "WAIT_CANCELLATION_COMPLETED" : "TRY_CANCEL",
@@ -60,6 +83,12 @@ export const OPEN_OPTIONS: ActivityOptions = {
   scheduleToCloseTimeout: 24 * 3_600_000,
   retry: { initialInterval: 1_000, maximumInterval: 60_000, maximumAttempts: 10_000 },
 };
+
+/** The same, within the time of the task. */
+export const renderOptions = (remainingMs: number): ActivityOptions => ({
+  ...OPEN_OPTIONS,
+  scheduleToCloseTimeout: Math.max(remainingMs, 1_000),
+});
 
 /** The same, a few runs at a time: a killed worker must not hold the other events of a trigger for long. */
 export const START_EVENTS_OPTIONS: ActivityOptions = { ...OPEN_OPTIONS, startToCloseTimeout: 10_000 };

@@ -34,6 +34,7 @@ import {
   type RecountSignal,
   type ReleaseSignal,
   POOL_QUERY,
+  type PoolNote,
   POOL_SIGNALS,
   type PoolState,
   SLOT_SIGNAL,
@@ -47,7 +48,7 @@ const { endedWorkflows, recountSlots } = proxyActivities<DagActivities>(INSPECT_
 /** A run that died without giving back is noticed within this time, sooner where somebody waits for its slot. */
 const LOOK_EVERY_MS = 60_000;
 const LOOK_WHILE_WAITED_FOR_MS = 10_000;
-/** Holders first: of those who wait the dead are noticed when they are granted something. */
+/** In one look; of those who wait the dead are noticed when they are granted something, too. */
 const MOST_LOOKED_AT = 200;
 /** Each of them some 200 bytes: what a query answers stays far below Temporal's 2 MB. */
 const MOST_SHOWN = 1_000;
@@ -71,7 +72,9 @@ export interface PoolStart {
 
 export async function pool(start: PoolStart): Promise<void> {
   const owner = new PoolOwner(start);
-  setHandler(defineSignal<[AcquireSignal]>(POOL_SIGNALS.acquire), (asked) => owner.acquire(asked));
+  setHandler(defineSignal<[AcquireSignal | readonly PoolNote[]]>(POOL_SIGNALS.acquire), (told) => {
+    for (const note of [told].flat()) owner.read(note);
+  });
   setHandler(defineSignal<[Given | readonly Given[]]>(POOL_SIGNALS.release), (given) => {
     for (const one of [given].flat()) owner.release(one);
   });
@@ -91,6 +94,13 @@ type Given = string | ReleaseSignal;
 interface Mail {
   readonly owner: string;
   readonly signal: SlotSignal;
+  readonly lists?: true;
+}
+
+/** One signal. */
+interface Letter {
+  readonly owner: string;
+  readonly told: SlotSignal | SlotSignal[];
 }
 
 /** Signals that are under way; Temporal takes 2,000 and advises fewer. */
@@ -110,6 +120,8 @@ class PoolOwner {
   readonly #isBrief: boolean;
   #outbox: Mail[];
   #lookedAt: number;
+  /** Where the next look begins: of many owners each has its turn. */
+  #lookFrom = 0;
   /** Nobody is given anything before those who hold have told so. */
   #isCounting: boolean;
   /** Who asked meanwhile. */
@@ -150,6 +162,13 @@ class PoolOwner {
     };
   }
 
+  read(note: PoolNote): void {
+    if (typeof note === "string") this.release(note);
+    else if ("request" in note) this.acquire(note);
+    else if ("holders" in note) this.take(note);
+    else this.release(note);
+  }
+
   acquire(asked: AcquireSignal): void {
     if (this.#isCounting) {
       this.#later.push(asked);
@@ -161,7 +180,7 @@ class PoolOwner {
     const isKnown = [...holders, ...waiting].some(({ key }) => key === request.key);
     if (!isKnown && holders.length >= capacity) {
       const gives = otherwise === "skip" || otherwise === "cancel_new";
-      if (gives && isCrowded(this.#slots)) return this.#tell(request.owner, request.key, false);
+      if (gives && isCrowded(this.#slots)) return this.#tell(request, { granted: false });
       const [oldest] = holders;
       // It gives its slot back when it has stopped.
       if (otherwise === "cancel_running" && oldest !== undefined)
@@ -218,12 +237,11 @@ class PoolOwner {
   }
 
   /** Those who wait since it is open say so. */
-  #tellOfCircuit(waiting: readonly Pick<SlotRequest, "key" | "owner">[]): void {
+  #tellOfCircuit(waiting: readonly SlotRequest[]): void {
     const circuit = this.#breaker?.circuit;
     if (circuit?.state !== "open") return;
     const { since, until } = circuit;
-    for (const { owner, key } of waiting)
-      this.#outbox.push({ owner, signal: { pool: this.#pool, key, granted: false, circuit: { since, until } } });
+    for (const request of waiting) this.#tell(request, { granted: false, circuit: { since, until } });
   }
 
   resize(capacity: number): void {
@@ -232,12 +250,12 @@ class PoolOwner {
 
   #apply({ slots, granted }: SlotChange): void {
     this.#slots = slots;
-    for (const { owner, key } of granted) this.#tell(owner, key, true);
+    for (const holder of granted) this.#tell(holder, { granted: true });
     setCurrentDetails(describeSlots(slots, this.#breaker?.circuit));
   }
 
-  #tell(owner: string, key: string, granted: boolean): void {
-    this.#outbox.push({ owner, signal: { pool: this.#pool, key, granted } });
+  #tell({ owner, key, lists }: SlotRequest, answer: Pick<SlotSignal, "granted" | "circuit">): void {
+    this.#outbox.push({ owner, signal: { pool: this.#pool, key, ...answer }, ...(lists === undefined ? {} : { lists }) });
   }
 
   /** All that may hold or wait are asked; until they have answered, nobody is given anything. */
@@ -296,12 +314,31 @@ class PoolOwner {
 
   async #send(): Promise<void> {
     while (this.#outbox.length > 0 && !(this.#isBrief && this.#isLong()))
-      await Promise.all(this.#outbox.splice(0, MOST_AT_ONCE).map((mail) => this.#deliver(mail)));
+      await Promise.all(this.#nextLetters().map((letter) => this.#deliver(letter)));
   }
 
-  async #deliver({ owner, signal }: Mail): Promise<void> {
+  #nextLetters(): readonly Letter[] {
+    const letters: Letter[] = [];
+    const lists = new Map<string, SlotSignal[]>();
+    while (letters.length < MOST_AT_ONCE) {
+      const mail = this.#outbox.shift();
+      if (mail === undefined) break;
+      const { owner, signal } = mail;
+      const list = lists.get(owner);
+      if (mail.lists === undefined) letters.push({ owner, told: signal });
+      else if (list !== undefined) list.push(signal);
+      else {
+        const told = [signal];
+        lists.set(owner, told);
+        letters.push({ owner, told });
+      }
+    }
+    return letters;
+  }
+
+  async #deliver({ owner, told }: Letter): Promise<void> {
     try {
-      await getExternalWorkflowHandle(owner).signal(SLOT_SIGNAL, signal);
+      await getExternalWorkflowHandle(owner).signal(SLOT_SIGNAL, told);
     } catch {
       // Nobody is there to take it.
       this.#apply(dropOwners(this.#slots, new Set([owner]), Date.now()));
@@ -310,7 +347,10 @@ class PoolOwner {
 
   async #dropDead(): Promise<void> {
     this.#lookedAt = Date.now();
-    const owners = [...new Set([...this.#slots.holders, ...this.#slots.waiting].map(({ owner }) => owner))].slice(0, MOST_LOOKED_AT);
+    const all = [...new Set([...this.#slots.holders, ...this.#slots.waiting].map(({ owner }) => owner))];
+    const from = all.length > MOST_LOOKED_AT ? this.#lookFrom % all.length : 0;
+    const owners = [...all.slice(from), ...all.slice(0, from)].slice(0, MOST_LOOKED_AT);
+    this.#lookFrom = from + owners.length;
     try {
       const ended = await endedWorkflows(owners);
       if (ended.length > 0) this.#apply(dropOwners(this.#slots, new Set(ended), Date.now()));

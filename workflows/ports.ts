@@ -25,6 +25,8 @@ export interface RunFacts {
   readonly backfill?: string;
   /** Of a run that another run's task has started: how many are above it. */
   readonly depth?: number;
+  /** Of its tasks that have none of their own, 1 to 5. */
+  readonly priority?: number;
 }
 
 /** What a schedule starts a run with; everything else is in the store. */
@@ -47,17 +49,24 @@ export interface OpenSubRunCall extends TaskCall {
   readonly tries: number;
   /** Of an item: its number. */
   readonly item?: number;
+  /** Of the run that is opened. */
+  readonly priority?: number;
 }
 
-export interface OpenedSubRun extends OpenedRun {
+/** Older workers answer with its plan and params: it has them in its input then, and reads them itself otherwise. */
+export interface OpenedSubRun extends Omit<OpenedRun, keyof RunStart>, Partial<RunStart> {
   readonly planHash: string;
 }
 
-/** Older workers answer without a manner. */
-export interface OpenedRun extends RunManner {
-  readonly run: RunFacts;
+/** What a run begins with. */
+export interface RunStart {
   readonly plan: Plan;
   readonly params: JsonObject;
+}
+
+/** Older workers answer without a manner. */
+export interface OpenedRun extends RunManner, RunStart {
+  readonly run: RunFacts;
 }
 
 /** One attempt of one task. The configuration is looked up by `planHash` and task id and cached by the worker. */
@@ -75,6 +84,9 @@ export interface TaskCall {
   readonly each?: JsonObject;
   readonly itemKey?: string;
 }
+
+/** The input of a user's own activity that reads large outputs: made by a worker of Downbeat's, since the activity's own may know nothing of them. */
+export interface RenderInputCall extends Pick<TaskCall, "run" | "params" | "tasks" | "attempt">, Required<Pick<PlanTask, "activity">> {}
 
 /** The call of a task with `for_each`, attempt and timeout those of its items. */
 export interface MappedCall extends Omit<TaskCall, "attempt"> {
@@ -94,6 +106,9 @@ export interface ItemCall extends MappedCall {
   readonly item: number;
   readonly attempt: number;
 }
+
+/** Small: it enters the history with each item. */
+export type ItemRef = Pick<ItemCall, "run" | "taskId" | "item" | "attempt">;
 
 /** What there is to do for it; neither: it has succeeded already. */
 export interface OpenedItem {
@@ -228,9 +243,11 @@ export interface DagActivities {
   /** Reads one item that the workflow itself carries out; opens its run where it is one. Safe to repeat. */
   openItem(call: ItemCall): Promise<OpenedItem>;
   /** Its end, in the store when this answers. */
-  recordItem(call: ItemCall, end: ItemEnd): Promise<void>;
+  recordItem(item: ItemRef, end: ItemEnd): Promise<void>;
   /** The gathered outputs as the task's own. */
   gatherItems(call: MappedCall): Promise<TaskResult>;
+  /** Large outputs looked up, expressions evaluated; throws EXPRESSION_FAILED. Safe to repeat. */
+  renderInput(call: RenderInputCall): Promise<Json>;
   /** Asks all open workflows that may hold slots to tell a pool's owner what they hold and wait for. Safe to repeat. */
   recountSlots(pool: Pick<PoolInput, "pool">): Promise<void>;
   /** Makes sure that the owner of a pool runs; throws POOL_UNKNOWN. Safe to repeat. */
@@ -245,6 +262,8 @@ export interface DagActivities {
   recordBackfill(report: BackfillReport): Promise<void>;
   /** Writes down the run of another pipeline that a task starts; safe to repeat. */
   openSubRun(call: OpenSubRunCall): Promise<OpenedSubRun>;
+  /** Of a run that was written down. */
+  readStart(call: { readonly runId: string; readonly planHash: string }): Promise<RunStart>;
   /** Writes down the run that a schedule has started; safe to repeat. */
   openRun(call: OpenRunCall): Promise<OpenedRun>;
   /** Writes down and starts the runs that events are to start; safe to repeat. */

@@ -80,6 +80,8 @@ export class Reporter {
   #seq: number;
   #unsent = new Changes();
   #unshown = new Changes();
+  /** Of those: since it was last asked whether they are urgent. */
+  #unasked: number[] = [];
   #shownAt = -Infinity;
   #showsLater = false;
   #isUrgent = false;
@@ -119,7 +121,10 @@ export class Reporter {
 
   task(index: number): void {
     this.#unsent.tasks.add(index);
-    if (this.#isLive) this.#unshown.tasks.add(index);
+    if (this.#isLive) {
+      this.#unshown.tasks.add(index);
+      this.#unasked.push(index);
+    }
     this.#remind();
   }
 
@@ -138,15 +143,15 @@ export class Reporter {
   /** Lets the worker know what has changed since it was told last; what comes soon after that waits for more. */
   show(): void {
     if (this.#isClosed || this.#unshown.tasks.size === 0) return;
-    const isUrgent = (): boolean => [...this.#unshown.tasks].some(this.#options.isUrgent);
     const since = Date.now() - this.#shownAt;
     // What is held is so for long, what comes before it is not.
-    if (since === 0 || (since < this.#shownApart && !isUrgent())) {
+    if (since === 0 || (since < this.#shownApart && !this.#isOneUrgent())) {
       if (!this.#showsLater) this.#showLater();
       return;
     }
     this.#shownAt = Date.now();
-    if (this.#unsent.tasks.size >= MOST_TASKS || isUrgent()) {
+    this.#unasked = [];
+    if (this.#unsent.tasks.size >= MOST_TASKS || [...this.#unshown.tasks].some(this.#options.isUrgent)) {
       this.#isUrgent = true;
       this.#remind();
     }
@@ -154,6 +159,13 @@ export class Reporter {
     this.#unshown = new Changes();
     this.#options.onShow();
     progress.show(this.#changes(shown, { status: this.#options.openStatus() }));
+  }
+
+  /** Of those that have changed since it was asked last: with thousands of them it is asked thousands of times. */
+  #isOneUrgent(): boolean {
+    const unasked = this.#unasked;
+    this.#unasked = [];
+    return unasked.some(this.#options.isUrgent);
   }
 
   /** Of the last changes before a silence nobody would hear otherwise. */

@@ -31,11 +31,11 @@ export class RunEntry {
   }
 
   /** Waits where runs are limited. `cancelled`: the run was, while it waited. */
-  async enter(): Promise<"at once" | "entered" | "refused" | "cancelled"> {
+  async enter(waits?: () => void): Promise<"at once" | "entered" | "refused" | "cancelled"> {
     const { plan, run } = this.#input;
     if (plan.concurrency === undefined || this.#place === "held") return "at once";
     try {
-      const isIn = await this.#slots.enter(run, plan.concurrency);
+      const isIn = await this.#slots.enter(run, plan.concurrency, waits);
       this.#place = isIn ? "held" : "refused";
       return isIn ? "entered" : "refused";
     } catch (error) {
@@ -44,6 +44,13 @@ export class RunEntry {
       this.#place = "held";
       return "cancelled";
     }
+  }
+
+  /** What it waits for before anything of it begins, in words. */
+  get awaited(): string | undefined {
+    const { plan, run } = this.#input;
+    if (plan.concurrency === undefined || this.#place !== "none") return undefined;
+    return `waits for its turn: of ${run.pipeline} at most ${plan.concurrency.maxRuns} runs go on at the same time`;
   }
 
   /** Why nothing of the run began, if its place was refused. */

@@ -21,6 +21,9 @@ const AGAIN_AFTER_AT_MOST_MS = 600_000;
 const HOLDS_FOR_MS = 30_000;
 const HOLDS_AGAINST_ORDER_FOR_MS = 5_000;
 
+/** A run that waits for its turn no longer than this does not say so. */
+const WAITS_AFTER_MS = 1_000;
+
 /** When an owner was asked, and how long nobody asks it again. */
 interface Asked {
   at: number;
@@ -83,20 +86,25 @@ export class RunSlots {
   #entry: boolean | undefined;
   #wakesAt = Infinity;
 
-  constructor(events: SlotEvents, { patient }: Pick<RunManner, "patient">) {
+  constructor(events: SlotEvents, manner: Pick<RunManner, "patient" | "thrifty">) {
     this.#events = events;
-    this.#isPatient = patient === true;
-    this.#client = new SlotClient(this.#isPatient);
+    this.#isPatient = manner.patient === true;
+    this.#client = new SlotClient(manner);
     const { mayAsk = () => true } = events;
     this.#lines = new SlotLines((slots) => this.#ask(slots), this.#isPatient ? mayAsk : undefined);
   }
 
-  /** The run's own slot. Answers false when no further run may go on; rejects when the run is cancelled while it waits. */
-  async enter(facts: RunFacts, concurrency: NonNullable<Plan["concurrency"]>): Promise<boolean> {
+  /**
+   * The run's own slot. Answers false when no further run may go on; rejects when the run is cancelled while it waits. `waits` is called where it has waited
+   * for a while.
+   */
+  async enter(facts: RunFacts, concurrency: NonNullable<Plan["concurrency"]>, waits?: () => void): Promise<boolean> {
     const place = this.#takePlace(facts, concurrency);
     await this.#client.acquire(place.wish);
     this.#wakeAt(place.asked.at + place.asked.pauseMs);
-    await condition(() => this.#entry !== undefined);
+    const isAnswered = (): boolean => this.#entry !== undefined;
+    if (waits !== undefined && !(await condition(isAnswered, WAITS_AFTER_MS))) waits();
+    await condition(isAnswered);
     return this.#entry === true;
   }
 
@@ -134,9 +142,9 @@ export class RunSlots {
   }
 
   /** `since`: the task has been ready since then. */
-  ask(index: number, task: PlanTask, { backfill }: RunFacts, since = Date.now()): void {
+  ask(index: number, task: PlanTask, { backfill, priority: ofRun }: RunFacts, since = Date.now()): void {
     const key = this.#keyOf(task);
-    const priority = slotPriority(task.priority, backfill !== undefined);
+    const priority = slotPriority(task.priority ?? ofRun, backfill !== undefined);
     const slots: TaskSlots = { index, task, key, priority, since, pools: poolsOf(task), held: 0, waitsSince: since };
     this.#tasks.set(key, slots);
     this.#askNext(slots);
@@ -196,7 +204,14 @@ export class RunSlots {
     this.#lines.leave(pools[held] ?? "", slots);
   }
 
-  receive({ pool, key, granted, circuit, recount }: SlotSignal): void {
+  receive(told: SlotSignal | readonly SlotSignal[]): void {
+    for (const one of [told].flat()) {
+      if (Array.isArray(told)) this.#client.noteList(one.pool);
+      this.#receive(one);
+    }
+  }
+
+  #receive({ pool, key, granted, circuit, recount }: SlotSignal): void {
     if (recount === true) return this.#recount(pool);
     if (key === this.#runKey) {
       this.#entry ??= granted;
@@ -293,15 +308,15 @@ export class RunSlots {
   #recount(pool: string): void {
     const holders: SlotHolder[] = [];
     const waiting: SlotHolder[] = [];
-    const owner = this.#runKey;
+    const mine = { owner: this.#runKey, ...this.#client.marks };
     for (const { key, priority, since, pools, held, asked } of this.#tasks.values()) {
       const place = pools.indexOf(pool);
-      if (place >= 0 && place < held) holders.push({ key, owner, priority, since });
-      else if (place === held && asked !== undefined) waiting.push({ key, owner, priority, since });
+      if (place >= 0 && place < held) holders.push({ ...mine, key, priority, since });
+      else if (place === held && asked !== undefined) waiting.push({ ...mine, key, priority, since });
     }
     if (this.#place?.wish.pool === pool && this.#entry !== false) {
       const { wish, since } = this.#place;
-      (this.#entry === true ? holders : waiting).push({ key: wish.key, owner, priority: slotPriority(wish.priority), since });
+      (this.#entry === true ? holders : waiting).push({ ...mine, key: wish.key, priority: slotPriority(wish.priority), since });
     }
     if (holders.length + waiting.length > 0) this.#client.tell({ pool }, { holders, waiting });
   }

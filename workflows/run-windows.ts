@@ -2,10 +2,13 @@
 
 import { startChild, TemporalFailure, workflowInfo } from "@temporalio/workflow";
 import { windowWorkflowId } from "../core/ids.ts";
+import type { AttemptGroup } from "./attempt-scopes.ts";
 import { readFailure } from "./failure.ts";
 import { searchAttributesOf, WINDOW_CANCEL_SIGNAL, type WindowEnd, type WindowSignal } from "./messages.ts";
 import type { RunFacts } from "./ports.ts";
-import { type AttemptGroup, window, type WindowCall } from "./window.ts";
+import { window, type WindowInput } from "./window.ts";
+
+type WindowGiven = Omit<WindowInput, "window">;
 
 interface OpenWindow {
   /** Attempts that have not ended, by their tasks' places in the plan. */
@@ -40,20 +43,20 @@ export class RunWindows {
   }
 
   /** Called in a scope that nothing cancels. */
-  open(calls: readonly WindowCall[], summary: string): void {
+  open(given: WindowGiven, summary: string): void {
     this.#opened += 1;
     const number = this.#opened;
-    const opened: OpenWindow = { left: new Set(calls.map(({ index }) => index)), cancelled: [] };
+    const opened: OpenWindow = { left: new Set(given.calls.map(({ index }) => index)), cancelled: [] };
     this.#open.set(number, opened);
-    void this.#carryOut(number, opened, calls, summary).catch(this.#events.broken);
+    void this.#carryOut(number, opened, given, summary).catch(this.#events.broken);
   }
 
-  async #carryOut(number: number, opened: OpenWindow, calls: readonly WindowCall[], summary: string): Promise<void> {
+  async #carryOut(number: number, opened: OpenWindow, given: WindowGiven, summary: string): Promise<void> {
     const { pipeline, id } = this.#run;
     try {
       const child = await startChild(window, {
         workflowId: windowWorkflowId(workflowInfo().workflowId, number),
-        args: [{ window: number, calls }],
+        args: [{ ...given, window: number }],
         staticSummary: summary,
         memo: { pipeline, run: id },
         typedSearchAttributes: searchAttributesOf(this.#run),

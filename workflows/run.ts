@@ -17,7 +17,6 @@ import {
 import { evaluateCondition } from "../core/expression.ts";
 import { LIMITS } from "../core/limits.ts";
 import type { PlanTask } from "../core/plan.ts";
-import type { AttemptChange, TaskResult } from "../core/run-changes.ts";
 import * as byHand from "../core/run-control.ts";
 import { type Deadline, deadlinesOf, missDeadlines } from "../core/deadlines.ts";
 import * as retrying from "../core/run-attempts.ts";
@@ -27,16 +26,18 @@ import * as waiting from "../core/run-waiting.ts";
 import { ByHand } from "./by-hand.ts";
 import { Children } from "./children.ts";
 import { conclude, describeProgress } from "./conclusion.ts";
-import { type Attempt, type AttemptFacts, Attempts, DRAIN_MS, type Room } from "./attempts.ts";
-import { type AttemptEnd, type AttemptFailed, codeOf, failureOf, readFailure } from "./failure.ts";
+import { AttemptEnds, iso, type Result } from "./attempt-ends.ts";
+import { type Attempt, Attempts, type Room } from "./attempts.ts";
+import { type AttemptEnd, codeOf, failureOf, readFailure } from "./failure.ts";
 import { HeldStatus } from "./held-status.ts";
-import { holdOrEnd, nextLook } from "./holding.ts";
+import { holdOrEnd } from "./holding.ts";
 import {
   CONTROL_UPDATE,
   type ControlAnswer,
   type ControlRequest,
   ITEMS_SIGNAL,
   type ItemsSignal,
+  type OpenedInput,
   PAUSE_SIGNAL,
   type PauseSignal,
   type RunInput,
@@ -54,22 +55,17 @@ import { Reporter } from "./reporter.ts";
 import { RunEntry } from "./run-entry.ts";
 import { RunSlots, type SlotEvents } from "./run-slots.ts";
 import { tellBackfill } from "./tell-backfill.ts";
-import { openScheduled } from "./scheduled-start.ts";
+import { open } from "./opening.ts";
 import { isUrgent, taskChange } from "./task-report.ts";
 import { type PreparedCall, prepareCall, scopeOf } from "./task-call.ts";
-
-/** Lost attempts of a user's own activity that are forgiven before the task counts as failed. */
-const MOST_LOST_ATTEMPTS = 100;
 
 /** The details of larger runs in Temporal's UI are written with each report. */
 const DESCRIBED_AT_ONCE = 50;
 
-const iso = (milliseconds: number): string => new Date(milliseconds).toISOString();
-
-export async function run(input: RunInput | ScheduledInput): Promise<RunResult> {
-  const execution = new RunExecution("scheduled" in input ? await openScheduled(input) : input);
+export async function run(input: RunInput | ScheduledInput | OpenedInput): Promise<RunResult> {
+  const execution = new RunExecution("plan" in input ? input : await open(input));
   setHandler(defineQuery<RunStatusAnswer>(STATUS_QUERY), () => execution.status());
-  setHandler(defineSignal<[SlotSignal]>(SLOT_SIGNAL), (slot) => execution.receiveSlot(slot));
+  setHandler(defineSignal<[SlotSignal | readonly SlotSignal[]]>(SLOT_SIGNAL), (told) => execution.receiveSlot(told));
   setHandler(defineSignal<[ItemsSignal]>(ITEMS_SIGNAL), (items) => execution.receiveItems(items));
   setHandler(defineSignal<[WindowSignal]>(WINDOW_SIGNAL), (told) => execution.receiveEnds(told));
   setHandler(defineSignal<[PauseSignal]>(PAUSE_SIGNAL), (pause) => execution.byHand.hear(pause));
@@ -79,10 +75,7 @@ export async function run(input: RunInput | ScheduledInput): Promise<RunResult> 
   return execution.carryOut();
 }
 
-/**
- * Promises are what a run costs most: the SDK notes the stack of each. So there are few scopes, and nothing is awaited that is there.
- */
-
+/** There are few scopes, and nothing is awaited that is there: each promise costs, and a run makes thousands. */
 class RunExecution {
   #input: RunInput;
   #graph: reducer.Graph;
@@ -94,12 +87,15 @@ class RunExecution {
   readonly #root = CancellationScope.current();
   readonly #shield = new CancellationScope({ cancellable: false });
   readonly #attempts: Attempts;
+  readonly #ends: AttemptEnds;
   readonly #slots: RunSlots;
   readonly #entry: RunEntry;
   readonly byHand: ByHand;
   readonly #children: Children;
   /** What is reported but not kept in the state. */
-  readonly #results = new Map<number, Pick<TaskResult, "output" | "metrics">>();
+  readonly #results = new Map<number, Result>();
+  /** It has said that it waits for one of its pipeline's slots. Runs that are not amended do not. */
+  #waitsForTurn = false;
   #isPumping = false;
   #wakesAt = Infinity;
   /** Bytes of commands in this workflow task, and the history's length when it began. */
@@ -109,14 +105,14 @@ class RunExecution {
 
   constructor(input: RunInput) {
     this.#input = input;
-    this.#graph = reducer.graphOf(input.plan);
+    this.#graph = reducer.graphOf(input.plan, input);
     this.#children = new Children(input.minds === true);
     const { snapshot, startedAt = Date.now(), seq = 0, actions = 0, keys = [], unsent } = input.continued ?? {};
     this.#state = snapshot === undefined ? reducer.initRun(this.#graph) : restoreSnapshot(snapshot, this.#graph);
     this.#startedAt = startedAt;
     const slotEvents: SlotEvents = {
       granted: (index) => {
-        if (waiting.giveSlot(this.#state, index)) this.#pump();
+        if (waiting.giveSlot(this.#state, this.#graph, index)) this.#pump();
       },
       changed: (index) => this.#showWait(index),
       failed: (index, error) => this.#withoutSlot(index, error),
@@ -138,8 +134,10 @@ class RunExecution {
         if (this.#state.tasks.length <= DESCRIBED_AT_ONCE) this.#describe();
       },
       onReport: () => {
+        // A run that is shorter has no timer for that.
+        this.#wakeAt(this.#attempts.nextDue);
         this.#describe();
-        this.#held.show(byHand.openStatus(this.#state));
+        this.#showHeld();
       },
     });
     for (const index of unsent?.tasks ?? []) this.#reporter.task(index);
@@ -153,6 +151,14 @@ class RunExecution {
         this.#broken = error;
       },
     });
+    this.#ends = new AttemptEnds({
+      state: this.#state,
+      reporter: this.#reporter,
+      results: this.#results,
+      input: () => this.#input,
+      graph: () => this.#graph,
+      wakeAt: (moment) => this.#wakeAt(moment),
+    });
     this.byHand = new ByHand({
       state: this.#state,
       reporter: this.#reporter,
@@ -163,7 +169,7 @@ class RunExecution {
       graph: () => this.#graph,
       change: (changed) => {
         this.#input = changed;
-        this.#graph = reducer.graphOf(changed.plan);
+        this.#graph = reducer.graphOf(changed.plan, changed);
       },
       settle: (settled) => this.#settle(settled),
       tell: (pause) => this.#children.tell(pause),
@@ -182,7 +188,9 @@ class RunExecution {
 
   async #live(): Promise<RunResult> {
     this.#deadlines = deadlinesOf(this.#state, this.#graph, this.#startedAt);
-    this.#pump();
+    // Other runs hang where what they have taken over leaves something to be skipped at once.
+    if (this.#input.amended) this.#settle(reducer.decideAll(this.#state, this.#graph, Date.now()));
+    else this.#pump();
     // Everything has ended, or nothing runs and the history is full.
     await condition(() => this.#broken !== undefined || this.#isOver() || (this.#attempts.isDraining && this.#attempts.inFlight === 0));
     if (this.#broken !== undefined) throw this.#broken;
@@ -197,7 +205,17 @@ class RunExecution {
 
   /** Waits for one of its pipeline's slots where those are limited; without one nothing of it begins. */
   async #enter(): Promise<void> {
-    const entered = await this.#entry.enter();
+    this.#describe();
+    const waits = (): void => {
+      this.#waitsForTurn = true;
+      this.#showHeld();
+    };
+    const entered = await this.#entry.enter(this.#input.amended === true ? waits : undefined);
+    this.#waitsForTurn = false;
+    if (entered === "entered") {
+      this.#describe();
+      if (this.#input.amended === true) this.#showHeld();
+    }
     if (entered === "entered" || entered === "refused") this.#startedAt = Date.now();
     if (entered !== "refused") return;
     if (this.#input.minds === true) this.#settle(reducer.refuseAll(this.#state, this.#graph, Date.now()));
@@ -212,8 +230,8 @@ class RunExecution {
     }
   }
 
-  receiveSlot(slot: SlotSignal): void {
-    this.#slots.receive(slot);
+  receiveSlot(told: SlotSignal | readonly SlotSignal[]): void {
+    this.#slots.receive(told);
   }
 
   receiveItems({ taskId, awaited }: ItemsSignal): void {
@@ -253,7 +271,7 @@ class RunExecution {
     this.#isPumping = true;
     const { historyLength } = workflowInfo();
     if (this.#commands.since !== historyLength) this.#commands = { bytes: 0, since: historyLength };
-    let wakeAt = reducer.wake(this.#state, Date.now());
+    let wakeAt = reducer.wake(this.#state, this.#graph, Date.now());
     const wasDraining = this.#attempts.isDraining;
     const room = this.#attempts.room(this.#state.ready.length);
     const most = this.#attempts.inFlight + room.calls;
@@ -273,12 +291,21 @@ class RunExecution {
     // The last report is about to say all of it.
     if (!this.#isOver()) this.#reporter.show();
     if (this.#attempts.isStalled) return;
-    if (this.#attempts.isDraining && !wasDraining) this.#wakeAt(Date.now() + DRAIN_MS);
+    const { goesOnAt } = this.#attempts;
+    // Runs that are not thrifty look once.
+    if (goesOnAt > Date.now() && (!wasDraining || this.#input.thrifty === true)) this.#wakeAt(goesOnAt);
     if (wakeAt !== undefined) this.#wakeAt(wakeAt);
   }
 
   #describe(): void {
-    setCurrentDetails(describeProgress(this.#state, this.#graph, this.#slots));
+    const turn = this.#entry.awaited;
+    const progress = describeProgress(this.#state, this.#graph, this.#slots);
+    setCurrentDetails(turn === undefined ? progress : `${turn}  \n${progress}`);
+  }
+
+  #showHeld(): void {
+    const status = byHand.openStatus(this.#state);
+    this.#held.show(this.#waitsForTurn && status === "running" ? "waiting" : status);
   }
 
   /** Also while nothing new may start. */
@@ -295,6 +322,7 @@ class RunExecution {
     const look = async (): Promise<void> => {
       await sleep(Math.max(moment - Date.now(), 1), { summary: "looks what is due" });
       if (this.#wakesAt === moment) this.#wakesAt = Infinity;
+      if (this.#attempts.giveUpOverdue()) this.#wakeAt(this.#attempts.nextDue);
       this.#pump();
     };
     void (CancellationScope.current() === this.#shield ? look() : this.#shield.run(look));
@@ -332,17 +360,20 @@ class RunExecution {
   /** A wait or an approval that waits on, or has come to its end; false: a worker must look. */
   #isHeld(index: number, task: PlanTask, now: number): boolean {
     const state = this.#state.tasks[index] as reducer.TaskState;
-    const held = holdOrEnd(task, state, scopeOf(this.#input, this.#graph, this.#state, task), now);
+    const scope = scopeOf(this.#input, this.#graph, this.#state, task, state.attempts);
+    const since = reducer.heldSince(this.#graph, state) ?? now;
+    const held = holdOrEnd(task, state, scope, { since, now, amended: this.#input.amended === true });
     switch (held.kind) {
       case "look":
         return false;
       case "hold":
         reducer.hold(this.#state, index, held.reason, held.until);
+        if (held.reason === "approval") this.byHand.escalate(index, now);
         this.#reporter.task(index);
         this.#wakeAt(held.until);
         return true;
       case "succeeded":
-        this.#settle(this.#succeed(index, { output: held.output }, now));
+        this.#settle(this.#ends.succeed(index, { output: held.output }, now));
         return true;
       case "skipped":
         this.#settle(reducer.skip(this.#state, this.#graph, index, now));
@@ -367,51 +398,12 @@ class RunExecution {
     this.#attempts.begin(index, call, { task, facts }, room);
   }
 
-  #attemptEnded(index: number, end: AttemptEnd, { task, facts, resultOf }: Attempt): void {
+  #attemptEnded(index: number, end: AttemptEnd, attempt: Attempt): void {
     // Also between two attempts: who waits holds nothing.
-    this.#slots.giveBack(task, { code: codeOf(end) });
+    this.#slots.giveBack(attempt.task, { code: codeOf(end) });
     this.#guarded(() => {
-      if (end.kind === "succeeded") this.#settle(this.#settleSuccess(index, resultOf(end.answer), facts));
-      else this.#settle(this.#settleFailure(index, end, facts));
+      this.#settle(this.#ends.settle(index, end, attempt));
     });
-  }
-
-  #settleSuccess(index: number, { output, metrics, worker, lostAttempts }: TaskResult, attempt: AttemptFacts): reducer.Settled {
-    const now = Date.now();
-    const task = reducer.taskOf(this.#graph, index);
-    if (task.wait !== undefined && (output as { readonly met?: unknown } | null)?.met !== true) {
-      const until = nextLook(task, this.#state.tasks[index] as reducer.TaskState, now);
-      reducer.hold(this.#state, index, "condition", until);
-      this.#reporter.task(index);
-      this.#wakeAt(until);
-      return { ended: [], cancel: [] };
-    }
-    this.#reporter.attempt({ ...attempt, status: "succeeded", finishedAt: iso(now), ...workerOf(worker, lostAttempts) });
-    return this.#succeed(index, { output, ...(metrics === undefined ? {} : { metrics }) }, now);
-  }
-
-  #succeed(index: number, result: Pick<TaskResult, "output" | "metrics">, now: number): reducer.Settled {
-    this.#results.set(index, result);
-    return reducer.succeed(this.#state, this.#graph, index, result.output, now);
-  }
-
-  #settleFailure(index: number, end: AttemptFailed, attempt: AttemptFacts): reducer.Settled {
-    const now = Date.now();
-    const ended = { ...attempt, finishedAt: iso(now) };
-    if (end.kind === "cancelled") {
-      this.#reporter.attempt({ ...ended, status: "cancelled" });
-      return reducer.cancelTask(this.#state, this.#graph, index, now);
-    }
-    if (end.kind === "lost" && (this.#state.tasks[index]?.lost ?? 0) < MOST_LOST_ATTEMPTS) {
-      this.#reporter.attempt({ ...ended, status: "lost", error: end.error });
-      this.#reporter.task(index);
-      return retrying.loseAttempt(this.#state, this.#graph, index, now);
-    }
-    const { retryAfterMs, ...taskError } = end.error;
-    this.#reporter.attempt({ ...ended, status: "failed", error: taskError, ...workerOf(end.worker, end.lostAttempts) });
-    this.#reporter.task(index);
-    const failure = retryAfterMs === undefined ? taskError : { ...taskError, retryAfterMs };
-    return retrying.failAttempt(this.#state, this.#graph, index, failure, now);
   }
 
   #settle({ ended, cancel }: reducer.Settled): void {
@@ -471,8 +463,3 @@ class RunExecution {
     return { outcome, ...(output === undefined ? {} : { output }) };
   }
 }
-
-const workerOf = (worker: string | undefined, lostAttempts = 0): Pick<AttemptChange, "worker" | "lostAttempts"> => ({
-  ...(worker === undefined ? {} : { worker }),
-  ...(lostAttempts === 0 ? {} : { lostAttempts }),
-});

@@ -1,19 +1,21 @@
 // One attempt of one task as a call: which activity, with what input and options.
 
 import { type ActivityOptions, proxyActivities, workflowInfo } from "@temporalio/workflow";
+import { activityInput } from "../core/activity-input.ts";
 import { DownbeatError } from "../core/errors.ts";
-import { NO_INTERVAL, renderTemplates, type Scope } from "../core/expression.ts";
+import { NO_INTERVAL, type Scope } from "../core/expression.ts";
 import { mappedWorkflowId } from "../core/ids.ts";
 import type { Json } from "../core/json.ts";
 import { LIMITS } from "../core/limits.ts";
 import type { PlanTask, Verb } from "../core/plan.ts";
-import type { TaskResult } from "../core/run-changes.ts";
+import { referenceOf, type TaskResult } from "../core/run-changes.ts";
+import { mannerOf } from "../core/run-manner.ts";
 import { type Graph, policyOf, type RunState, taskOf } from "../core/run-state.ts";
 import type { Children } from "./children.ts";
 import type { mapped } from "./mapped.ts";
 import { MAPPED_WORKFLOW, ofPipeline, type RunInput } from "./messages.ts";
-import { OPEN_OPTIONS, ownActivityOptions, placementOf, verbOptions } from "./policies.ts";
-import type { DagActivities, MappedCall, OpenSubRunCall, TaskCall } from "./ports.ts";
+import { isTimeMinded, OPEN_OPTIONS, ownActivityOptions, placementOf, renderOptions, verbOptions } from "./policies.ts";
+import type { DagActivities, MappedCall, OpenSubRunCall, RenderInputCall, RunFacts, TaskCall } from "./ports.ts";
 import { carryOutSubRun } from "./sub-run.ts";
 
 /** A call of an activity as plain data: a child workflow may make it. */
@@ -37,28 +39,45 @@ export interface PreparedCall {
   /** Not yet a task's result: `resultOf` makes it one. A promise more for each task is what costs a run most. */
   readonly send: () => Promise<unknown>;
   readonly resultOf: (answer: unknown) => TaskResult;
+  /** When its task's time is over, in milliseconds since 1970; absent: Temporal looks after that. */
+  readonly dueAt?: number;
 }
 
 /** Ids, options and the like of one activity command. */
 const COMMAND_BYTES = 500;
 
-/** What the task's expressions may see; of other tasks only those that they read, so that inputs stay small. */
+/** Of a task whose work is another run's: with that origin. */
+const factsFor = ({ run, rerun }: Pick<RunInput, "run" | "rerun">, { id = "" }: Partial<Pick<PlanTask, "id">>): RunFacts => {
+  const origin = rerun?.origins?.[id];
+  return origin === undefined ? run : { ...run, origin };
+};
+
+/**
+ * What the task's expressions may see; of other tasks only those that they read, so that inputs stay small. Expressions that the run evaluates itself see no
+ * large outputs: those of runs that began before `amended` saw the references. `attempt`: of what one try of the task is made of.
+ */
 export const scopeOf = (
-  { run, params }: RunInput,
+  input: Pick<RunInput, "run" | "rerun" | "params" | "amended">,
   graph: Graph,
   state: RunState,
-  task: Pick<PlanTask, "reads">,
+  task: Partial<Pick<PlanTask, "id" | "reads">>,
+  attempt?: number,
 ): Scope & Pick<TaskCall, "tasks"> => {
+  const { params, amended } = input;
   const tasks: Record<string, { status: string; output: Json }> = {};
+  const large: Record<string, number> = {};
   const reads = new Set(task.reads);
   if (reads.size > 0) {
     for (const [index, { id }] of graph.plan.tasks.entries()) {
       if (!reads.has(id)) continue;
       const other = state.tasks[index];
       tasks[id] = { status: other?.status ?? "pending", output: other?.output ?? null };
+      const reference = amended === true ? referenceOf(other?.output) : undefined;
+      if (reference !== undefined) large[id] = reference.bytes;
     }
   }
-  return { params, run: { interval: NO_INTERVAL, ...run }, tasks };
+  const run = { interval: NO_INTERVAL, ...factsFor(input, task), ...(attempt === undefined ? {} : { attempt }) };
+  return { params, run, tasks, ...(Object.keys(large).length === 0 ? {} : { large }) };
 };
 
 /** One try of a task that is a child workflow. */
@@ -77,8 +96,9 @@ const subRunCall = (
   { remainingMs, tries, children }: ChildTry,
 ): PreparedCall => {
   const task = taskOf(graph, index);
+  const { priority = input.run.priority } = task;
   const call: OpenSubRunCall = {
-    run: input.run,
+    run: factsFor(input, task),
     planHash: task.planHash ?? input.planHash,
     taskId: task.id,
     attempt: state.tasks[index]?.attempts ?? 1,
@@ -86,6 +106,7 @@ const subRunCall = (
     tasks: scopeOf(input, graph, state, task).tasks,
     timeoutMs: remainingMs,
     tries,
+    ...(priority === undefined ? {} : { priority }),
   };
   const send = async (): Promise<TaskResult> => {
     const opened = await proxyActivities<DagActivities>(OPEN_OPTIONS).openSubRun(call);
@@ -95,9 +116,9 @@ const subRunCall = (
   return { bytes: COMMAND_BYTES + JSON.stringify(call).length, send, resultOf: (answer) => answer as TaskResult };
 };
 
-/** A rerun takes over the items that have succeeded, unless it was asked for this very task. */
-const carriedItems = ({ rerun }: RunInput, { id }: PlanTask): Pick<MappedCall, "carryFrom" | "fresh"> => {
-  if (rerun === undefined) return {};
+/** A rerun takes over the items that have succeeded, unless it was asked for this very task, or the task's work is its own. */
+const carriedItems = ({ run, rerun }: RunInput, { id }: PlanTask): Pick<MappedCall, "carryFrom" | "fresh"> => {
+  if (rerun === undefined || rerun.origins?.[id] === run.id) return {};
   const { of, fresh } = rerun;
   if (fresh?.task !== id) return { carryFrom: of };
   return fresh.items === undefined ? {} : { carryFrom: of, fresh: fresh.items };
@@ -121,7 +142,7 @@ const mappedCall = (
   const policy = policyOf(graph, index);
   const call: MappedCall = {
     tries,
-    run: input.run,
+    run: factsFor(input, task),
     planHash: task.planHash ?? input.planHash,
     taskId: task.id,
     params: input.params,
@@ -131,12 +152,9 @@ const mappedCall = (
     retry: policy.retry,
     ...carriedItems(input, task),
   };
-  const { minds, patient } = input;
   const options = {
     workflowId: mappedWorkflowId(workflowInfo().workflowId, task.id, tries),
-    args: [{ call, policy, ...(minds === undefined ? {} : { minds }), ...(patient === undefined ? {} : { patient }) }] as Parameters<
-      typeof mapped
-    >,
+    args: [{ call, policy, ...mannerOf(input) }] as Parameters<typeof mapped>,
     cancellationType: "WAIT_CANCELLATION_COMPLETED" as const,
     staticSummary: task.summary,
     typedSearchAttributes: ofPipeline(input.run.pipeline),
@@ -155,6 +173,32 @@ const activityCall = (activity: ActivityCall, bytes: number, resultOf: PreparedC
   send: () => callActivity(activity),
   resultOf,
 });
+
+interface OwnTry extends Pick<RenderInputCall, "activity" | "attempt"> {
+  readonly dueAt: number;
+  readonly toOwn: (input: Json, leftMs: number) => ActivityCall;
+}
+
+/** A user's own activity. Its input is made here, or where it reads large outputs by a worker first. */
+const ownCall = (
+  { run, params }: RunInput,
+  scope: ReturnType<typeof scopeOf>,
+  { activity, attempt, dueAt, toOwn }: OwnTry,
+): PreparedCall => {
+  const resultOf = (answer: unknown): TaskResult => ({ output: (answer as Json | undefined) ?? null });
+  const remainingMs = dueAt - Date.now();
+  if (scope.large === undefined) {
+    const { input, bytes } = activityInput({ activity }, scope);
+    return activityCall(toOwn(input, remainingMs), bytes, resultOf);
+  }
+  const call: RenderInputCall = { run, params, tasks: scope.tasks, attempt, activity };
+  const send = async (): Promise<unknown> => {
+    const input = await proxyActivities<DagActivities>(renderOptions(remainingMs)).renderInput(call);
+    return callActivity(toOwn(input, dueAt - Date.now()));
+  };
+  // Of the input nobody knows yet how long it is.
+  return { bytes: COMMAND_BYTES + JSON.stringify(call).length + LIMITS.activityInputBytes, send, resultOf };
+};
 
 export const prepareCall = (
   input: RunInput,
@@ -178,21 +222,23 @@ export const prepareCall = (
   if (task.forEach !== undefined) return mappedCall(input, graph, state, index, { remainingMs, tries, children });
   if (task.operator === "pipeline") return subRunCall(input, graph, state, index, { remainingMs, tries, children });
   if (task.operator === "activity") {
-    const { name, input: template } = task.activity ?? { name: "", input: null };
-    const rendered = renderTemplates(template, scopeOf(input, graph, state, task));
-    const bytes = JSON.stringify(rendered).length;
-    if (bytes > LIMITS.activityInputBytes) {
-      const message = `the input of activity "${name}" is ${bytes} bytes of JSON with its expressions evaluated; the limit is ${LIMITS.activityInputBytes}`;
-      throw new DownbeatError("EXPRESSION_FAILED", message);
-    }
-    return activityCall(
-      { name, input: rendered, options: { ...ownActivityOptions(policy, remainingMs), ...options } },
-      bytes,
-      (answer) => ({ output: (answer as Json | undefined) ?? null }),
-    );
+    const isMinded = input.thrifty === true && isTimeMinded(policy, remainingMs);
+    const { activity = { name: "", input: null } } = task;
+    const toOwn = (rendered: Json, leftMs: number): ActivityCall => ({
+      name: activity.name,
+      input: rendered,
+      options: { ...ownActivityOptions(policy, leftMs, task, isMinded), ...options },
+    });
+    const call = ownCall(input, scopeOf(input, graph, state, task, attempts), {
+      activity,
+      attempt: attempts,
+      dueAt: now + remainingMs,
+      toOwn,
+    });
+    return isMinded ? { ...call, dueAt: now + remainingMs } : call;
   }
   const call: TaskCall = {
-    run: input.run,
+    run: factsFor(input, task),
     planHash: task.planHash ?? input.planHash,
     taskId: task.id,
     attempt: attempts,

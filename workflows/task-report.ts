@@ -3,7 +3,7 @@
 import { renderTemplates } from "../core/expression.ts";
 import type { TaskChange, TaskResult } from "../core/run-changes.ts";
 import { approversOf } from "../core/run-control.ts";
-import { type Graph, type RunState, taskOf, type TaskState } from "../core/run-state.ts";
+import { type Graph, heldSince, type RunState, taskOf, type TaskState } from "../core/run-state.ts";
 import type { RunSlots } from "./run-slots.ts";
 import type { AwaitedSlot, RunInput } from "./messages.ts";
 import { scopeOf } from "./task-call.ts";
@@ -64,8 +64,9 @@ const waitingFor = (
   const slot = hold === "pool" ? forSlot(slots.awaited(task)) : undefined;
   if (slot !== undefined) return slot;
   if (approval === undefined) return waiting;
-  const message = messageOf(input, graph, state, index);
-  return { ...waiting, ...(message === undefined ? {} : { message }), approvers: approversOf(approval, own, Date.now()) };
+  const message = messageOf(input, graph, state, index, own.attempts);
+  const now = Date.now();
+  return { ...waiting, ...(message === undefined ? {} : { message }), approvers: approversOf(approval, heldSince(graph, own) ?? now, now) };
 };
 
 const forSlot = (slot: AwaitedSlot | undefined): TaskChange["waiting"] => {
@@ -77,12 +78,12 @@ const forSlot = (slot: AwaitedSlot | undefined): TaskChange["waiting"] => {
 };
 
 /** What an approval asks; an expression that fails shows as it was written. */
-const messageOf = (input: RunInput, graph: Graph, state: RunState, index: number): string | undefined => {
+const messageOf = (input: RunInput, graph: Graph, state: RunState, index: number, attempt: number): string | undefined => {
   const task = taskOf(graph, index);
   const message = task.approval?.message;
   if (message === undefined) return undefined;
   try {
-    const rendered = renderTemplates(message, scopeOf(input, graph, state, task));
+    const rendered = renderTemplates(message, scopeOf(input, graph, state, task, attempt));
     return typeof rendered === "string" ? rendered : JSON.stringify(rendered);
   } catch {
     return message;

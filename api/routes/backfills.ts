@@ -7,15 +7,16 @@ import {
   type BackfillState,
   controlBackfill,
   countPartitions,
+  hasActed,
   isBackfillEnded,
   partitionStatus,
   refuseBackfillControl,
 } from "../../core/backfill.ts";
 import { DownbeatError } from "../../core/errors.ts";
-import { type Partition, partitionAt, partitionsCache } from "../../core/partitions.ts";
+import { type Partition, partitionAt } from "../../core/partitions.ts";
 import { isoIn } from "../../core/time-zone.ts";
 import type { BackfillActionRecord, BackfillRecord } from "../../store/backfills.ts";
-import { askedBackfill, type AskedBackfill, chosenPartitions } from "../backfill-request.ts";
+import { askedBackfill, type AskedBackfill, chosenPartitions, planOf } from "../backfill-request.ts";
 import type { ApiDeps } from "../deps.ts";
 import { contentHash } from "../hash.ts";
 import { moment } from "../present.ts";
@@ -32,13 +33,11 @@ import {
   partitionListQuery,
 } from "../schemas-backfills.ts";
 
-const planOf = partitionsCache();
-
 const presentBackfill = (record: BackfillRecord, state: BackfillState = record.state) => {
   const { id, pipeline, version, cut, schedule, params, existing, createdAt, finishedAt } = record;
   const counts = countPartitions(state);
   const self = `/v1/backfills/${id}`;
-  const plan = state.open.length === 0 ? undefined : planOf(record);
+  const plan = state.open.length === 0 ? undefined : planOf(record.cut);
   return {
     id,
     pipeline,
@@ -161,14 +160,20 @@ export const backfillRoutes = (deps: ApiDeps): Router => {
 
   const act = async (request: Request, response: Response, record: BackfillRecord, { control, by, why }: Act): Promise<void> => {
     const actor = { by, ...(why === undefined ? {} : { why }) };
+    const key = idempotencyKeyOf(request);
+    // Also of one that has ended since, or goes on again by just this action.
+    if (hasActed(record.state, key)) {
+      response.json(presentBackfill(record));
+      return;
+    }
     if (!isBackfillEnded(record.state.status)) {
-      const state = await orchestrator.backfills.control(record, { control, ...actor }, idempotencyKeyOf(request));
+      const state = await orchestrator.backfills.control(record, { control, ...actor }, key);
       response.json(presentBackfill(record, state));
       return;
     }
     const reason = refuseBackfillControl(record.state, control);
     if (reason !== undefined) throw new DownbeatError("ACTION_REFUSED", reason);
-    response.json(presentBackfill(record, await beginAgain(deps, record, control, actor)));
+    response.json(presentBackfill(record, await beginAgain(deps, record, control, actor, key)));
   };
 
   router.get("/", async (request, response) => {
@@ -191,7 +196,7 @@ export const backfillRoutes = (deps: ApiDeps): Router => {
     const { limit, cursor, status } = parseInput(partitionListQuery, request.query);
     const after = decodeCursor(z.int(), cursor) ?? -1;
     const record = await existing(request);
-    const plan = planOf(record);
+    const plan = planOf(record.cut);
     const found: (Partition & { readonly status: string })[] = [];
     for (let partition = after + 1; partition < record.state.count && found.length <= limit; partition += 1) {
       const is = partitionStatus(record.state, partition);
@@ -239,14 +244,14 @@ export const backfillRoutes = (deps: ApiDeps): Router => {
   router.post("/:id/skip", async (request, response) => {
     const body = parseInput(backfillSkipBody, jsonBody(request));
     const record = await existing(request);
-    const partitions = chosenPartitions(body, planOf(record)) ?? [];
+    const partitions = chosenPartitions(body, planOf(record.cut)) ?? [];
     await act(request, response, record, { control: { action: "skip", partitions }, by: body.by, why: body.why });
   });
 
   router.post("/:id/retry", async (request, response) => {
     const body = parseInput(backfillRetryBody, jsonBody(request));
     const record = await existing(request);
-    const partitions = chosenPartitions(body, planOf(record));
+    const partitions = chosenPartitions(body, planOf(record.cut));
     const control = { action: "retry", ...(partitions === undefined ? {} : { partitions }) } as const;
     await act(request, response, record, { control, by: body.by, why: body.why });
   });
@@ -260,12 +265,17 @@ const beginAgain = async (
   { id, pipeline, state: before, seq: last }: BackfillRecord,
   control: BackfillControl,
   actor: { readonly by: string; readonly why?: string },
+  key: string | undefined,
 ): Promise<BackfillState> => {
-  const state = controlBackfill(before, control);
+  const state = controlBackfill(before, control, key);
   const seq = last + 1;
   const action = { number: state.actions, action: control.action, ...actor, at: new Date().toISOString() };
-  if (!(await store.backfills.record({ id, seq, state, actions: [action] })))
+  if (!(await store.backfills.record({ id, seq, state, actions: [action] }))) {
+    // The same request, sent twice at once.
+    const now = await store.backfills.find(id);
+    if (now !== undefined && hasActed(now.state, key)) return now.state;
     throw new DownbeatError("CONFLICT", `somebody else has acted on backfill ${id} meanwhile; look at it again`);
+  }
   await orchestrator.backfills.startAgain({ id, pipeline, state, seq });
   return state;
 };

@@ -21,6 +21,7 @@ import { IssuesError } from "../problem.ts";
 import { DownbeatError } from "../../core/errors.ts";
 import { decodeCursor, notFound, page, parseInput, pathParam } from "../request.ts";
 import { pageQuery } from "../schemas.ts";
+import { warnOfSubPipelines } from "../sub-pipelines.ts";
 import { presentPause } from "./pipeline-pause.ts";
 
 const YAML_TYPES = ["application/yaml", "application/x-yaml", "text/yaml", "text/x-yaml", "text/plain"];
@@ -28,6 +29,8 @@ const YAML_TYPES = ["application/yaml", "application/x-yaml", "text/yaml", "text
 interface Compiled {
   readonly definition: Definition;
   readonly compiled: Extract<CompileResult, { ok: true }>["compiled"];
+  /** What is taken, and may turn out to be wrong. */
+  readonly warnings: readonly Issue[];
   readonly source: string;
   readonly format: SourceFormat;
 }
@@ -63,7 +66,7 @@ const compile = async (request: Request, deps: ApiDeps): Promise<Compiled> => {
   if (!result.ok || issues.length > 0) throw refused(issues);
   const schedules = result.compiled.schedules?.map((schedule, index) => ({ ...schedule, params: checked.params[index] ?? {} }));
   const compiled = schedules === undefined ? result.compiled : { ...result.compiled, schedules };
-  return { definition, compiled, source, format };
+  return { definition, compiled, warnings: await warnOfSubPipelines(deps.store, definition, locate), source, format };
 };
 
 /** The names of the schedules that the version before had and this one has not. */
@@ -96,8 +99,8 @@ export const pipelineRoutes = (deps: ApiDeps): Router => {
   router.use(text({ type: YAML_TYPES, limit: LIMITS.bodyBytes }));
 
   router.post("/validate", async (request, response) => {
-    const { definition, compiled } = await compile(request, deps);
-    response.json({ valid: true, name: definition.name, hash: contentHash(definition), tasks: compiled.plan.tasks.length });
+    const { definition, compiled, warnings } = await compile(request, deps);
+    response.json({ valid: true, name: definition.name, hash: contentHash(definition), tasks: compiled.plan.tasks.length, warnings });
   });
 
   router.get("/", async (request, response) => {
@@ -112,7 +115,7 @@ export const pipelineRoutes = (deps: ApiDeps): Router => {
   });
 
   router.put("/:name", async (request, response) => {
-    const { definition, compiled, source, format } = await compile(request, deps);
+    const { definition, compiled, warnings, source, format } = await compile(request, deps);
     const name = pathParam(request, "name");
     if (definition.name !== name) {
       throw refused([
@@ -138,7 +141,7 @@ export const pipelineRoutes = (deps: ApiDeps): Router => {
     response
       .status(saved.created ? 201 : 200)
       .location(`/v1/pipelines/${name}`)
-      .json({ name, version: saved.version, hash, created: saved.created, changed });
+      .json({ name, version: saved.version, hash, created: saved.created, changed, warnings });
   });
 
   router.get("/:name", async (request, response) => {

@@ -47,7 +47,8 @@ export const rerunRoutes = (deps: ApiDeps): Router => {
     // They are changes of that version, and of no other.
     const overrides = overridesOf(await store.runs.actionsOf(before.id));
     const isOriginal = chosen === "original";
-    const { carried } = await rerunOf(store, rerun, isOriginal ? await overriddenPlan(store, version.plan, overrides) : version.plan);
+    const plan = isOriginal ? await overriddenPlan(store, version.plan, overrides) : version.plan;
+    const { carried, anew } = await rerunOf(store, rerun, plan, params);
     const details = {
       of: before.id,
       from,
@@ -68,7 +69,7 @@ export const rerunRoutes = (deps: ApiDeps): Router => {
       // What it is about stays: the same interval, read from the same schedule.
       ...intervalOf(before),
       params,
-      rerun,
+      rerun: { ...rerun, ...(isOriginal ? { original: true as const } : {}), ...originsOf(before, from, anew, id) },
       carried,
       action: { action: "rerun", by, ...(why === undefined ? {} : { why }), details: details as unknown as Json },
       ...(idempotencyKey === undefined ? {} : { idempotencyKey, requestHash: contentHash({ ...body, of: before.id }) }),
@@ -78,6 +79,18 @@ export const rerunRoutes = (deps: ApiDeps): Router => {
   });
 
   return router;
+};
+
+/** Other params are other work: what is committed of the old one is not taken for it. A whole new run needs none of that. */
+const originsOf = (
+  { rerun }: RunRecord,
+  from: RerunRequest["from"],
+  anew: readonly string[],
+  id: string,
+): Pick<RerunRequest, "origins"> => {
+  if (from === "start") return {};
+  const origins = { ...rerun?.origins, ...Object.fromEntries(anew.map((task) => [task, id])) };
+  return Object.keys(origins).length === 0 ? {} : { origins };
 };
 
 const intervalOf = ({ schedule, intervalStart, intervalEnd }: RunRecord) => ({

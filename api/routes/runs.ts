@@ -7,8 +7,9 @@ import { DownbeatError } from "../../core/errors.ts";
 import type { JsonObject } from "../../core/json.ts";
 import { overridesOf } from "../../core/overrides.ts";
 import type { CompiledPlan } from "../../core/plan.ts";
-import { isRunEnded } from "../../core/run-changes.ts";
-import type { RunFilter, RunRecord, WholeRun } from "../../store/runs.ts";
+import { isRunEnded, referenceOf } from "../../core/run-changes.ts";
+import type { TaskPlace } from "../../store/items.ts";
+import type { ActionRecord, RunFilter, RunRecord, WholeRun } from "../../store/runs.ts";
 import type { ApiDeps } from "../deps.ts";
 import { closeRun } from "../close-run.ts";
 import { contentHash } from "../hash.ts";
@@ -19,6 +20,7 @@ import { overriddenPlan, runInput } from "../run-input.ts";
 import { refuseStart } from "../start-guard.ts";
 import { decodeCursor, idempotencyKeyOf, jsonBody, notFound, page, parseInput, pathParam } from "../request.ts";
 import { cancelBody, itemListQuery, runListQuery, triggerBody } from "../schemas.ts";
+import { findOnceEnded } from "../find-once-ended.ts";
 
 const MAX_WAIT_MS = 10 * 60_000;
 
@@ -73,22 +75,23 @@ export const answerRun = async (
   run: RunRecord,
   { wait, plan, isNew = false }: { readonly wait: number; readonly plan?: CompiledPlan; readonly isNew?: boolean },
 ): Promise<void> => {
-  const { orchestrator, store } = deps;
-  const ended = isRunEnded(run.status) || (wait > 0 && (await orchestrator.waitForRun(run, wait)) === "ended");
   const unreported = { run, tasks: [], attempts: [], actions: [] };
-  const whole = isNew && wait === 0 ? unreported : ((await store.runs.findWhole(run.id)) ?? unreported);
+  const whole = isNew && wait === 0 ? unreported : ((await findOnceEnded(deps, run, wait)) ?? unreported);
   response
-    .status(ended ? 200 : 202)
+    .status(isRunEnded(whole.run.status) ? 200 : 202)
     .location(`/v1/runs/${run.id}`)
-    .json(await presentWhole(deps, whole, plan ?? (await store.definitions.findPlan(run.planHash))));
+    .json(await presentWhole(deps, whole, plan ?? (await deps.store.definitions.findPlan(run.planHash))));
 };
 
 const presentWhole = async ({ orchestrator, store, temporalUiUrl }: ApiDeps, whole: WholeRun, compiled: CompiledPlan | undefined) => {
   const overrides = overridesOf(whole.actions);
   const plan = compiled === undefined ? undefined : await overriddenPlan(store, compiled, overrides);
+  const planned = plan?.plan.tasks ?? [];
+  const callers = planned.flatMap(({ id, operator, forEach }) => (operator === "pipeline" && forEach === undefined ? [id] : []));
+  const started = await store.runs.newestStartedBy(whole.run.id, callers);
   return {
     ...presentRun(whole.run, { temporalUiUrl, namespace: orchestrator.namespace }),
-    tasks: presentTasks(whole.run, plan?.plan.tasks ?? [], whole.tasks, whole.attempts),
+    tasks: presentTasks(whole, planned, started),
     // What was done to it from outside is counted apart.
     actions: whole.actions.map(presentAction).toSorted((left, right) => (left.at < right.at ? -1 : left.at > right.at ? 1 : 0)),
     overrides,
@@ -100,13 +103,25 @@ export const runRoutes = (deps: ApiDeps): Router => {
   const { store, orchestrator, temporalUiUrl } = deps;
 
   router.get("/", async (request, response) => {
-    const { limit, cursor, pipeline, status, trigger, backfill, since } = parseInput(runListQuery, request.query);
+    const {
+      limit,
+      cursor,
+      pipeline,
+      status,
+      trigger,
+      backfill,
+      parent,
+      parent_task: parentTask,
+      since,
+    } = parseInput(runListQuery, request.query);
     const after = decodeCursor(z.strictObject({ createdAt: z.string(), id: z.string() }), cursor);
     const filter: RunFilter = {
       ...(pipeline === undefined ? {} : { pipeline }),
       ...(status === undefined ? {} : { status }),
       ...(trigger === undefined ? {} : { trigger }),
       ...(backfill === undefined ? {} : { backfill }),
+      ...(parent === undefined ? {} : { parent }),
+      ...(parentTask === undefined ? {} : { parentTask }),
       ...(since === undefined ? {} : { since }),
     };
     const found = await store.runs.list(filter, { limit: limit + 1, ...(after === undefined ? {} : { after }) });
@@ -119,23 +134,35 @@ export const runRoutes = (deps: ApiDeps): Router => {
   router.get("/:id", async (request, response) => {
     const wait = waitOf(request);
     const id = pathParam(request, "id");
-    let whole = await store.runs.findWhole(id);
-    if (whole !== undefined && wait > 0 && !isRunEnded(whole.run.status)) {
-      await orchestrator.waitForRun(whole.run, wait);
-      whole = await store.runs.findWhole(id);
-    }
+    const whole = wait > 0 ? await findOnceEnded(deps, await existing(id), wait) : await store.runs.findWhole(id);
     if (whole === undefined) throw notFound("run", id);
     response.json(await presentWhole(deps, whole, await store.definitions.findPlan(whole.run.planHash)));
+  });
+
+  const existingTask = async (request: Request): Promise<TaskPlace> => {
+    const run = await existing(pathParam(request, "id"));
+    const taskId = pathParam(request, "task");
+    const plan = await store.definitions.findPlan(run.planHash);
+    if (plan?.plan.tasks.every(({ id }) => id !== taskId)) throw notFound("task", taskId);
+    return { runId: run.id, taskId };
+  };
+
+  router.get("/:id/tasks/:task/output", async (request, response) => {
+    const { runId, taskId } = await existingTask(request);
+    const { status = "pending", output = null } = (await store.runs.findTask(runId, taskId)) ?? {};
+    const place = referenceOf(output)?.$output;
+    const whole = place === undefined ? output : await store.items.findOutput(place);
+    if (whole === null || whole === undefined) {
+      const why = whole === undefined ? "its output is no longer kept" : `it is ${status}${status === "succeeded" ? " without one" : ""}`;
+      throw new DownbeatError("NOT_FOUND", `task "${taskId}" of run ${runId} has no output: ${why}`);
+    }
+    response.json(whole);
   });
 
   router.get("/:id/tasks/:task/items", async (request, response) => {
     const { limit, cursor, status } = parseInput(itemListQuery, request.query);
     const after = decodeCursor(z.int(), cursor);
-    const run = await existing(pathParam(request, "id"));
-    const taskId = pathParam(request, "task");
-    const plan = await store.definitions.findPlan(run.planHash);
-    if (plan?.plan.tasks.every(({ id }) => id !== taskId)) throw notFound("task", taskId);
-    const place = { runId: run.id, taskId };
+    const place = await existingTask(request);
     const filter = status === undefined ? {} : { status };
     const found = await store.items.list(place, filter, { limit: limit + 1, ...(after === undefined ? {} : { after }) });
     const { items, next } = page(found, limit, ({ item }) => item);
@@ -144,7 +171,16 @@ export const runRoutes = (deps: ApiDeps): Router => {
 
   router.post("/:id/cancel", async (request, response) => {
     const { by, reason = "cancelled over the API", why = reason, force } = parseInput(cancelBody, jsonBody(request));
+    const key = idempotencyKeyOf(request);
     const run = await existing(pathParam(request, "id"));
+    const asked = { action: force ? "force cancel" : "cancel", by, why, ...(key === undefined ? {} : { key }) } as const;
+    const answer = (): void => {
+      response.status(202).json({ id: run.id, cancelling: true, links: { self: `/v1/runs/${run.id}` } });
+    };
+    const cancels = async () => (await store.runs.actionsOf(run.id)).filter(({ number }) => number < 0);
+    const isRepetition = async (): Promise<boolean> =>
+      key !== undefined && (await cancels()).some((one) => one.key === key && one.action === asked.action);
+    if (await isRepetition()) return answer();
     if (isRunEnded(run.status)) throw alreadyEnded(run);
     const status = await orchestrator.statusOf(run);
     if (status !== undefined && isRunEnded(status)) {
@@ -152,11 +188,15 @@ export const runRoutes = (deps: ApiDeps): Router => {
       await closeRun(deps, run, status);
       throw alreadyEnded(await existing(run.id));
     }
-    await store.runs.noteCancel(run.id, { action: force ? "force cancel" : "cancel", by, why });
+    if (!force && run.cancelReason !== null) throw stopping(run, await cancels());
     if (force) await orchestrator.terminateRun(run, why);
-    if (status === undefined || force) await closeRun(deps, run, "cancelled");
+    else if (status === undefined) await closeRun(deps, run, "cancelled");
     else await orchestrator.cancelRun(run, why);
-    response.status(202).json({ id: run.id, cancelling: true, links: { self: `/v1/runs/${run.id}` } });
+    // Only what was taken: a run that goes on must not say that it was cancelled.
+    const isFirst = await store.runs.noteCancel(run.id, asked);
+    if (force) await closeRun(deps, run, "cancelled");
+    else if (!isFirst && !(await isRepetition())) throw stopping(run, await cancels());
+    answer();
   });
 
   return router;
@@ -166,6 +206,15 @@ export const existingRun = async ({ store }: ApiDeps, id: string): Promise<RunRe
   const run = await store.runs.find(id);
   if (run === undefined) throw notFound("run", id);
   return run;
+};
+
+const stopping = ({ id }: RunRecord, cancels: readonly ActionRecord[]): DownbeatError => {
+  const first = cancels.at(-1);
+  const asked = first === undefined ? "" : `: ${first.by} asked for it at ${moment(first.at)} (${first.why ?? ""})`;
+  return new DownbeatError(
+    "ACTION_REFUSED",
+    `run ${id} is being cancelled already${asked}; it ends when its running tasks have stopped and its finally tasks have run. {"force": true} ends it at once`,
+  );
 };
 
 const alreadyEnded = ({ id, status, finishedAt }: RunRecord): DownbeatError =>

@@ -13,7 +13,7 @@ import type { ApiDeps } from "../deps.ts";
 import { moment } from "../present.ts";
 import { IssuesError } from "../problem.ts";
 import { applySchedules } from "../reconcile-schedules.ts";
-import { pausedByHand } from "../paused-by-hand.ts";
+import { pauseByHand } from "../paused-by-hand.ts";
 import { decodeCursor, jsonBody, notFound, page, parseInput, pathParam } from "../request.ts";
 import { firingsQuery, pageQuery, schedulePreviewBody } from "../schemas.ts";
 
@@ -112,11 +112,8 @@ export const pipelineScheduleRoutes = (deps: ApiDeps): Router => {
 
   for (const action of ["pause", "resume"] as const) {
     router.post(`/:schedule/${action}`, async (request, response) => {
-      const byHand = pausedByHand(request, action);
-      const found = await existing(request);
-      const changed = await store.schedules.setByHand(found, byHand);
-      if (changed === undefined) throw notFound("schedule", `${found.pipeline}/${found.name}`);
-      await applySchedules(deps, found.pipeline, []);
+      const changed = await pauseByHand("schedule", store.schedules, await existing(request), action, request);
+      await applySchedules(deps, changed.pipeline, []);
       response.json(presentSchedule(changed, Date.now()));
     });
   }

@@ -8,7 +8,7 @@ import { type EventRecord, eventStatus, isTriggerPaused, type TriggerRecord } fr
 import type { ApiDeps } from "../deps.ts";
 import { moment } from "../present.ts";
 import { applyTriggers } from "../reconcile-triggers.ts";
-import { pausedByHand } from "../paused-by-hand.ts";
+import { pauseByHand } from "../paused-by-hand.ts";
 import { decodeCursor, jsonBody, notFound, page, parseInput, pathParam } from "../request.ts";
 import { eventListQuery, pageQuery, triggerTestBody } from "../schemas.ts";
 import { tryEvent } from "../try-event.ts";
@@ -99,11 +99,8 @@ export const triggerRoutes = (deps: ApiDeps): Router => {
 
   for (const action of ["pause", "resume"] as const) {
     router.post(`/:trigger/${action}`, async (request, response) => {
-      const byHand = pausedByHand(request, action);
-      const found = await existing(request);
-      const changed = await store.triggers.setByHand(found, byHand);
-      if (changed === undefined) throw notFound("trigger", `${found.pipeline}/${found.name}`);
-      await applyTriggers(deps, found.pipeline, []);
+      const changed = await pauseByHand("trigger", store.triggers, await existing(request), action, request);
+      await applyTriggers(deps, changed.pipeline, []);
       response.json(await present(changed));
     });
   }

@@ -4,7 +4,8 @@ import { proxyActivities } from "@temporalio/workflow";
 
 const { noop } = proxyActivities<{ noop(input: unknown): Promise<unknown> }>({
   startToCloseTimeout: "1 minute",
-  retry: { maximumAttempts: 1 },
+  // With 500 workflows started at once the server has been seen to lose a task on its way to the worker.
+  retry: { maximumAttempts: 3 },
 });
 
 export async function chain(tasks: number): Promise<void> {

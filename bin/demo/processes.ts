@@ -55,6 +55,11 @@ export class SupervisedProcess {
     if (this.#failure !== undefined) throw new Error(this.#failure);
   }
 
+  /** Of the process that runs now, as attempts name their worker. */
+  get pid(): number | undefined {
+    return this.#child?.pid;
+  }
+
   kill(): void {
     this.#child?.kill("SIGKILL");
   }

@@ -23,6 +23,10 @@ export class SupervisedTemporal {
     return this.#running?.uiUrl ?? "";
   }
 
+  get pid(): number | undefined {
+    return this.#running?.pid;
+  }
+
   async start(): Promise<void> {
     const found = await findTemporal(this.#say, { ...process.env, TEMPORAL_ADDRESS: "" });
     if (found.kind === "address") throw new Error("the demo kills its Temporal, so it starts one of its own");

@@ -16,7 +16,8 @@ export const ERROR_ADVICE: Readonly<Record<ErrorCode, string>> = {
     "Something else stands in the way; the detail says what. A connection in use cannot be deleted before the pipelines go without it.",
   IDEMPOTENCY_KEY_REUSED: "A key stands for one request. Use another key for other params or another version.",
   RUN_NOT_ACTIVE: "The run has ended; there is nothing to cancel.",
-  ACTION_REFUSED: "The detail says in which state run and task are, and what the action needs. Nothing has happened.",
+  ACTION_REFUSED:
+    "The detail says in which state it is (the run and its task, the pipeline, the schedule, …), and what the action needs. Nothing has happened, and nothing is recorded.",
   PIPELINE_PAUSED:
     "The detail says who paused it and why. Resume it with `POST /v1/pipelines/NAME/resume`, or start this one run with `force: true`. A task that runs a paused pipeline waits for it within its `timeout.total`.",
   UNAUTHENTICATED: "Send the key of `DOWNBEAT_API_KEY` as a bearer token or in `X-API-Key`.",
@@ -59,7 +60,7 @@ export const ERROR_ADVICE: Readonly<Record<ErrorCode, string>> = {
   DESTINATION_FULL: "The destination's disk, memory or the worker's temporary folder is full. Make room; the task tries again.",
   LOAD_FENCED: "Another attempt of the same load went on meanwhile; this one stopped without writing. Nothing is to be done.",
   DEAD_LETTER_LIMIT:
-    "More rows were refused than `dead_letters.max_rows` allows. Look at `_downbeat.dead_letters`, repair the source, or raise the limit.",
+    "More rows were refused than `dead_letters.max_rows` allows. Look at [`_downbeat.dead_letters`](bookkeeping.md), repair the source, or raise the limit.",
   SQL_FAILED: "The warehouse refused the SQL; the message is its own. Statements of a task are one transaction: nothing of it stands.",
   CHECK_FAILED:
     "The expectation does not hold; the message names every one that failed with what was observed. Tasks behind it did not start.",
@@ -75,7 +76,8 @@ export const ERROR_ADVICE: Readonly<Record<ErrorCode, string>> = {
   FILE_EXISTS: "What is there has another content and stays. Choose another path, or write `overwrite: replace` or `overwrite: skip`.",
   FILE_REFUSED:
     "Paths are relative to the connection's root (or to the data folder) and cannot leave it, not through links either; Downbeat's own files are not given to tasks, and a folder is no file.",
-  EXPRESSION_FAILED: "An expression failed with the values of this run, such as a missing key; guard it with `has()`.",
+  EXPRESSION_FAILED:
+    "An expression failed with the values of this run, such as a missing key; guard it with `has()`. See [expressions](expressions.md#errors).",
   WAIT_DEADLINE:
     "What the task waited for did not come within its `deadline`. Give it more time, or say with `on_deadline` what becomes of the task.",
   APPROVAL_REJECTED: "The message says who rejected it and why. Tasks with the rule `one_failed` can handle it.",
@@ -84,11 +86,13 @@ export const ERROR_ADVICE: Readonly<Record<ErrorCode, string>> = {
     "The pipeline's `concurrency` lets no further run go on and says that it is skipped. Trigger it again later, or choose the strategy `queue`.",
   ITEMS_FAILED:
     "`GET /v1/runs/RUN/tasks/TASK/items?status=failed` lists the items with their errors. A rerun from failed, or `continue` of a parked task, takes up those that have not succeeded.",
-  OUTPUT_TOO_LARGE: "An output is at most 4 KB of JSON, since it travels with the run. Select less, or write a table.",
+  OUTPUT_TOO_LARGE:
+    "A task's output is at most 8 MB of JSON, and 4 KB where nothing keeps larger ones: an item's, a run's own, that of an activity on a queue with workers of your own. Select less, or write a table.",
   ACTIVITY_FAILED: "Your own activity threw; its message is shown. The task tries again as its `retry` says.",
   ACTIVITY_REFUSED: "Your own activity threw a non-retryable failure, which ends the task.",
   ATTEMPT_TIMEOUT: "One attempt took longer than `timeout.attempt`. Raise it, or look for what hangs.",
-  TASK_TIMEOUT: "All attempts together took longer than `timeout.total`, or no worker took the task: is one running on its queue?",
+  TASK_TIMEOUT:
+    "All attempts together took longer than `timeout.total`, or no worker took the task: is one running on [its queue](../guides/queues-and-priorities.md#a-queue-that-nobody-serves)?",
   WORKER_LOST:
     "Workers stopped reporting in the middle of the task. Lost attempts are not counted; this many mean that the task kills its worker: look at memory.",
   CANCELLED: "Somebody cancelled the run.",

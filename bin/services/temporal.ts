@@ -105,10 +105,16 @@ export interface RunningTemporal {
   stop(): Promise<void>;
 }
 
-/** Without the first two a chain of tasks waits about 100 ms a hop once a burst is used up; the others make priorities count. */
+/**
+ * Without the first two a chain of tasks waits about 100 ms a hop once a burst is used up. With 100 events, its default, the third ends a workflow task in vain
+ * during which so much has happened: with many short tasks at once that is a fifth of a second. By the fourth, a second by default, any timer may be late, a
+ * schedule's too. The others make priorities count.
+ */
 const DYNAMIC_CONFIG = [
   "history.transferProcessorMaxPollRPS=5000",
   "history.timerProcessorMaxPollRPS=5000",
+  "history.maximumBufferedEventsBatch=1000",
+  'history.timerProcessorMaxTimeShift="50ms"',
   "matching.useNewMatcher=true",
   "matching.enableFairness=true",
   "matching.numTaskqueueReadPartitions=1",

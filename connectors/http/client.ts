@@ -4,6 +4,7 @@ import { setTimeout as pause } from "node:timers/promises";
 import { DownbeatError, type ErrorCode } from "../../core/errors.ts";
 import type { ConnectorContext } from "../connector.ts";
 import { parseJson, plainJson } from "../lib/json-text.ts";
+import { retryAfterMs } from "../lib/retry-after.ts";
 import type { HttpConfig } from "./spec.ts";
 
 export interface HttpRequest {
@@ -57,8 +58,8 @@ export class HttpClient {
     return url;
   }
 
-  /** Throws for every status that is no success; waits for Retry-After where it is short enough, follows redirects of GETs within the host. */
-  async send(asked: HttpRequest, side: HttpSide): Promise<HttpAnswer> {
+  /** Throws for every status that is no success, but those of `accept`; waits for Retry-After where it is short enough, follows redirects of GETs within the host. */
+  async send(asked: HttpRequest, side: HttpSide, accept: readonly number[] = []): Promise<HttpAnswer> {
     let request = asked;
     let renewed = false;
     let redirects = 0;
@@ -75,7 +76,7 @@ export class HttpClient {
         this.#token = undefined;
         continue;
       }
-      const retryAfter = retryAfterMs(answer.headers);
+      const retryAfter = retryAfterMs(answer.headers.get("retry-after"));
       if (
         (answer.status === 429 || answer.status === 503) &&
         retryAfter !== undefined &&
@@ -86,7 +87,7 @@ export class HttpClient {
         await this.#wait(retryAfter);
         continue;
       }
-      if (answer.status >= 200 && answer.status < 300) return answer;
+      if ((answer.status >= 200 && answer.status < 300) || accept.includes(answer.status)) return answer;
       throw this.#failure(request, answer, side, retryAfter);
     }
   }
@@ -186,7 +187,7 @@ export class HttpClient {
     }
     const answer = (await response.json().catch(() => ({}))) as { readonly access_token?: unknown; readonly expires_in?: unknown };
     if (response.status === 429 || response.status >= 500) {
-      const retryAfter = retryAfterMs(response.headers);
+      const retryAfter = retryAfterMs(response.headers.get("retry-after"));
       throw new DownbeatError(
         codes(side).away,
         `the token endpoint ${shown(new URL(tokenUrl))} answered ${response.status}`,
@@ -227,15 +228,6 @@ const needed = (value: string | undefined, name: string): string => {
 
 /** Queries may carry keys: they are not shown. */
 const shown = (url: URL): string => `${url.origin}${url.pathname}`;
-
-/** Seconds, or a date; RFC 9110, 10.2.3. */
-export const retryAfterMs = (headers: Headers): number | undefined => {
-  const value = headers.get("retry-after");
-  if (value === null) return undefined;
-  if (/^\d+$/.test(value)) return Number(value) * 1_000;
-  const moment = Date.parse(value);
-  return Number.isNaN(moment) ? undefined : Math.max(moment - Date.now(), 0);
-};
 
 const readBody = async (response: Response, side: HttpSide): Promise<unknown> => {
   const chunks: Uint8Array[] = [];

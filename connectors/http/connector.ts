@@ -253,7 +253,7 @@ const createPublisher = (client: HttpClient, { progress }: ConnectorContext): Pu
 });
 
 const createCaller = (client: HttpClient): HttpCaller => ({
-  async call({ method, path = "", headers = {}, query = {}, body, idempotencyKey }) {
+  async call({ method, path = "", headers = {}, query = {}, body, idempotencyKey, accept }) {
     const answer = await client.send(
       {
         method,
@@ -262,9 +262,11 @@ const createCaller = (client: HttpClient): HttpCaller => ({
         ...(body === undefined ? {} : { body: JSON.stringify(body) }),
       },
       "operator",
+      accept,
     );
     return {
       status: answer.status,
+      headers: Object.fromEntries(answer.headers),
       body: JSON.parse(plainJson(answer.body)) as Json,
     };
   },

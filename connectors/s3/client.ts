@@ -3,6 +3,7 @@
 import type { S3Client } from "@aws-sdk/client-s3";
 import { DownbeatError, type ErrorCode } from "../../core/errors.ts";
 import type { ConnectorContext } from "../connector.ts";
+import { retryAfterMs } from "../lib/retry-after.ts";
 import type { S3Config } from "./spec.ts";
 
 export const createS3Client = async (config: S3Config): Promise<S3Client> => {
@@ -38,6 +39,8 @@ interface AwsError {
   readonly message?: string;
   readonly code?: string;
   readonly $metadata?: { readonly httpStatusCode?: number };
+  /** The answer itself. */
+  readonly $response?: { readonly headers?: Readonly<Record<string, string>> };
 }
 
 const codeOf = ({ name = "", $metadata }: AwsError, side: S3Side): ErrorCode => {
@@ -58,12 +61,16 @@ export const isMissing = (error: unknown): boolean =>
 export const s3Failure = (what: string, side: S3Side, { signal }: Pick<ConnectorContext, "signal">, error: unknown): Error => {
   if (signal.aborted) return signal.reason as Error;
   if (error instanceof DownbeatError) return error;
-  const { name = "", message = "", code } = error as AwsError;
+  const { name = "", message = "", code, $response } = error as AwsError;
   if (code === "ENOSPC") {
     return new DownbeatError("DESTINATION_FULL", `the disk of the temporary folder is full (during S3 ${what})`, { cause: error });
   }
   const said = `S3 ${what}: ${name}${message === "" || message === name ? "" : `: ${message}`}`;
-  return new DownbeatError(codeOf(error as AwsError, side), said, { cause: error });
+  const later = retryAfterMs($response?.headers?.["retry-after"]);
+  return new DownbeatError(codeOf(error as AwsError, side), said, {
+    cause: error,
+    ...(later === undefined ? {} : { retryAfterMs: later }),
+  });
 };
 
 export const s3Call = async <Value>(

@@ -17,7 +17,12 @@ import { testContext } from "../contract/kit.ts";
 
 const folder = mkdtempSync(path.join(tmpdir(), "downbeat-probe-"));
 let status = 404;
-const server = createServer((_request, response) => response.writeHead(status).end());
+/** What it answers, where that is JSON. */
+let body: Json | undefined;
+const server = createServer((_request, response) => {
+  const headers = { "x-progress": "80", ...(body === undefined ? {} : { "content-type": "application/json" }) };
+  response.writeHead(status, headers).end(body === undefined ? "" : JSON.stringify(body));
+});
 await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
 afterAll(() => {
   server.close();
@@ -86,6 +91,38 @@ describe("a look", () => {
     status = 401;
     await expect(look({ http: { connection: "api" } })).rejects.toMatchObject({ code: "HTTP_REFUSED" });
     await expect(look({ http: { connection: "closed" } })).rejects.toMatchObject({ code: "HTTP_UNAVAILABLE" });
+  });
+
+  it("at HTTP may ask for more of the answer than its status", async () => {
+    const job = (until: string, more: JsonObject = {}): Promise<Json> =>
+      look({ http: { connection: "api", path: "/job", until, ...more } });
+    const done = 'response.body.state == "done"';
+    status = 200;
+    body = { state: "running", steps: [{ ok: true }, { ok: false }], day: 3 };
+    expect(await job(done)).toEqual({ met: false, value: 200 });
+    expect(await job('int(response.headers["x-progress"]) >= 80 && response.body.day == params.day && run.attempt == 1')).toMatchObject({
+      met: true,
+    });
+    expect(await job("response.body.steps.all(s, s.ok)")).toMatchObject({ met: false });
+    body = { state: "done" };
+    expect(await job(done)).toEqual({ met: true, value: 200 });
+    // Both must hold; an answer whose status is asked for is read whatever that is.
+    status = 409;
+    expect(await job(done)).toEqual({ met: false, value: 409 });
+    expect(await job(done, { status: [200, 409] })).toEqual({ met: true, value: 409 });
+    expect(await job("response.status == 409", { status: [200, 409] })).toEqual({ met: true, value: 409 });
+    status = 200;
+    const failed = (says: string) => ({ code: "EXPRESSION_FAILED", message: expect.stringContaining(says) as unknown });
+    await expect(job("response.body.missing == 1")).rejects.toMatchObject(failed("No such key: missing"));
+    expect(await job("has(response.body.missing) && response.body.missing == 1")).toMatchObject({ met: false });
+    await expect(job("response.body.state")).rejects.toMatchObject(failed("not true or false"));
+    body = ["x".repeat(9 * 1024 * 1024)];
+    await expect(job("size(response.body) > 0")).rejects.toMatchObject(failed("the limit is 8388608"));
+    body = undefined;
+  });
+
+  it("at SQL shows no value that is too long to travel", async () => {
+    expect(await look({ sql: { connection: "db", query: "select repeat('x', 5000)" } })).toEqual({ met: true });
   });
 
   it("at files, one or many", async () => {

@@ -1,6 +1,8 @@
 // /v1/backfills: dry runs, what is refused, pages, and who did what.
 import { beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { endPartition, openPartitions } from "../../core/backfill.ts";
+import type { Cut } from "../../core/partitions.ts";
+import { planOf } from "../../api/backfill-request.ts";
 import { reconcileBackfills } from "../../api/reconcile-backfills.ts";
 import { definitionOf, useApi } from "./kit.ts";
 
@@ -16,6 +18,7 @@ beforeAll(async () => {
       `params: { type: object, properties: { region: { type: string } } }
 schedules:
   - { name: nightly, cron: "0 3 * * *", timezone: Europe/Berlin, params: { region: north } }
+  - { name: by_hour, cron: "0 * * * *", timezone: Europe/Berlin }
 `,
     ),
   );
@@ -99,12 +102,22 @@ describe("a dry run", () => {
     });
   });
 
-  it("plans and lists a hundred thousand partitions", async () => {
-    const { id } = await begin({ from: "2014-01-01", to: "2025-05-29T16:00:00Z", every: "1h" });
+  it.each([
+    { from: "2014-01-01", to: "2025-05-29T16:00:00Z", every: "1h" },
+    { from: "2014-01-01", to: "2025-05-29T17:00:00+02:00", every: undefined, schedule: "by_hour" },
+  ])("plans and lists a hundred thousand partitions, of %j", async (body) => {
+    const { id } = await begin(body);
     const found = (await api().send("GET", `/v1/backfills/${id}/partitions?limit=2&cursor=${Buffer.from("99996").toString("base64url")}`))
       .body as Page;
     expect(found.items).toMatchObject([{ partition: 99_997 }, { partition: 99_998, status: "pending", run: null }]);
     expect(found.next).not.toBeNull();
+  });
+
+  it("is cut once with the backfill that follows it", async () => {
+    const { id } = await begin({ every: undefined, schedule: "nightly" });
+    const { cut } = (await api().store.backfills.find(id)) ?? (undefined as never);
+    expect(planOf(cut)).toBe(planOf(Object.fromEntries(Object.entries(cut).toReversed()) as unknown as Cut));
+    expect(planOf({ ...cut, to: cut.to + 86_400_000 })).not.toBe(planOf(cut));
   });
 });
 
@@ -194,6 +207,28 @@ describe("a backfill", () => {
     expect(await api().send("PATCH", `/v1/backfills/${id}`, { by: "ada" })).toMatchObject({ status: 400 });
     const changed = await api().send("PATCH", `/v1/backfills/${id}`, { concurrency: 7, stop_after_failures: null });
     expect(changed).toMatchObject({ status: 200, body: { concurrency: 7, stop_after_failures: null } });
+  });
+
+  it("acts once under one key, also when it has ended, and after it has gone on", async () => {
+    const { orchestrator, store, send } = api();
+    const { id } = await begin({ to: "2026-01-03", concurrency: 2 });
+    const find = async () => (await store.backfills.find(id)) ?? (undefined as never);
+    const open = openPartitions((await find()).state, id);
+    const state = { ...endPartition(endPartition(open, `${id}.0`, true), `${id}.1`, false), status: "failed" as const };
+    await store.backfills.record({ id, seq: 4, state, actions: [] });
+    const retry = (key: string) => send("POST", `/v1/backfills/${id}/retry`, { by: "ada" }, { "idempotency-key": key });
+    const before = orchestrator.backfillsStarted.length;
+    const begun = { status: 200, body: { status: "running", counts: { succeeded: 1, pending: 1 } } };
+    for (const answer of await Promise.all([retry("again"), retry("again")])) expect(answer).toMatchObject(begun);
+    expect(await retry("again")).toMatchObject(begun);
+    const { seq, state: going } = await find();
+    const endedAgain = { ...endPartition(openPartitions(going, id), `${id}.1.1`, false), status: "failed" as const };
+    await store.backfills.record({ id, seq: seq + 1, state: endedAgain, actions: [] });
+    // A later failure is not what was asked for again.
+    expect(await retry("again")).toMatchObject({ status: 200, body: { status: "failed", counts: { failed: 1 } } });
+    expect(orchestrator.backfillsStarted).toHaveLength(before + 1);
+    expect((await send("GET", `/v1/backfills/${id}`)).body).toMatchObject({ actions: [{ action: "create" }, { action: "retry" }] });
+    expect(await retry("another")).toMatchObject(begun);
   });
 
   it("goes on when what failed is asked for again after its end, with who did it", async () => {

@@ -118,14 +118,14 @@ export class RecordingOrchestrator implements Orchestrator {
         this.backfillsStarted.push(input);
         this.backfillStatuses.set(input.id, "running");
       }),
-    control: ({ id }, { control }) =>
+    control: ({ id }, { control }, key) =>
       Promise.resolve().then(() => {
         this.#check();
         const state = this.backfillsStarted.findLast((one) => one.id === id)?.state;
         if (state === undefined) throw new DownbeatError("ACTION_REFUSED", "it has ended");
         const reason = refuseBackfillControl(state, control);
         if (reason !== undefined) throw new DownbeatError("ACTION_REFUSED", reason);
-        return controlBackfill(state, control);
+        return controlBackfill(state, control, key);
       }),
     statusOf: ({ id }) =>
       Promise.resolve().then(() => {

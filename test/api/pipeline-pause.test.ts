@@ -65,7 +65,10 @@ describe("a paused pipeline", () => {
       next: null,
     });
     // Somebody lets it go in Temporal's own UI, or a resume of the schedule alone: the pipeline's pause holds.
-    await api().send("POST", `/v1/pipelines/${name}/schedules/often/resume`, {});
+    expect(await api().send("POST", `/v1/pipelines/${name}/schedules/often/resume`, {})).toMatchObject({
+      status: 409,
+      body: { code: "ACTION_REFUSED", detail: expect.stringContaining("its pipeline is: resume that") as string },
+    });
     orchestrator.scheduled.delete(`downbeat/schedule/${name}/often`);
     await reconcileSchedules(deps);
     expect(inTemporal()?.paused).toBe(true);
@@ -101,6 +104,89 @@ describe("a paused pipeline", () => {
       orchestrator.failure = undefined;
     }
     expect((await api().send("GET", "/v1/pipelines/lonely")).body).toMatchObject({ paused: { by: "unnamed", runs: [] } });
+  });
+
+  it("is refused where it is paused already or not at all; open runs can still be paused with it", async () => {
+    const { orchestrator, send } = api();
+    await deploy(definitionOf("twice"), "twice");
+    const act = (action: string, body: object) => send("POST", `/v1/pipelines/twice/${action}`, body);
+    expect(await act("resume", { by: "ann" })).toMatchObject({ status: 409, body: { code: "ACTION_REFUSED" } });
+    expect((await act("pause", { by: "ann", why: "first" })).status).toBe(200);
+    const refused = { status: 409, body: { code: "ACTION_REFUSED", detail: expect.stringContaining("paused by ann: first; ") as string } };
+    expect(await act("pause", { by: "eve" })).toMatchObject(refused);
+    expect(await act("pause", { by: "eve", runs: "pause" })).toMatchObject(refused);
+    const [open, taken] = [idOf(await trigger("twice", { force: true })), idOf(await trigger("twice", { force: true }))];
+    const { controlRun } = orchestrator;
+    // Somebody has paused this one meanwhile, which the store has not heard of yet.
+    orchestrator.controlRun = (run, request, key) =>
+      run.id === taken
+        ? Promise.reject(new DownbeatError("ACTION_REFUSED", "the run is paused already"))
+        : controlRun.call(orchestrator, run, request, key);
+    expect(await act("pause", { by: "bob", runs: "pause" })).toMatchObject({
+      status: 200,
+      body: { paused: { by: "ann", why: "first", runs: [open] } },
+    });
+    Reflect.deleteProperty(orchestrator, "controlRun");
+    expect(await act("resume", { by: "bob", why: "done" })).toMatchObject({ status: 200, body: { paused: null, resumed: [open] } });
+    expect(await act("resume", { by: "eve" })).toMatchObject({ status: 409, body: { code: "ACTION_REFUSED" } });
+    expect((await send("GET", "/v1/pipelines/twice/actions")).body).toMatchObject({
+      items: [
+        { number: 3, action: "resume", by: "bob", why: "done", runs: [open] },
+        { number: 2, action: "pause runs", by: "bob", why: null, runs: [open] },
+        { number: 1, action: "pause", by: "ann", why: "first", runs: [], schedule: null, trigger: null },
+      ],
+      next: null,
+    });
+  });
+
+  it("that is resumed while its runs are being paused lets all of them go on", async () => {
+    const { orchestrator, send } = api();
+    await deploy(definitionOf("hasty"), "hasty");
+    const open = idOf(await trigger("hasty"));
+    const before = orchestrator.controlled.length;
+    const { controlRun } = orchestrator;
+    orchestrator.controlRun = async (run, request, key) => {
+      Reflect.deleteProperty(orchestrator, "controlRun");
+      expect((await send("POST", "/v1/pipelines/hasty/resume", { by: "bob" })).status).toBe(200);
+      return controlRun.call(orchestrator, run, request, key);
+    };
+    expect(await send("POST", "/v1/pipelines/hasty/pause", { by: "ann", runs: "pause" })).toMatchObject({
+      status: 200,
+      body: { paused: null },
+    });
+    expect(orchestrator.controlled.slice(before).map(({ run, request }) => [run, request.control.action])).toEqual([
+      [open, "pause"],
+      [open, "resume"],
+    ]);
+  });
+
+  it("tells who paused and resumed it, its schedules and triggers, page by page", async () => {
+    const { send } = api();
+    const hook = "triggers:\n  - { name: push, pipeline: { name: opened, on: ended } }\n";
+    await deploy(`${scheduled("told")}${hook}`, "told");
+    const act = async (path: string, by: string): Promise<number> => (await send("POST", `/v1/pipelines/told/${path}`, { by })).status;
+    expect([await act("schedules/often/pause", "ann"), await act("schedules/often/pause", "eve")]).toEqual([200, 409]);
+    expect([await act("triggers/push/pause", "bob"), await act("triggers/push/pause", "eve")]).toEqual([200, 409]);
+    expect([await act("triggers/push/resume", "ann"), await act("triggers/push/resume", "eve")]).toEqual([200, 409]);
+    expect((await send("GET", "/v1/pipelines/told/schedules/often")).body).toMatchObject({ by_hand: { paused: true, by: "ann" } });
+    expect([await act("schedules/often/resume", "bob"), await act("schedules/often/resume", "eve")]).toEqual([200, 409]);
+    // Also after the schedule is gone.
+    await deploy(definitionOf("told"), "told");
+    const list = async (query: string) => {
+      const { items, next } = (await send("GET", `/v1/pipelines/told/actions${query}`)).body as {
+        readonly items: readonly { readonly [key: string]: unknown }[];
+        readonly next: string | null;
+      };
+      return { next, items: items.map(({ action, schedule, trigger: of, by }) => [action, schedule ?? of, by].join(" ")) };
+    };
+    const all = ["resume often bob", "resume push ann", "pause push bob", "pause often ann"];
+    expect(await list("")).toEqual({ items: all, next: null });
+    const first = await list("?limit=3");
+    expect([first.items, (await list(`?limit=3&cursor=${first.next}`)).items]).toEqual([all.slice(0, 3), all.slice(3)]);
+    expect((await list("?schedule=often")).items).toEqual([all[0], all[3]]);
+    expect((await list("?trigger=push")).items).toEqual([all[1], all[2]]);
+    expect((await send("GET", "/v1/pipelines/nowhere/actions")).status).toBe(404);
+    expect((await send("GET", "/v1/pipelines/told/actions?cursor=nonsense")).status).toBe(400);
   });
 
   it("is refused where there is none, or what is asked is nothing known", async () => {

@@ -14,6 +14,7 @@ tasks:
   - id: b
     needs: [a]
     http: { connection: api, path: ${path}, body: "\${{ tasks.a.output }}" }
+    when: params.day != "sun"
 `;
 
 describe("a rerun", () => {
@@ -149,6 +150,30 @@ describe("a rerun", () => {
         expect(input?.plan.tasks[0]?.planHash).toBeUndefined();
       }
     });
+  });
+
+  it("with other params does what reads them as work of its own, also when that is repeated, and not otherwise", async () => {
+    const first = await rerun({ params: { day: "wed" } });
+    expect(started(first)).toMatchObject({
+      run: { origin: id },
+      continued: { snapshot: { statuses: "sp" } },
+      rerun: { of: id, origins: { b: idOf(first) } },
+    });
+    await api().store.runs.repair(idOf(first), "failed");
+    const second = await rerun({}, {}, idOf(first));
+    expect(started(second)).toMatchObject({ run: { origin: id }, rerun: { of: idOf(first), origins: { b: idOf(first) } } });
+    expect(started(await rerun({ params: { day: "mon" } }))?.rerun).toEqual({ of: id });
+    expect(started(await rerun({ from: "start" }, {}, idOf(first)))?.rerun).toBeUndefined();
+  });
+
+  it("does again what somebody has marked as skipped", async () => {
+    const { send, store } = api();
+    const skipping = idOf(await send("POST", "/v1/pipelines/repeated/runs", { params: { day: "mon" }, version: 1 }));
+    const moments = { startedAt: "2026-01-02T03:04:05.000Z", finishedAt: "2026-01-02T03:04:06.000Z" };
+    const actions = [{ number: 1, action: "mark skipped", taskId: "a", by: "anna", at: moments.finishedAt }];
+    const tasks = ["a", "b"].map((taskId) => ({ taskId, status: "skipped" as const, attempts: 0, finishedAt: moments.finishedAt }));
+    await store.runs.apply({ runId: skipping, seq: 1, status: "succeeded", ...moments, tasks, attempts: [], actions });
+    expect(started(await rerun({}, {}, skipping))).toMatchObject({ continued: { snapshot: { statuses: "pp" } } });
   });
 
   it("with a key happens once, and another request with it is refused", async () => {

@@ -45,6 +45,57 @@ describe("runs over HTTP", () => {
       attempts: [{ taskId: "call", attempt: 1, status: "succeeded", startedAt: "2026-01-02T03:04:05.000Z", worker: "w" }],
     });
 
+  it("give the whole output of a task, also where it goes by reference", async () => {
+    const { send, store } = api();
+    const id = idOf(await trigger("plain"));
+    const outputOf = (task: string, run = id) => send("GET", `/v1/runs/${run}/tasks/${task}/output`);
+    expect(await outputOf("call")).toMatchObject({
+      status: 404,
+      body: { code: "NOT_FOUND", detail: expect.stringMatching(/it is pending/) as unknown },
+    });
+    await end(id, "succeeded");
+    expect(await outputOf("call")).toMatchObject({ status: 200, body: { rows: 1 } });
+    expect(await outputOf("none")).toMatchObject({ status: 404, body: { detail: 'there is no task "none"' } });
+    expect(await outputOf("call", "none")).toMatchObject({ status: 404, body: { detail: 'there is no run "none"' } });
+
+    const large = Array.from({ length: 20_000 }, (_, row) => ({ row, text: "some text" }));
+    const by = async (run: string, runId: string): Promise<Answer> => {
+      const output = { $output: { runId, taskId: "call" }, bytes: 9_000 };
+      await store.runs.apply({
+        runId: run,
+        seq: 1,
+        status: "running",
+        tasks: [{ taskId: "call", status: "succeeded", attempts: 1, output }],
+        attempts: [],
+      });
+      return outputOf("call", run);
+    };
+    const first = idOf(await trigger("plain"));
+    await store.items.saveOutput({ runId: first, taskId: "call" }, large);
+    expect(await by(first, first)).toMatchObject({ status: 200, body: large });
+    // A rerun has taken it over.
+    expect(await by(idOf(await trigger("plain")), first)).toMatchObject({ status: 200, body: large });
+    const lost = await by(idOf(await trigger("plain")), "gone");
+    expect(lost).toMatchObject({ status: 404, body: { detail: expect.stringMatching(/no longer kept/) as unknown } });
+  });
+
+  it("say that a task which gave nothing has no output", async () => {
+    const { send, store } = api();
+    const id = idOf(await trigger("plain"));
+    await store.runs.apply({
+      runId: id,
+      seq: 1,
+      status: "running",
+      tasks: [{ taskId: "call", status: "succeeded", attempts: 1 }],
+      attempts: [],
+    });
+    const { status, body } = await send("GET", `/v1/runs/${id}/tasks/call/output`);
+    expect([status, (body as { detail: string }).detail]).toEqual([
+      404,
+      `task "call" of run ${id} has no output: it is succeeded without one`,
+    ]);
+  });
+
   it("are written down, started and linked", async () => {
     const { orchestrator } = api();
     const answer = await trigger("plain");
@@ -142,6 +193,18 @@ describe("runs over HTTP", () => {
     expect(await trigger("plain", {}, {}, "?wait=soon")).toMatchObject({ status: 400, body: { code: "REQUEST_INVALID" } });
   });
 
+  it("are waited for until the store knows their end, which Temporal may know before", async () => {
+    const { orchestrator } = api();
+    orchestrator.whileWaiting = ({ id }) => {
+      setTimeout(() => void end(id, "succeeded"), 100);
+      return Promise.resolve("ended");
+    };
+    expect(await trigger("plain", {}, {}, "?wait=60s")).toMatchObject({ status: 200, body: { status: "succeeded" } });
+    orchestrator.whileWaiting = () => Promise.resolve("ended");
+    expect(await trigger("plain", {}, {}, "?wait=1s")).toMatchObject({ status: 202, body: { status: "queued" } });
+    orchestrator.whileWaiting = () => Promise.resolve("open");
+  });
+
   it("are shown and listed, newest first, by filter and page", async () => {
     const { send } = api();
     await send("PUT", "/v1/pipelines/listed", definitionOf("listed"));
@@ -175,14 +238,14 @@ describe("runs over HTTP", () => {
     expect(orchestrator.cancelled.at(-1)).toEqual({ run: id, reason: "wrong day" });
     expect((await send("GET", `/v1/runs/${id}`)).body).toMatchObject({ cancel_reason: "wrong day" });
     expect((await send("POST", `/v1/runs/${id}/cancel`, { why: "x", reason: "y" })).status).toBe(400);
-    expect((await send("POST", `/v1/runs/${id}/cancel`, { by: "anna", why: "too slow" })).status).toBe(202);
-    await send("POST", `/v1/runs/${id}/cancel`, { by: "anna", why: "too slow" });
+    // It stops already: who says so again learns who asked first, and nothing is recorded.
+    expect(await send("POST", `/v1/runs/${id}/cancel`, { by: "anna", why: "too slow" })).toMatchObject({
+      status: 409,
+      body: { code: "ACTION_REFUSED", detail: expect.stringMatching(/unnamed asked for it at .* \(wrong day\).*"force": true/) as string },
+    });
     expect((await send("GET", `/v1/runs/${id}`)).body).toMatchObject({
       cancel_reason: "wrong day",
-      actions: [
-        { action: "cancel", by: "unnamed", why: "wrong day" },
-        { action: "cancel", by: "anna", why: "too slow" },
-      ],
+      actions: [{ action: "cancel", by: "unnamed", why: "wrong day" }],
     });
     await end(id, "cancelled");
     expect(await send("POST", `/v1/runs/${id}/cancel`)).toMatchObject({ status: 409, body: { code: "RUN_NOT_ACTIVE" } });
@@ -201,6 +264,31 @@ describe("runs over HTTP", () => {
     expect(orchestrator.cancelled).toHaveLength(cancels);
     expect((await send("GET", `/v1/runs/${unreported}`)).body).toMatchObject({ status: "succeeded" });
     expect((await send("POST", "/v1/runs/absent/cancel")).status).toBe(404);
+  });
+
+  it("are cancelled once under one key, by force also when they stop already, and it is recorded once Temporal has taken it", async () => {
+    const { send, orchestrator } = api();
+    const id = idOf(await trigger("plain"));
+    const cancel = (key: string, body: object) => send("POST", `/v1/runs/${id}/cancel`, body, { "idempotency-key": key });
+    const actions = async () =>
+      ((await send("GET", `/v1/runs/${id}`)).body as { actions: readonly { action: string; by: string }[] }).actions;
+    orchestrator.cancelRun = () => Promise.reject(new DownbeatError("TEMPORAL_UNAVAILABLE", "away"));
+    expect((await cancel("one", { by: "anna" })).status).toBe(503);
+    Reflect.deleteProperty(orchestrator, "cancelRun");
+    expect([await actions(), (await send("GET", `/v1/runs/${id}`)).body]).toMatchObject([[], { cancel_reason: null }]);
+    expect((await cancel("one", { by: "anna" })).status).toBe(202);
+    const before = orchestrator.cancelled.length;
+    expect((await cancel("one", { by: "anna" })).status).toBe(202);
+    expect((await cancel("another", { by: "ben" })).status).toBe(409);
+    expect([orchestrator.cancelled.length, await actions()]).toMatchObject([before, [{ action: "cancel", by: "anna" }]]);
+    expect((await cancel("one", { by: "ben", force: true })).status).toBe(202);
+    // It has ended, and who repeats the request is told what became of it.
+    expect((await cancel("one", { by: "ben", force: true })).status).toBe(202);
+    expect((await cancel("third", { by: "ben", force: true })).status).toBe(409);
+    expect(await actions()).toMatchObject([
+      { action: "cancel", by: "anna" },
+      { action: "force cancel", by: "ben" },
+    ]);
   });
 
   it("that a task of another run has written down are never started for it, and end with it", async () => {

@@ -66,6 +66,15 @@ describe("npm run deploy", () => {
     expect(both.output).toContain("good: version 1, new");
   });
 
+  it("prints what was taken and may turn out to be wrong", async () => {
+    const early = write("early.yaml", definitionOf("early", "  - id: later\n    pipeline: { name: nobody }\n"));
+    const warning = `warning: ${early}:7:17 UNKNOWN_PIPELINE tasks[1].pipeline.name: there is no pipeline "nobody" yet`;
+    for (const args of [["--validate", early], [early]]) {
+      const { code, output } = await deploy(args);
+      expect([code, output]).toEqual([0, expect.stringContaining(warning)]);
+    }
+  });
+
   it("names every fault with its place: of the schema, of meaning, of a module", async () => {
     const unknown = write("unknown.yaml", definitionOf("unknown", "  - id: other\n    http: { connection: nobody }\n  - id: third\n"));
     const { code, output } = await deploy([unknown]);

@@ -233,9 +233,10 @@ describe("deliveries", () => {
 
   it("a call carries its key and gives status and body", async () => {
     await using connector = await make();
-    expect(await connector.http?.call({ method: "POST", path: "/hook", body: { text: "hi" }, idempotencyKey: "run/task" })).toEqual({
+    expect(await connector.http?.call({ method: "POST", path: "/hook", body: { text: "hi" }, idempotencyKey: "run/task" })).toMatchObject({
       status: 200,
       body: { ok: true },
+      headers: { "content-type": expect.stringContaining("json") as string },
     });
     expect(received.at(-1)).toMatchObject({ method: "POST", body: '{"text":"hi"}' });
     await expect(connector.http?.call({ method: "GET", path: "/nothing", idempotencyKey: "run/task" })).rejects.toMatchObject({

@@ -16,12 +16,19 @@ const { bucket, endpoint, region, accessKeyId, secretAccessKey } = await freshBu
 const client = new S3Client({ endpoint, region, forcePathStyle: true, credentials: { accessKeyId, secretAccessKey } });
 
 /** Stands between the connector and the server; decides by request what becomes of the answer. */
-type Fault = (request: IncomingMessage) => "pass" | "lose the answer" | "cut the answer";
+type Fault = (request: IncomingMessage) => "pass" | "lose the answer" | "cut the answer" | "slow down";
 let fault: Fault = () => "pass";
 let lost = 0;
 
 const proxy = createServer((incoming, outgoing: ServerResponse) => {
   const verdict = fault(incoming);
+  if (verdict === "slow down") {
+    lost += 1;
+    incoming.resume();
+    outgoing.writeHead(503, { "content-type": "application/xml", "retry-after": "1" });
+    outgoing.end("<Error><Code>SlowDown</Code><Message>Please reduce your request rate.</Message></Error>");
+    return;
+  }
   const { hostname, port } = new URL(endpoint);
   const upstream = forward({ hostname, port, path: incoming.url, method: incoming.method, headers: incoming.headers }, (answer) => {
     if (verdict === "lose the answer") {
@@ -171,6 +178,13 @@ describe("reading", () => {
     fault = (request) => (request.method === "GET" && request.url?.includes("a.jsonl") === true ? "cut the answer" : "pass");
     await expect(read("cut/*")).rejects.toMatchObject({ code: "SOURCE_UNAVAILABLE" });
     expect(lost).toBeGreaterThan(0);
+  });
+
+  it("an answer that asks for patience is tried again by the client, and then by the task not before it is time", async () => {
+    fault = () => "slow down";
+    const failure = { code: "SOURCE_UNAVAILABLE", message: expect.stringContaining("SlowDown") as unknown, retryAfterMs: 1_000 };
+    await expect(read("patience/*")).rejects.toMatchObject(failure);
+    expect(lost).toBe(3);
   });
 
   it("a listing of several pages is followed to its end", async () => {

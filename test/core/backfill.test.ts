@@ -147,6 +147,15 @@ describe("a backfill", () => {
     expect(backfill.settleBackfill(backfill.endPartition(state, "b.0.1", true)).status).toBe("succeeded");
   });
 
+  it("remembers the keys of its last actions", () => {
+    let state = opened(begun());
+    expect(backfill.hasActed(state, undefined)).toBe(false);
+    for (let n = 0; n <= 100; n += 1) state = backfill.controlBackfill(state, { action: "change", priority: 2 }, `k${n}`);
+    state = backfill.controlBackfill(state, { action: "change", priority: 3 });
+    expect([backfill.hasActed(state, "k0"), backfill.hasActed(state, "k1"), backfill.hasActed(state, "k100")]).toEqual([false, true, true]);
+    expect(state.keys).toHaveLength(100);
+  });
+
   it("skips what has not begun, and refuses to skip what has", () => {
     const state = opened(begun());
     expect(backfill.refuseBackfillControl(state, { action: "skip", partitions: [[0, 1]] })).toContain("have begun");

@@ -243,7 +243,12 @@ describe("faults", () => {
     [
       "an expression of an attempt where there is none yet",
       { id: "a", when: "run.attempt > 1", ...own },
-      "run.attempt, which does not exist",
+      "run.attempt, which is known in a task's configuration alone; this is evaluated before or after all attempts",
+    ],
+    [
+      "an attempt in what items are made of: they are made before any",
+      { id: "a", for_each: { in: "${{ [run.attempt] }}" }, ...own },
+      "run.attempt, which is known in a task's configuration alone",
     ],
     ["an expression that reads its own task", { id: "a", when: "tasks.a.status == 'x'", ...own }, "which is the task itself"],
     ["an id with capitals", { id: "A", ...own }, "must be 1 to 63 of a-z"],

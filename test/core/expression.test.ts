@@ -70,11 +70,20 @@ describe("expressions say what they read", () => {
     expect(checkExpression(source)).toEqual({
       ok: true,
       tasks: ["revenue", "a-b"],
+      outputs: ["revenue"],
       params: ["text"],
       run: ["id", "pipeline"],
       each: [],
       nested: false,
+      allParams: false,
     });
+  });
+
+  it("tells who reads params as a whole, or by a name that it reckons", () => {
+    for (const source of ["params", "params[run.id]", "params.map(name, name)", "{'all': params}"])
+      expect([source, checkExpression(source)]).toEqual([source, expect.objectContaining({ ok: true, params: [], allParams: true })]);
+    for (const source of ["params.text", "params['text']", "has(params.text) && params.text.size() > 1"])
+      expect([source, checkExpression(source)]).toEqual([source, expect.objectContaining({ params: ["text"], allParams: false })]);
   });
 
   it("finds what has() asks for", () => {
@@ -83,6 +92,34 @@ describe("expressions say what they read", () => {
 
   it("does not take keys of other things for tasks", () => {
     expect(checkExpression("params.nested.tasks == 'tasks'")).toMatchObject({ ok: true, tasks: [], params: ["nested"] });
+  });
+});
+
+describe("outputs that go by reference", () => {
+  const withLarge: Scope = {
+    params: {},
+    run: {},
+    tasks: {
+      big: { status: "succeeded", output: { $output: { runId: "r", taskId: "big" }, bytes: 9_000 } },
+      small: { status: "", output: 1 },
+    },
+    large: { big: 9_000 },
+  };
+
+  it.each([
+    "tasks.big.output",
+    "size(tasks['big'].output) > 100",
+    "has(tasks.big.output.rows)",
+    "tasks.big",
+    "true || tasks.big.output == 1",
+  ])("fail whoever reads them: %s", (source) => {
+    expect(() => evaluateExpression(source, withLarge)).toThrow(
+      /output of task "big" is large \(9000 bytes of JSON\).*select what is needed/,
+    );
+  });
+
+  it("leave statuses and the outputs of other tasks alone", () => {
+    expect(evaluateExpression("tasks.big.status + string(tasks.small.output)", withLarge)).toBe("succeeded1");
   });
 });
 

@@ -37,8 +37,10 @@ describe("valid definitions", () => {
 });
 
 describe("invalid definitions", () => {
-  it("has a file for every issue code", () => {
-    expect(filesIn("invalid")).toEqual(ISSUE_CODES.map((code) => `${code}.yaml`).toSorted());
+  it("has a file for every issue code of the compiler", () => {
+    // Which pipelines there are the API alone knows: test/api/sub-pipelines.test.ts.
+    const codes = ISSUE_CODES.filter((code) => code !== "UNKNOWN_PIPELINE");
+    expect(filesIn("invalid")).toEqual(codes.map((code) => `${code}.yaml`).toSorted());
   });
 
   it.each(filesIn("invalid"))("%s says what, where and what to do", (file) => {

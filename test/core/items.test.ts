@@ -40,6 +40,33 @@ describe("loops", () => {
         { start: "2026-01-01T00:00:00.000Z", end: "2026-02-01T00:00:00.000Z" },
       ],
     ],
+    [
+      "partitions of months from the end of one, each at its own",
+      { partitions: { from: "2026-01-31T06:00:30Z", to: "2026-05-01", every: "month" } },
+      [
+        { start: "2026-01-31T06:00:30.000Z", end: "2026-02-28T06:00:30.000Z" },
+        { start: "2026-02-28T06:00:30.000Z", end: "2026-03-31T06:00:30.000Z" },
+        { start: "2026-03-31T06:00:30.000Z", end: "2026-04-30T06:00:30.000Z" },
+        { start: "2026-04-30T06:00:30.000Z", end: "2026-05-01T00:00:00.000Z" },
+      ],
+    ],
+    [
+      "partitions of days in a zone, also of 23 hours",
+      { partitions: { from: "2026-03-28", to: "2026-03-30", timezone: "Europe/Berlin" } },
+      [
+        { start: "2026-03-28T00:00:00+01:00", end: "2026-03-29T00:00:00+01:00" },
+        { start: "2026-03-29T00:00:00+01:00", end: "2026-03-30T00:00:00+02:00" },
+      ],
+    ],
+    [
+      "partitions of weeks, the last one up to the end",
+      { partitions: { from: "2026-01-01", to: "2026-01-10", every: "week" } },
+      [
+        { start: "2026-01-01T00:00:00.000Z", end: "2026-01-08T00:00:00.000Z" },
+        { start: "2026-01-08T00:00:00.000Z", end: "2026-01-10T00:00:00.000Z" },
+      ],
+    ],
+    ["partitions of nothing", { partitions: { from: "2026-01-10", to: "2026-01-10" } }, []],
   ])("go over %s", (_name, over, expected) => {
     expect(values(over)).toEqual(expected);
   });
@@ -58,8 +85,10 @@ describe("loops", () => {
     ["a step of 0", { range: { from: 1, to: 2, step: 0 } }, "step that is not 0"],
     ["a fraction", { range: { from: 1, to: 2.5, step: 1 } }, "whole numbers"],
     ["a date that is none", { partitions: { from: "2026-13-01", to: "2026-03-01", every: "1d" } }, "partitions need"],
-    ["a length that is none", { partitions: { from: "2026-01-01", to: "2026-03-01", every: "fortnight" } }, "partitions need"],
-    ["a length of nothing", { partitions: { from: "2026-01-01", to: "2026-03-01", every: "0s" } }, "partitions need"],
+    ["a length that is none", { partitions: { from: "2026-01-01", to: "2026-03-01", every: "fortnight" } }, 'every is "fortnight"'],
+    ["a length of nothing", { partitions: { from: "2026-01-01", to: "2026-03-01", every: "0s" } }, "a second or more"],
+    ["a zone that is none", { partitions: { from: "2026-01-01", to: "2026-03-01", timezone: "Berlin" } }, "no time zone"],
+    ["too many partitions", { partitions: { from: "2026-01-01", to: "2027-01-01", every: "1m" } }, "more than 20000 partitions"],
     ["too many", { range: { from: 1, to: LIMITS.items + 1, step: 1 } }, "more than 20000 items"],
   ])("refuse %s", (_name, over, words) => {
     expect(() => items(over)).toThrow(

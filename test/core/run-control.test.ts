@@ -1,7 +1,7 @@
 // Acting on a run by hand, parked tasks, `finally` tasks and retries by code: the reducer's part.
 
 import { describe, expect, it } from "vitest";
-import { type Control, control, openStatus, refusal } from "../../core/run-control.ts";
+import { type Control, control, escalate, openStatus, pauseWith, refusal } from "../../core/run-control.ts";
 import { restoreSnapshot, takeSnapshot } from "../../core/run-snapshot.ts";
 import { failAttempt } from "../../core/run-attempts.ts";
 import * as reducer from "../../core/run-state.ts";
@@ -12,8 +12,8 @@ const AWAY = { code: "SOURCE_UNAVAILABLE", message: "away" };
 const REFUSED = { code: "SOURCE_AUTH", message: "no" };
 const PARKS = { ...policy({ attempts: 2 }), onExhausted: "park" as const };
 
-const set = (plan: ReturnType<typeof planOf>) => {
-  const graph = reducer.graphOf(plan);
+const set = (plan: ReturnType<typeof planOf>, manner: { readonly amended?: true } = {}) => {
+  const graph = reducer.graphOf(plan, manner);
   return { graph, state: reducer.initRun(graph) };
 };
 
@@ -50,7 +50,7 @@ describe("a parked task", () => {
     failAttempt(state, graph, 0, AWAY, 5_001);
     // A first attempt's pause again.
     expect(state.tasks[0]).toMatchObject({ status: "waiting", retryAt: 6_001 });
-    reducer.wake(state, 6_001);
+    reducer.wake(state, graph, 6_001);
     startAll(state, 6_001);
     failAttempt(state, graph, 0, AWAY, 6_002);
     expect(state.tasks[0]).toMatchObject({ status: "parked", attempts: 3 });
@@ -74,6 +74,22 @@ describe("a parked task", () => {
     failAttempt(state, other, 1, REFUSED, 1);
     failAttempt(state, other, 0, REFUSED, 2);
     expect(statuses(state)).toEqual(["failed", "failed"]);
+  });
+});
+
+describe("pausing and resuming", () => {
+  it("are refused where they would change nothing", () => {
+    const { state, graph } = set(planOf({ a: {} }));
+    const why = (action: "pause" | "resume"): string | undefined => refusal(state, graph, { action }, ANNA, 1);
+    expect([why("pause"), why("resume")]).toEqual([undefined, expect.stringContaining("is not paused")]);
+    control(state, graph, { action: "pause" }, ANNA, 1);
+    expect([why("pause"), why("resume")]).toEqual([expect.stringContaining("paused already"), undefined]);
+    control(state, graph, { action: "resume" }, ANNA, 2);
+    // A pause with what started it can be made its own, which then does not end with that.
+    expect(pauseWith(state, true)).toBe(true);
+    expect([why("pause"), why("resume")]).toEqual([undefined, undefined]);
+    control(state, graph, { action: "pause" }, ANNA, 3);
+    expect([why("pause"), pauseWith(state, false), state.paused]).toEqual([expect.stringContaining("paused already"), false, true]);
   });
 });
 
@@ -127,6 +143,27 @@ describe("an approval", () => {
     control(state, graph, decide(true), { by: "anna", why: "looks right" }, 10);
     expect(state.tasks[0]).toMatchObject({ status: "succeeded", output: { approved: true, by: "anna", comment: "looks right" } });
     expect(refusal(state, graph, decide(true), ANNA, 10)).toContain("does not wait for a decision");
+  });
+
+  it("is escalated once, also through a snapshot, and anew when somebody lets it go on", () => {
+    const { graph, state } = set(planOf({ ok: { operator: "approval", approval } }, { policies: [PARKS] }), { amended: true });
+    startAll(state);
+    reducer.hold(state, 0, "approval", 1_000);
+    expect([escalate(state, graph, 0, 999), escalate(state, graph, 0, 1_000), escalate(state, graph, 0, 1_001)]).toEqual([
+      undefined,
+      ["boss"],
+      undefined,
+    ]);
+    const restored = restoreSnapshot(takeSnapshot(state, graph), graph);
+    expect(escalate(restored, graph, 0, 2_000)).toBeUndefined();
+    reducer.wake(state, graph, 5_000);
+    startAll(state, 5_000);
+    failAttempt(state, graph, 0, { code: "WAIT_DEADLINE", message: "nobody decided" }, 5_000);
+    control(state, graph, { action: "continue", task: "ok" }, ANNA, 9_000);
+    startAll(state, 9_000);
+    reducer.hold(state, 0, "approval", 10_000);
+    expect(refusal(state, graph, decide(true), { by: "boss" }, 9_999)).toContain('"boss" may not decide');
+    expect([escalate(state, graph, 0, 9_999), escalate(state, graph, 0, 10_000)]).toEqual([undefined, ["boss"]]);
   });
 
   it("that is rejected fails with its comment", () => {
@@ -204,10 +241,10 @@ describe("waiting for a condition", () => {
     for (let look = 1; look <= 3; look += 1) {
       startAll(state, look * 10_000);
       failAttempt(state, graph, 0, AWAY, look * 10_000 + 1);
-      reducer.wake(state, look * 10_000 + 2_000);
+      reducer.wake(state, graph, look * 10_000 + 2_000);
       startAll(state, look * 10_000 + 2_000);
       reducer.hold(state, 0, "condition", look * 10_000 + 10_000);
-      reducer.wake(state, look * 10_000 + 10_000);
+      reducer.wake(state, graph, look * 10_000 + 10_000);
     }
     expect(state.tasks[0]).toMatchObject({ looks: 3, attempts: 4, queued: true });
   });

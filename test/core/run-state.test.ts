@@ -36,6 +36,41 @@ const finish = (plan: Plan, fates: Readonly<Record<string, Fate>>, skipped: read
   };
 };
 
+describe("what is ready", () => {
+  const plan = planOf({
+    first: {},
+    low: { priority: 5 },
+    usual: {},
+    late: { priority: 4 },
+    urgent: { priority: 1, needs: ["first"] },
+    usualToo: { priority: 3, needs: ["first"] },
+    low2: { priority: 5, needs: ["first"] },
+  });
+
+  const orderOf = (graph: reducer.Graph): readonly string[] => {
+    const state = reducer.initRun(graph);
+    const order: string[] = [];
+    const take = (): number => {
+      const index = reducer.takeReady(state) as number;
+      order.push(plan.tasks[index]?.id ?? "");
+      reducer.start(state, index, 0);
+      return index;
+    };
+    const first = take();
+    reducer.succeed(state, graph, first, null, 0);
+    while (state.ready.length > 0) take();
+    return order;
+  };
+
+  it("begins by priority, then by age, also what becomes ready while others wait", () => {
+    expect(orderOf(reducer.graphOf(plan))).toEqual(["first", "urgent", "usual", "usualToo", "late", "low", "low2"]);
+  });
+
+  it("begins by age alone in runs that began when it did", () => {
+    expect(orderOf(reducer.graphOf(plan, {}))).toEqual(["first", "low", "usual", "late", "urgent", "usualToo", "low2"]);
+  });
+});
+
 describe("readiness", () => {
   it("roots are ready in definition order, dependents when their needs have ended", () => {
     const { state, graph } = begin(planOf({ a: {}, b: {}, c: { needs: ["a", "b"] } }));
@@ -71,9 +106,9 @@ describe("attempts", () => {
     startNext(state, 0);
     failAttempt(state, graph, 0, away, 0);
     expect(state.tasks[0]).toMatchObject({ status: "waiting", retryAt: 1_000, attempts: 1 });
-    expect(reducer.wake(state, 999)).toBe(1_000);
+    expect(reducer.wake(state, graph, 999)).toBe(1_000);
     expect(state.ready).toEqual([]);
-    expect(reducer.wake(state, 1_000)).toBeUndefined();
+    expect(reducer.wake(state, graph, 1_000)).toBeUndefined();
     startNext(state, 1_000);
     failAttempt(state, graph, 0, away, 1_000);
     expect(state.tasks[0]?.retryAt).toBe(3_000);
@@ -114,7 +149,7 @@ describe("attempts", () => {
     startNext(state, 0);
     loseAttempt(state, graph, 0, 7);
     expect(state.tasks[0]).toMatchObject({ status: "waiting", attempts: 0, lost: 1, retryAt: 7 });
-    expect(reducer.wake(state, 7)).toBeUndefined();
+    expect(reducer.wake(state, graph, 7)).toBeUndefined();
     startNext(state, 7);
     expect(state.tasks[0]).toMatchObject({ status: "running", attempts: 1, startedAt: 0 });
   });
@@ -258,7 +293,7 @@ describe("snapshots", () => {
       { status: "failed", error: { code: "SOURCE_AUTH", message: "no" } },
       { status: "waiting", attempts: 1, retryAt: 1_005 },
     ]);
-    expect(reducer.wake(restored, 0)).toBe(1_005);
+    expect(reducer.wake(restored, graph, 0)).toBe(1_005);
   });
 
   it("a snapshot of a run in which something runs is refused", () => {
@@ -278,7 +313,7 @@ describe("snapshots", () => {
         if (state.tasks[0]?.status === "waiting") {
           expect(state.tasks[0]).toMatchObject({ attempts: 0, error: { code } });
           now = state.tasks[0].retryAt ?? now;
-          reducer.wake(state, now);
+          reducer.wake(state, graph, now);
         }
       }
       expect([state.tasks[0]?.status, now]).toEqual(["failed", 60_000]);

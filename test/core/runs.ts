@@ -72,6 +72,7 @@ export const scenarios = (rules: readonly TriggerRule[] = RULES, policies: reado
         fates: fc.array(fate, { minLength: size, maxLength: size }),
         // Of the last tasks: they begin when all others have ended.
         last: fc.integer({ min: 0, max: 2 }),
+        asksAll: fc.boolean(),
         skips: fc.array(
           fc.integer({ min: 0, max: 6 }).map((value) => value === 0),
           { minLength: size, maxLength: size },
@@ -80,7 +81,7 @@ export const scenarios = (rules: readonly TriggerRule[] = RULES, policies: reado
       }),
     )
     .map(
-      ({ tasks, fates, skips, failurePolicy, last }): Scenario => ({
+      ({ tasks, fates, skips, failurePolicy, last, asksAll }): Scenario => ({
         fates,
         skips,
         plan: {
@@ -91,7 +92,7 @@ export const scenarios = (rules: readonly TriggerRule[] = RULES, policies: reado
             rule,
             // Any acyclic graph has an order in which needs come first.
             needs: index === 0 || index >= tasks.length - last ? [] : [...new Set(needs.map((need) => need % index))],
-            ...(index > 0 && index >= tasks.length - last ? { finally: true } : {}),
+            ...(index > 0 && index >= tasks.length - last ? { finally: true, ...(asksAll ? { asksAll } : {}) } : {}),
             operator: "sql",
             summary: "",
             policy: 0,
@@ -151,14 +152,15 @@ export const execute = ({ plan, fates, skips }: Scenario, options: ExecuteOption
     else if (next === "fails") settle(failAttempt(state, graph, index, { code: "SOURCE_UNAVAILABLE", message: "away" }, now));
     else settle(loseAttempt(state, graph, index, now));
   };
+  settle(reducer.decideAll(state, graph, now));
   while (!reducer.isOver(state)) {
     now += 1;
-    reducer.wake(state, now);
+    reducer.wake(state, graph, now);
     startReady();
     if (running.length === 0) {
       if (reducer.isOver(state)) break;
       if (options.snapshots) state = restoreSnapshot(JSON.parse(JSON.stringify(takeSnapshot(state, graph))), graph);
-      const next = reducer.wake(state, now);
+      const next = reducer.wake(state, graph, now);
       if (next === undefined && state.ready.length === 0) throw new Error(`the run hangs: ${JSON.stringify(state)}`);
       now = Math.max(now, next ?? now);
       continue;

@@ -1,6 +1,7 @@
 // Schedules: what they mean once compiled, what is refused and where, and when they fire.
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { isInCalendar, nextInCalendar } from "../../core/calendar.ts";
 import { compilePlan } from "../../core/compile-plan.ts";
 import { readCron } from "../../core/cron.ts";
 import { parseDefinition } from "../../core/definition.ts";
@@ -202,6 +203,24 @@ describe("firings", () => {
       expect(forwards.length).toBeGreaterThan(1);
       expect(forwards.slice(1).map((moment) => previousFiring(times, moment))).toEqual(forwards.slice(0, -1));
     }
+  });
+
+  it("are the first moments whose every field is in the calendar", () => {
+    const { calendars } = timesOf(
+      "{ calendar: { month: '1-6', day_of_month: '*/2', hour: '3,9-17/4', minute: '5-40/7', second: '10,50' } }",
+    );
+    fc.assert(
+      fc.property(fc.integer({ min: Date.UTC(1960, 0, 1), max: Date.UTC(2027, 0, 1) }), (after) => {
+        const [calendar] = calendars;
+        if (calendar === undefined) throw new Error("no calendar");
+        const found = nextInCalendar(calendar, "UTC", after) ?? NaN;
+        expect(found).toBeGreaterThan(after);
+        expect(isInCalendar(calendar, "UTC", found)).toBe(true);
+        for (let back = 1_000; back <= 3_600_000 && found - back > after; back += 1_000)
+          expect(isInCalendar(calendar, "UTC", found - back)).toBe(false);
+      }),
+      { numRuns: 30 },
+    );
   });
 
   it("seconds after a weekend of exclusions are found in a moment", () => {

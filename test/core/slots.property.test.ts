@@ -88,6 +88,43 @@ describe("slots", () => {
     );
   });
 
+  it("go to the most urgent of those that wait, and of these to the oldest, whatever has been going on", () => {
+    // Some tell their age: they waited before, under another owner or in a line of their run.
+    const aged = fc.record({ taken: step, waitedFor: fc.nat(3) });
+    fc.assert(
+      fc.property(fc.array(aged, { maxLength: 80 }), (steps) => {
+        let slots = emptySlots(2);
+        const line: { readonly key: string; readonly owner: string; readonly priority: number; readonly since: number }[] = [];
+        const leave = (leaves: (one: (typeof line)[number]) => boolean): void => {
+          for (const one of line.filter(leaves)) line.splice(line.indexOf(one), 1);
+        };
+        for (const [now, { taken, waitedFor }] of steps.entries()) {
+          let change: SlotChange;
+          if (taken.kind === "request") {
+            const request = { key: `k${taken.key}`, owner: `o${taken.owner}`, priority: taken.priority, since: now - waitedFor };
+            const isKnown = [...keys(slots.holders), ...keys(line)].includes(request.key);
+            change = requestSlot(slots, request, now);
+            if (isKnown) {
+              slots = change.slots;
+              continue;
+            }
+            line.push(request);
+          } else {
+            change = apply(slots, taken, now);
+            if (taken.kind === "release") leave(({ key }) => key === `k${taken.key}`);
+            if (taken.kind === "die") leave(({ owner }) => owner === `o${taken.owner}`);
+          }
+          const best = line.toSorted((left, right) => left.priority - right.priority || left.since - right.since);
+          expect(keys(change.granted)).toEqual(keys(best.slice(0, change.granted.length)));
+          leave(({ key }) => keys(change.granted).includes(key));
+          expect(keys(change.slots.waiting).toSorted()).toEqual(keys(line).toSorted());
+          slots = change.slots;
+        }
+      }),
+      { numRuns: 1_000 },
+    );
+  });
+
   it("go to the most urgent, then to the one that has waited longest", () => {
     fc.assert(
       fc.property(fc.array(fc.integer({ min: 1, max: 5 }), { minLength: 1, maxLength: 20 }), (priorities) => {

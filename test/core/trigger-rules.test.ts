@@ -1,7 +1,11 @@
 // Every trigger rule against every kind of upstream, as Airflow decides it.
 import { describe, expect, it } from "vitest";
-import type { TriggerRule } from "../../core/plan.ts";
+import { compilePlan } from "../../core/compile-plan.ts";
+import { checkDefinition } from "../../core/definition.ts";
+import type { Plan, TriggerRule } from "../../core/plan.ts";
 import { type NeedCounts, type Verdict, verdict } from "../../core/trigger-rules.ts";
+import { catalogue } from "./catalogue.ts";
+import { execute, type Fate } from "./runs.ts";
 
 const counts = (part: Partial<NeedCounts>): NeedCounts => ({ open: 0, succeeded: 0, failed: 0, skipped: 0, upstreamFailed: 0, ...part });
 
@@ -62,4 +66,64 @@ describe("trigger rules", () => {
       expect(verdict(rule, counts(part))).toBe(expected);
     });
   }
+});
+
+describe("a task that needs nothing", () => {
+  const compiled = (tasks: readonly unknown[], defaults = {}): Plan => {
+    const checked = checkDefinition({ apiVersion: "downbeat/v1", name: "p", failure_policy: "continue", defaults, tasks });
+    const result = checked.ok ? compilePlan(checked.definition, catalogue) : checked;
+    if (!result.ok) throw new Error(JSON.stringify(result.issues));
+    return result.compiled.plan;
+  };
+  const task = (id: string, more = {}) => ({ id, activity: { name: "score", input: null }, ...more });
+  /** How the run's last task ended. */
+  const ends = (plan: Plan, fates: readonly Fate[], skips: readonly boolean[] = [], cancelAfter?: number): string | undefined => {
+    const options = { choose: () => 0, snapshots: true, ...(cancelAfter === undefined ? {} : { cancelAfter }) };
+    return execute({ plan, fates, skips }, options).state.tasks.at(-1)?.status;
+  };
+  const started = (verdictOf: Verdict | undefined): string | undefined => (verdictOf === "start" ? "succeeded" : verdictOf);
+
+  it.each(RULES)("begins at once, whatever its rule: %s", (rule) => {
+    expect(ends(compiled([task("a", { trigger_rule: rule })]), [])).toBe("succeeded");
+  });
+
+  /** Two tasks before it, as in the table's rows of the same name. */
+  const BEFORE: Readonly<Record<string, { fates: readonly Fate[]; skips: readonly boolean[] }>> = {
+    "all succeeded": { fates: [["succeeds"], ["succeeds"]], skips: [] },
+    "all failed": { fates: [["fails"], ["fails"]], skips: [] },
+    "all skipped": { fates: [], skips: [true, true] },
+    "one succeeded, one failed": { fates: [["succeeds"], ["fails"]], skips: [] },
+    "one succeeded, one skipped": { fates: [["succeeds"]], skips: [false, true] },
+    "one failed, one skipped": { fates: [["fails"]], skips: [false, true] },
+  };
+  const retry = { retry: { attempts: 1 } };
+  const others = [task("a", retry), task("b", retry)];
+
+  for (const [upstream, { fates, skips }] of Object.entries(BEFORE)) {
+    const verdicts = TABLE.find(([name]) => name === upstream)?.[2] ?? [];
+    it.each(RULES.map((rule, column) => [rule, verdicts[column]] as const))(
+      `and is finally asks all others: ${upstream}: %s → %s`,
+      (rule, expected) => {
+        expect(ends(compiled([...others, task("last", { finally: true, trigger_rule: rule })]), fates, skips)).toBe(started(expected));
+      },
+    );
+    it.each(RULES)(`and is finally begins whatever the default rule: ${upstream}: %s`, (rule) => {
+      const own = others.map((one) => ({ ...one, trigger_rule: "all_success" }));
+      expect(ends(compiled([...own, task("last", { finally: true })], { trigger_rule: rule }), fates, skips)).toBe("succeeded");
+    });
+  }
+
+  it("and is finally counts those that were cancelled as failed", () => {
+    const chain = [task("a"), task("b", { needs: ["a"] })];
+    expect(ends(compiled([...chain, task("last", { finally: true, trigger_rule: "one_failed" })]), [], [], 1)).toBe("succeeded");
+    expect(ends(compiled([...chain, task("last", { finally: true, trigger_rule: "all_success" })]), [], [], 1)).toBe("upstream_failed");
+  });
+
+  it("and is finally decides over no tasks where there are no others", () => {
+    const { tasks } = execute(
+      { plan: compiled([task("last", { finally: true, trigger_rule: "one_failed" })]), fates: [], skips: [] },
+      { choose: () => 0 },
+    ).state;
+    expect(tasks.map(({ status }) => status)).toEqual(["skipped"]);
+  });
 });

@@ -60,7 +60,7 @@ describe("the image", () => {
     const file = parse(readFileSync(path.join(root, "deploy/temporal-dynamic-config.yaml"), "utf8")) as Readonly<
       Record<string, readonly { readonly value: unknown }[]>
     >;
-    const ours = [...readFileSync(path.join(root, "bin/services/temporal.ts"), "utf8").matchAll(/^ {2}"([a-zA-Z.]+)=(\w+)",$/gm)];
+    const ours = [...readFileSync(path.join(root, "bin/services/temporal.ts"), "utf8").matchAll(/^ {2}["']([a-zA-Z.]+)="?(\w+)"?["'],$/gm)];
     expect(Object.fromEntries(Object.entries(file).map(([key, entries]) => [key, String(entries[0]?.value)]))).toEqual(
       Object.fromEntries(ours.map((match) => [match[1] ?? "", match[2]])),
     );

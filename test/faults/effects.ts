@@ -22,10 +22,10 @@ const SCHEMA = `
     $$ begin while not is_open(wanted) loop perform pg_sleep(0.05); end loop; end $$;
   create function mark_and_hold(run text, task text, item int, gate text) returns void language plpgsql as
     $$ begin perform mark(run, task, item); perform hold(gate); end $$;
-  create function mark_if_open(run text, task text, gate text) returns void language plpgsql as
+  create function mark_if_open(run text, task text, item int, gate text) returns void language plpgsql as
     $$ begin
       if not is_open(gate) then raise exception 'the gate is closed' using errcode = '42000'; end if;
-      perform mark(run, task, 0);
+      perform mark(run, task, item);
     end $$;
   create function mark_if_well(run text, task text, gate text) returns void language plpgsql as
     $$ begin

@@ -60,8 +60,16 @@ const endOf = (world: World, run: string): Promise<ShownRun> =>
 const realOf = (world: World, { run, pipeline }: Subject) =>
   world.withTemporal(async ({ workflow }) => {
     const handle = workflow.getHandle(runWorkflowId(pipeline, run));
+    // Its last report is made as it ends: Temporal hears of the end a moment later.
+    const { status } = await waitUntil(
+      async () => {
+        const described = await handle.describe();
+        if (described.status.name === "RUNNING") throw new Error(`${run} has told its end, and goes on in Temporal`);
+        return described;
+      },
+      { timeoutMs: REACHED_MS },
+    );
     const { tasks } = await waitUntil(() => handle.query<RunStatusAnswer>(STATUS_QUERY), { timeoutMs: REACHED_MS });
-    const { status } = await handle.describe();
     // A failed or cancelled run is a workflow that says so; completed alone is called otherwise.
     return { status: status.name === "COMPLETED" ? "succeeded" : status.name.toLowerCase(), tasks };
   });

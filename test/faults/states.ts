@@ -1,5 +1,6 @@
 // The states in which a kill finds a run: the pipelines that stay in each until their gate is opened, and what lets them go on.
 
+import { waitUntil } from "../../bin/services/wait.ts";
 import type { TaskFacts } from "./verdict.ts";
 import type { World } from "./world.ts";
 
@@ -46,7 +47,7 @@ const mark = (id: string): Task => sql(id, "select mark(:run, :task, 0)");
 const hold = (id: string, gate = RUN): Task => sql(id, "select mark_and_hold(:run, :task, 0, :gate)", { gate });
 /** By a connection that has limits. */
 const by = (connection: string, { sql: work, ...task }: Task): Task => ({ ...task, sql: { ...(work as object), connection } });
-const markIfOpen = (id: string): Task => sql(id, "select mark_if_open(:run, :task, :gate)", { gate: RUN });
+const markIfOpen = (id: string): Task => sql(id, "select mark_if_open(:run, :task, 0, :gate)", { gate: RUN });
 
 /** Short heartbeats, so that a dead worker is noticed within seconds; attempts enough for whatever the kills cost. */
 const pipeline = (name: string, tasks: readonly Task[], more: Readonly<Record<string, unknown>> = {}) => ({
@@ -164,6 +165,73 @@ const itemsState: State = {
   },
 };
 
+/** The second of three items waits for its next attempt until the gate is open. */
+const itemRetryState: State = {
+  ...heldState(
+    "item_retry",
+    {
+      ...sql("held", "select mark_if_open(:run, :task, :item::int, case when :item::int = 2 then :run else 'open' end)", {
+        item: "${{ each.n }}",
+      }),
+      for_each: { in: { range: { from: 1, to: 3 } }, as: "n" },
+      retry: { attempts: 60, on: { SQL_FAILED: { attempts: 60, backoff: "2s", max_backoff: "2s" } } },
+    },
+    () => false,
+  ),
+  async begin(world, key) {
+    await world.effects.openGate("open");
+    const run = await trigger(world, "item_retry", key);
+    return {
+      subjects: [{ run, pipeline: "kills_item_retry", wanted: succeeded("before", "held", "after"), items: { held: 3 } }],
+      isReached: async () => {
+        if ((await taskOf(world, run, "held"))?.status !== "running") return false;
+        type Item = { readonly status: string; readonly attempts: number };
+        const { items } = await world.call<{ readonly items: readonly Item[] }>("GET", `/v1/runs/${run}/tasks/held/items`);
+        return items.map(({ status }) => status).join() === "succeeded,pending,succeeded" && (items[1]?.attempts ?? 0) > 0;
+      },
+      goOn: () => world.effects.openGate(run),
+    };
+  },
+};
+
+/** A rerun of what failed: `before` is carried over from the first run, whose id is the origin of both. */
+const rerunState: State = {
+  name: "rerun",
+  pipelines: [
+    pipeline("rerun", [
+      mark("before"),
+      {
+        ...after("before", sql("doubtful", "select mark_if_open(:run, :task, 0, :gate)", { gate: "${{ run.origin }}" })),
+        retry: { attempts: 1 },
+      },
+      after("doubtful", hold("held")),
+      after("held", mark("after")),
+    ]),
+  ],
+  async begin(world, key) {
+    const first = await trigger(world, "rerun", key);
+    await waitUntil(
+      async () => {
+        const { status } = await show(world, first);
+        if (status !== "failed") throw new Error(`what is to be repeated is ${status}`);
+      },
+      { timeoutMs: 60_000 },
+    );
+    await world.effects.openGate(first);
+    const { id: run } = await world.call<{ readonly id: string }>(
+      "POST",
+      `/v1/runs/${first}/rerun`,
+      { from: "failed", ...BY },
+      `${key}-again`,
+    );
+    return {
+      subjects: [{ run, pipeline: "kills_rerun", wanted: succeeded("before", "doubtful", "held", "after") }],
+      isReached: async () => (await taskOf(world, run, "held"))?.status === "running",
+      goOn: () => world.effects.openGate(run),
+    };
+  },
+};
+
 const subPipelineState: State = {
   name: "sub_pipeline",
   pipelines: [
@@ -259,6 +327,8 @@ export const STATES: readonly State[] = [
     goOn: (world, run) => act(world, run, "tasks/held/continue", BY),
   }),
   itemsState,
+  itemRetryState,
+  rerunState,
   subPipelineState,
   finallyState("finally", false),
   finallyState("cancelling", true),
@@ -273,6 +343,8 @@ export const deployStates = async (world: World, states: readonly State[]): Prom
     await world.call("PUT", `/v1/pipelines/${String(definition["name"])}`, definition);
 };
 
-/** Tasks without an effect of their own. */
+/** Tasks without an effect of their own, or with that of the run before. */
 export const marks = (task: string, state: string): boolean =>
-  task !== "sub" && !(task === "held" && ["timer", "condition", "approval", "paused"].includes(state));
+  task !== "sub" &&
+  !(task === "before" && state === "rerun") &&
+  !(task === "held" && ["timer", "condition", "approval", "paused"].includes(state));

@@ -3,7 +3,8 @@
 import { randomBytes } from "node:crypto";
 import { mkdirSync, rmSync } from "node:fs";
 import path from "node:path";
-import { Client, Connection } from "@temporalio/client";
+import { type Client, Connection } from "@temporalio/client";
+import { temporalClient } from "../../api/orchestrator-client.ts";
 import { ApiClient, ApiError } from "../../bin/api-client.ts";
 import { SupervisedProcess } from "../../bin/demo/processes.ts";
 import { SupervisedTemporal } from "../../bin/demo/temporal.ts";
@@ -148,11 +149,19 @@ export class World {
     };
   }
 
+  /** Temporal takes connections and requests and answers none, until what it gives back is called. */
+  silenceTemporal(): () => void {
+    const { pid } = this.#temporal;
+    if (pid === undefined) throw new Error("Temporal does not run");
+    process.kill(pid, "SIGSTOP");
+    return () => void process.kill(pid, "SIGCONT");
+  }
+
   /** Asks Temporal itself. */
   async withTemporal<Answer>(work: (client: Client) => Promise<Answer>): Promise<Answer> {
     const connection = await Connection.connect({ address: this.#temporal.address });
     try {
-      return await work(new Client({ connection }));
+      return await work(temporalClient({ connection }));
     } finally {
       await connection.close();
     }

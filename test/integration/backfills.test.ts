@@ -201,6 +201,29 @@ describe("a backfill", () => {
     expect(workflowExecutionInfo?.priority?.priorityKey).toBe(1);
   });
 
+  it("yields to a scheduled run: it has the slot before the next partition", async () => {
+    const limit = "concurrency: { max_runs: 1 }";
+    await deploy(limit);
+    const tasks = held();
+    const { id } = await begin({ concurrency: 3 });
+    const waiting = async (): Promise<readonly string[]> =>
+      ((await kit.deps.orchestrator.poolState(`pipeline/${pipeline}`))?.slots.waiting ?? []).map(({ key }) => key);
+    await until("one holds the slot and two wait for it", async () => tasks.begun.length === 1 && (await waiting()).length === 2);
+    const before = kit.seen.length;
+    await deploy(`${limit}\nschedules: [{ name: often, every: 1s, overlap: skip }]`);
+    await until("a scheduled run waits for it too", async () => (await waiting()).length === 3);
+    await kit.call("POST", `/v1/pipelines/${pipeline}/schedules/often/pause`, { by: "ada" });
+    const [, , scheduled = ""] = await waiting();
+    const partitions = ["0", "1", "2"].map((partition) => runWorkflowId(pipeline, `${id}.${partition}`));
+    expect(partitions).not.toContain(scheduled);
+    tasks.letGo();
+    expect(await ended(id)).toMatchObject({ status: "succeeded", counts: { succeeded: 10 } });
+    const triggers = kit.seen.slice(before).map((input) => (input as { readonly trigger: string }).trigger);
+    expect(triggers[0]).toBe("schedule");
+    expect(triggers.filter((trigger) => trigger === "backfill")).toHaveLength(9);
+    expect(await kit.client.workflow.getHandle(scheduled).result()).toMatchObject({ outcome: "succeeded" });
+  });
+
   it("is started by the reconciler where only its row was written, and closed where somebody stopped it in Temporal", async () => {
     await deploy();
     const tasks = held();
@@ -219,9 +242,21 @@ describe("a backfill", () => {
     expect(await ended(`${id}-copy`)).toMatchObject({ counts: { succeeded: 9, existing: 1 } });
   });
 
-  it("continues as new with runs under way, and loses none", async () => {
+  it("continues as new with runs under way, loses none, and knows what was done under a key", { timeout: 400_000 }, async () => {
     await deploy();
-    const { id } = await begin({ every: "1h", from: "2026-03-01", to: "2026-04-30", concurrency: 50 });
+    let letGo = (): void => undefined;
+    const isLetGo = new Promise<null>((resolve) => (letGo = () => resolve(null)));
+    // Its last days wait for what is done to it in its second execution.
+    kit.whileSeen = (input) => ((input as { readonly start: string }).start > "2026-04-25" ? isLetGo : Promise.resolve(null));
+    const { id } = await begin({ every: "1h", from: "2026-03-01", to: "2026-04-30", concurrency: 10 });
+    const change = (concurrency: number, key: string) =>
+      kit.deps.orchestrator.backfills.control({ id, pipeline }, { control: { action: "change", concurrency }, by: "ada" }, key);
+    expect(await change(50, "faster")).toMatchObject({ concurrency: 50, actions: 2 });
+    const handle = kit.client.workflow.getHandle(backfillWorkflowId(pipeline, id));
+    const { runId: first } = await handle.describe();
+    while ((await handle.describe()).runId === first) await pause(500);
+    expect(await change(50, "faster")).toMatchObject({ concurrency: 50, actions: 2 });
+    letGo();
     while ((await view(id)).status === "running") await pause(500);
     expect(await view(id)).toMatchObject({ status: "succeeded", counts: { succeeded: 1_440 } });
     expect((await runsOf(id)).items).toHaveLength(500);

@@ -1,10 +1,11 @@
-// What people change of a run, on a real server: one change upon the other, and reruns with and without them.
+// What people change of a run, on a real server: one change upon the other, and reruns with and without them; and all that they do, twice.
 
-import { afterAll, beforeAll, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { DownbeatError } from "../../core/errors.ts";
 import type { Json } from "../../core/json.ts";
+import { freshName } from "../fixtures/services.ts";
 import { until } from "../workflow/kit.ts";
-import { freshPipeline, startWhole, type WholeKit } from "./whole-kit.ts";
+import { freshPipeline, runsOf, startWhole, type WholeKit } from "./whole-kit.ts";
 
 let kit: WholeKit;
 beforeAll(async () => {
@@ -77,4 +78,116 @@ tasks:
     actions: [{ details: { left_out: [{ task: "first" }, { task: "second" }] } }],
   });
   await kit.call("POST", `/v1/runs/${without}/cancel`, { by: "anna" });
+});
+
+interface Acted {
+  readonly id: string;
+  readonly status: string;
+  readonly tasks: readonly { readonly id: string; readonly status: string; readonly attempts: number }[];
+  readonly actions: readonly { readonly action: string; readonly by: string; readonly why: string | null }[];
+}
+
+const FAR = { year: 2099, month: 1, day_of_month: 1 };
+
+type Body = Readonly<Record<string, unknown>>;
+const ACTIONS: readonly (readonly [route: string, recorded: string, body: Body])[] = [
+  ["pause", "pause", { why: "one" }],
+  ["resume", "resume", { why: "two" }],
+  ["tasks/broken/continue", "continue", { why: "three" }],
+  ["tasks/broken/mark", "mark skipped", { why: "four", as: "skipped" }],
+  ["tasks/asked/decide", "approve", { comment: "five", approve: true }],
+  ["tasks/other/mark", "mark succeeded", { why: "six", as: "succeeded", output: 7 }],
+];
+
+describe("the same action sent twice at once, as by two clicks, and then again: it acts once and is recorded once", () => {
+  it("those on a run, and its rerun", async () => {
+    const name = freshPipeline("twice");
+    kit.whileSeen = () => Promise.reject(new DownbeatError("SOURCE_AUTH", "wrong password"));
+    await kit.call("PUT", `/v1/pipelines/${name}`, {
+      apiVersion: "downbeat/v1",
+      name,
+      tasks: [
+        { id: "broken", activity: { name: "see", input: name }, retry: { attempts: 1 }, on_exhausted: "park" },
+        ...["asked", "other", "last"].map((id) => ({ id, approval: { message: "Go on?" } })),
+      ],
+    });
+    const { id } = await kit.call<Acted>("POST", `/v1/pipelines/${name}/runs`, {});
+    const show = (): Promise<Acted> => kit.call("GET", `/v1/runs/${id}`);
+    const isParked = (attempts: number): Promise<void> =>
+      until(`its task is parked after ${attempts} attempts`, async () =>
+        (await show()).tasks.some((task) => task.id === "broken" && task.status === "parked" && task.attempts >= attempts),
+      );
+    await isParked(1);
+    for (const [route, recorded, body] of ACTIONS) {
+      const act = () => kit.call("POST", `/v1/runs/${id}/${route}`, { by: "ana", ...body }, `key of ${route}`);
+      await Promise.all([act(), act()]);
+      if (recorded === "continue") await isParked(2);
+      await act();
+    }
+    await kit.call("POST", `/v1/runs/${id}/tasks/last/decide`, { by: "ana", approve: true });
+    await until("the run has ended", async () => (await show()).status === "succeeded");
+    const { tasks, actions } = await show();
+    expect(tasks.map((task) => [task.id, task.status, task.attempts])).toEqual([
+      ["broken", "skipped", 2],
+      ["asked", "succeeded", 1],
+      ["other", "succeeded", 1],
+      ["last", "succeeded", 1],
+    ]);
+    expect(actions.slice(0, -1).map(({ action, by, why }) => [action, by, why])).toEqual(
+      ACTIONS.map(([, recorded, { why, comment }]) => [recorded, "ana", why ?? comment]),
+    );
+
+    const again = () => kit.call<Acted>("POST", `/v1/runs/${id}/rerun`, { by: "ana", from: "start" }, "again");
+    const reruns = [...(await Promise.all([again(), again()])), await again()];
+    const [rerun] = reruns;
+    expect(reruns.map((one) => one.id)).toEqual(reruns.map(() => rerun?.id));
+    expect((await runsOf<Acted>(kit, name)).map((one) => one.id)).toEqual([id, rerun?.id]);
+    expect((await kit.call<Acted>("GET", `/v1/runs/${rerun?.id}`)).actions).toMatchObject([{ action: "rerun", by: "ana" }]);
+    await kit.call("POST", `/v1/runs/${rerun?.id}/cancel`, { by: "ana" });
+  });
+
+  it("those on what starts runs: the second one is refused and changes nothing, not even since when", async () => {
+    const name = freshPipeline("twice");
+    await kit.call("PUT", `/v1/pipelines/${name}`, {
+      apiVersion: "downbeat/v1",
+      name,
+      schedules: [{ name: "far", calendar: FAR }],
+      triggers: [{ name: "push", webhook: { secret: { env: "S" } } }],
+      tasks: [{ id: "rest", wait: { for: "1s" } }],
+    });
+    for (const route of ["schedules/far", "triggers/push", ""])
+      for (const action of ["pause", "resume", "pause"]) {
+        const act = (by: string) =>
+          kit.call("POST", `/v1/pipelines/${name}/${route === "" ? "" : `${route}/`}${action}`, { by, why: action });
+        await act("ana");
+        const shown = await kit.call("GET", `/v1/pipelines/${name}/${route}`);
+        for (const by of ["ana", "ben"]) await expect(act(by)).rejects.toThrow("ACTION_REFUSED");
+        expect(await kit.call("GET", `/v1/pipelines/${name}/${route}`)).toEqual(shown);
+      }
+  });
+
+  it("the reset of a circuit", async () => {
+    const [name, connection] = [freshPipeline("twice"), freshName("unwell")];
+    await kit.call("PUT", `/v1/connections/${connection}`, {
+      kind: "postgres",
+      config: { host: "127.0.0.1", port: 1, database: "none", user: "none" },
+      circuit_breaker: { failures: 1, within: "1m", open_for: "1h" },
+    });
+    await kit.call("PUT", `/v1/pipelines/${name}`, {
+      apiVersion: "downbeat/v1",
+      name,
+      tasks: [{ id: "ask", sql: { connection, query: "select 1" }, retry: { attempts: 1 } }],
+    });
+    interface Connection {
+      readonly circuit: { readonly state: string; readonly last_reset: Body | null };
+    }
+    const circuit = async () => (await kit.call<Connection>("GET", `/v1/connections/${connection}`)).circuit;
+    await kit.call("POST", `/v1/pipelines/${name}/runs`, {});
+    await until("it is open", async () => (await circuit()).state === "open");
+    const reset = () => kit.call("POST", `/v1/connections/${connection}/reset`, { by: "ana", why: "mended" });
+    await Promise.all([reset(), reset()]);
+    await until("it is closed", async () => (await circuit()).state === "closed");
+    await reset();
+    expect(await circuit()).toMatchObject({ state: "closed", failures: 0, last_reset: { by: "ana", why: "mended" } });
+  });
 });

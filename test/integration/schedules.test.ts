@@ -8,7 +8,7 @@ import { startApi } from "../../bin/api-process.ts";
 import { parseConfig } from "../../bin/config.ts";
 import { createLogger } from "../../bin/log.ts";
 import { startTelemetry } from "../../bin/telemetry.ts";
-import { DEFAULT_QUEUE, scheduledWorkflowId, scheduleId } from "../../core/ids.ts";
+import { DEFAULT_QUEUE, runWorkflowId, scheduledWorkflowId, scheduleId } from "../../core/ids.ts";
 import type { Json } from "../../core/json.ts";
 import { RUN_WORKFLOW } from "../../workflows/messages.ts";
 import { freshName } from "../fixtures/services.ts";
@@ -62,7 +62,12 @@ describe("firings", () => {
   it("become runs, each with its data interval, of the version that is the latest", async () => {
     const name = freshPipeline();
     await deploy(name, ["{ name: often, every: 2s, jitter: 1s, overlap: allow-all, timezone: Europe/Berlin, params: { country: AT } }"]);
-    await until("three runs have succeeded", async () => (await runsOf(name)).filter(({ status }) => status === "succeeded").length >= 3);
+    // Temporal says when it fires next, with the jitter; the times of the schedule are even seconds.
+    const moments = (await handleOf(name, "often").describe()).info.nextActionTimes.map((at) => at.getTime());
+    const due = new Map(moments.map((at) => [at - (at % 2_000), at]));
+    const fired = async (): Promise<readonly RunView[]> =>
+      (await runsOf(name)).filter(({ interval }) => due.has(Date.parse(interval?.end ?? "")));
+    await until("three runs have succeeded", async () => (await fired()).filter(({ status }) => status === "succeeded").length >= 3);
     await deploy(name, []);
     const runs = await runsOf(name);
     for (const [index, run] of runs.entries()) {
@@ -73,6 +78,14 @@ describe("firings", () => {
       expect(end).toMatch(/\+0[12]:00$/);
       const before = runs[index - 1]?.interval?.end;
       if (before !== undefined) expect(start).toBe(before);
+    }
+    // Each is moved by another part of the second, and begins no earlier.
+    const moved = [...due].map(([even, at]) => at - even);
+    expect(Math.max(...moved)).toBeLessThanOrEqual(1_000);
+    expect(new Set(moved).size).toBeGreaterThan(1);
+    for (const { id, interval } of await fired()) {
+      const { startTime } = await kit.client.workflow.getHandle(runWorkflowId(name, id)).describe();
+      expect(startTime.getTime()).toBeGreaterThanOrEqual(due.get(Date.parse(interval?.end ?? "")) ?? Infinity);
     }
     // Expressions read the same.
     const told = kit.seen.filter((entry) => (entry as { readonly of?: string }).of === name);
@@ -162,11 +175,15 @@ describe.concurrent("overlap", () => {
     expect(await statusesOf(name)).toBe("waiting");
     await endFirst(name);
     await becomes(name, "succeeded,waiting");
-    // Of two that came meanwhile one was kept, or both.
     const [, second] = await runsOf(name);
     expect(Date.parse(second?.interval?.end ?? "") - Date.parse(first?.interval?.end ?? "")).toBe(3_000);
     await endFirst(name);
     await becomes(name, "succeeded,succeeded,waiting");
+    // Of two that came while the first was open one was kept, or both.
+    const [, , third] = await runsOf(name);
+    const behind = Date.parse(third?.interval?.end ?? "") - Date.parse(first?.interval?.end ?? "");
+    if (overlap === "buffer-all") expect(behind).toBe(6_000);
+    else expect(behind).toBeGreaterThanOrEqual(9_000);
     await deploy(name, []);
   });
 

@@ -16,10 +16,13 @@ const AWAY_MS = { gone: 60_000, silent: 20_000 } as const satisfies Record<Absen
 /** Within which a request is answered, whatever the store does; a stalled machine aside. */
 const ANSWERED_MS = 30_000;
 const PIPELINE = "store_away";
+/** Of which the last ones hold until the store is away; the results of all of them are kept there. */
+const ITEMS = 40;
 
 let world: World;
 beforeAll(async () => {
   world = await World.start(mkdtempSync(path.join(tmpdir(), "downbeat-away-")), () => undefined, { DOWNBEAT_COMMANDS: "date" });
+  await world.effects.openGate("open");
   await world.call("PUT", `/v1/pipelines/${PIPELINE}`, {
     apiVersion: "downbeat/v1",
     name: PIPELINE,
@@ -38,7 +41,17 @@ beforeAll(async () => {
         needs: ["before"],
         sql: { connection: "effects", query: "select mark_and_hold(:run, 'held', 0, :run)", params: { run: "${{ run.id }}" } },
       },
-      { id: "after", needs: ["held", "program", "needy"], command: { run: ["date"] } },
+      {
+        id: "each",
+        needs: ["before"],
+        for_each: { in: { range: { from: 1, to: ITEMS } }, as: "n", window: 2 },
+        sql: {
+          connection: "effects",
+          query: "select mark_and_hold(:run, 'each', :n, case when :n::int > 5 then :run else 'open' end)",
+          params: { run: "${{ run.id }}", n: "${{ each.n }}" },
+        },
+      },
+      { id: "after", needs: ["held", "program", "needy", "each"], command: { run: ["date"] } },
     ],
   });
 });
@@ -47,6 +60,12 @@ afterAll(() => world?.close());
 interface Metadata {
   readonly currentDetails?: string;
 }
+
+interface Items {
+  readonly items: readonly { readonly attempts: number }[];
+}
+const itemsOf = (run: string, status: string): Promise<Items> =>
+  world.call("GET", `/v1/runs/${run}/tasks/each/items?status=${status}&limit=100`);
 
 /** What Temporal's UI shows of the run. */
 const detailsOf = (run: string): Promise<string> =>
@@ -80,7 +99,9 @@ describe("the store is away while a run goes on", () => {
       await waitUntil(
         async () => {
           const { tasks } = await world.call<RunView>("GET", `/v1/runs/${id}`);
-          inWords(tasks.map((task) => `${task.id} ${task.status}`).join(), /timer waiting.*held running/);
+          inWords(tasks.map((task) => `${task.id} ${task.status}`).join(), /timer waiting.*held running.*each running/);
+          const { items } = await itemsOf(id, "succeeded");
+          if (items.length === 0) throw new Error("no item is done");
         },
         { timeoutMs: 30_000 },
       );
@@ -105,7 +126,7 @@ describe("the store is away while a run goes on", () => {
         await waitUntil(
           async () => {
             const details = await detailsOf(id);
-            inWords(details, /^4 of 6 tasks ended/);
+            inWords(details, /^4 of 7 tasks ended/);
             inWords(details, /waiting: needy \(.*after STORE_UNAVAILABLE\)/);
           },
           { timeoutMs: 90_000 },
@@ -133,8 +154,13 @@ describe("the store is away while a run goes on", () => {
       }
       expect(ended["needy"]?.attempt_log.at(-1)).toMatchObject({ attempt: 1, status: "succeeded" });
       const effects = await world.effects.of([id]);
-      expect(effects.map(({ task }) => task)).toEqual(["held", "needy"]);
-      expect(effects[1]?.at).toBeGreaterThan(back - 1_000);
+      expect(effects.filter(({ task }) => task !== "each").map(({ task }) => task)).toEqual(["held", "needy"]);
+      expect(effects.find(({ task }) => task === "needy")?.at).toBeGreaterThan(back - 1_000);
+      // None of the items failed or was broken off: each was tried once.
+      const items = effects.filter(({ task }) => task === "each").map(({ item }) => item);
+      expect(items.toSorted((left, right) => left - right)).toEqual(Array.from({ length: ITEMS }, (_, index) => index + 1));
+      const shown = (await itemsOf(id, "succeeded")).items;
+      expect(shown.map(({ attempts }) => attempts)).toEqual(items.map(() => 1));
       world.assertHealthy();
     },
     300_000,

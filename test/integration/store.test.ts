@@ -1,11 +1,16 @@
 // The store on a real PostgreSQL: the shared suite, starters at the same time, and a server that is away.
 
+import { setTimeout } from "node:timers/promises";
 import { connect, createServer, type AddressInfo, type Socket } from "node:net";
+import { sql } from "drizzle-orm";
 import pg from "pg";
 import { describe, expect, it } from "vitest";
+import { openDatabase } from "../../store/database.ts";
 import { openStore, type Store } from "../../store/open-store.ts";
 import { freshPostgresDatabase } from "../fixtures/services.ts";
-import { describeStore, SECRET_KEY } from "../store/suite.ts";
+import { SECRET_KEY } from "../store/kit.ts";
+import { describeStore } from "../store/suite.ts";
+import { describeActions } from "../store/actions-suite.ts";
 import { describeTriggers } from "../store/triggers-suite.ts";
 
 const query = async <Row extends pg.QueryResultRow>(url: string, text: string): Promise<readonly Row[]> => {
@@ -24,6 +29,7 @@ const open = (url: string): Promise<Store> => openStore({ url, secretKey: SECRET
 
 describeStore("store on PostgreSQL", async () => open(await freshDatabase()));
 describeTriggers("triggers on PostgreSQL", async () => open(await freshDatabase()));
+describeActions("actions on PostgreSQL", async () => open(await freshDatabase()));
 
 describe("a PostgreSQL store", () => {
   it("is migrated once by starters at the same time, and again opened with what it held", async () => {
@@ -37,6 +43,21 @@ describe("a PostgreSQL store", () => {
     expect(await again.connections.find("c")).toBeDefined();
     await again.close();
     expect(await query(url, "select count(*) from drizzle.__drizzle_migrations")).toEqual([{ count }]);
+  });
+
+  it("whose connection breaks between two statements of a transaction fails that alone", async () => {
+    const url = await freshDatabase();
+    const { db, close } = await openDatabase(url);
+    const work = db.transaction(async (tx) => {
+      const { rows } = await tx.execute<{ pid: number }>(sql`select pg_backend_pid() as pid`);
+      await query(url, `select pg_terminate_backend(${rows[0]?.pid ?? 0}, 10000)`);
+      // Its end reaches this process by another connection.
+      await setTimeout(200);
+      await tx.execute(sql`select 1`);
+    });
+    await expect(work).rejects.toThrow();
+    expect((await db.execute(sql`select 1 as one`)).rows).toEqual([{ one: 1 }]);
+    await close();
   });
 
   it("that cannot be reached is STORE_UNAVAILABLE at the start, without the password", async () => {

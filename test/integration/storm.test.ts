@@ -23,6 +23,8 @@ beforeAll(async () => {
     name: PIPELINE,
     tasks: [
       { id: "asked", approval: { message: "Go on?" } },
+      // Each takes one decision: whatever comes at once, none is refused.
+      ...Array.from({ length: STORM }, (_, index) => ({ id: `s${index}`, approval: {} })),
       {
         id: "after",
         needs: ["asked"],
@@ -58,7 +60,7 @@ const act = async (run: string, action: string, key: string, body: Readonly<Reco
 const storm = (run: string): Promise<unknown> =>
   Promise.all(
     Array.from({ length: STORM }, (_, index) =>
-      act(run, index % 2 === 0 ? "pause" : "resume", `storm-${index}`, { why: `action ${index}` }),
+      act(run, `tasks/s${index}/decide`, `storm-${index}`, { approve: true, comment: `action ${index}` }),
     ),
   );
 
@@ -76,7 +78,8 @@ describe("1,000 control actions and 1,000 signals at once", () => {
         await Promise.all([...signals, storm(id)]);
       }
     });
-    await act(id, "resume", "last", { why: "the storm is over" });
+    await act(id, "pause", "pause", { why: "the storm is over" });
+    await act(id, "resume", "resume", { why: "it is quiet" });
     await Promise.all(["once", "once"].map((key) => act(id, "tasks/asked/decide", key, { approve: true, comment: "go on" })));
     const run = await waitUntil(
       async () => {
@@ -86,14 +89,11 @@ describe("1,000 control actions and 1,000 signals at once", () => {
       },
       { timeoutMs: 60_000 },
     );
-    expect(run.tasks.map((task) => [task.id, task.status])).toEqual([
-      ["asked", "succeeded"],
-      ["after", "succeeded"],
-    ]);
+    expect(new Set(run.tasks.map(({ status }) => status))).toEqual(new Set(["succeeded"]));
     expect((await world.effects.of([id])).map(({ task }) => task)).toEqual(["after"]);
     const recorded = run.actions.map(({ action, why }) => `${action}: ${why}`);
-    const wanted = Array.from({ length: STORM }, (_, index) => `${index % 2 === 0 ? "pause" : "resume"}: action ${index}`);
-    expect(recorded.toSorted()).toEqual([...wanted, "resume: the storm is over", "approve: go on"].toSorted());
+    const wanted = Array.from({ length: STORM }, (_, index) => `approve: action ${index}`);
+    expect(recorded.toSorted()).toEqual([...wanted, "pause: the storm is over", "resume: it is quiet", "approve: go on"].toSorted());
     const lengths = await world.withTemporal((client) => historyLengthsOf(client, runWorkflowId(PIPELINE, id)));
     expect(lengths.length).toBeGreaterThan(1);
     expect(Math.max(...lengths)).toBeLessThan(MOST_EVENTS);

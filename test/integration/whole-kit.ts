@@ -6,7 +6,7 @@ import { rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import type { AddressInfo } from "node:net";
-import { Client, Connection } from "@temporalio/client";
+import { type Client, Connection } from "@temporalio/client";
 import { NativeConnection, Worker } from "@temporalio/worker";
 import { createConnectionOpener } from "../../activities/connections.ts";
 import { checkParams } from "../../api/params.ts";
@@ -14,6 +14,8 @@ import { createActivities } from "../../activities/index.ts";
 import { createApp } from "../../api/app.ts";
 import type { ApiDeps } from "../../api/deps.ts";
 import { createOrchestrator } from "../../api/orchestrator.ts";
+import { DATA_CONVERTER } from "../../api/payload-codec.ts";
+import { temporalClient } from "../../api/orchestrator-client.ts";
 import { runInput } from "../../api/run-input.ts";
 import { poolOwners } from "../../bin/pool-owners.ts";
 import { createLastReports } from "../../bin/last-reports.ts";
@@ -44,7 +46,8 @@ export interface WholeKit {
   whileSeen: (input: Json) => Promise<Json>;
   /** While true, runs cannot be written down. */
   storeIsAway: boolean;
-  call<Body>(method: string, path: string, body?: unknown): Promise<Body>;
+  /** With a key it is done once, however often it is asked. */
+  call<Body>(method: string, path: string, body?: unknown, key?: string): Promise<Body>;
   stop(): Promise<void>;
 }
 
@@ -120,15 +123,18 @@ export const startWhole = async (address = temporalServer().address): Promise<Wh
   const kit: WholeKit = {
     store,
     connection,
-    client: new Client({ connection, namespace }),
+    client: temporalClient({ connection, namespace }),
     deps,
     url,
     dataDir,
     seen,
     whileSeen: () => Promise.resolve(null),
     storeIsAway: false,
-    async call(method, path, body) {
-      const headers = { "content-type": typeof body === "string" ? "application/yaml" : "application/json" };
+    async call(method, path, body, key) {
+      const headers = {
+        "content-type": typeof body === "string" ? "application/yaml" : "application/json",
+        ...(key === undefined ? {} : { "idempotency-key": key }),
+      };
       const init = body === undefined ? { method } : { method, headers, body: typeof body === "string" ? body : JSON.stringify(body) };
       const response = await fetch(`${url}${path}`, init);
       const text = await response.text();
@@ -175,6 +181,7 @@ export const startWhole = async (address = temporalServer().address): Promise<Wh
     commands: { allowed: [], shell: false, environment: {}, folder: tmpdir(), resolveSecret: unused },
     findPause: (pipeline) => store.definitions.findPause(pipeline),
     findVersion: (pipeline, version) => store.definitions.find(pipeline, version),
+    firstStartedBy: (task, pipeline) => store.runs.firstStartedBy(task, pipeline),
     checkParams,
     ownActivities: { see },
     applyRunChanges: (changes) => (kit.storeIsAway ? isAway() : store.runs.apply(changes)),
@@ -189,6 +196,7 @@ export const startWhole = async (address = temporalServer().address): Promise<Wh
     connection: native,
     namespace,
     taskQueue: DEFAULT_QUEUE,
+    dataConverter: DATA_CONVERTER,
     workflowBundle: await bundleRun(),
     activities: { ...activities, see },
     sinks: {

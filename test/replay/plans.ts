@@ -82,7 +82,7 @@ export const RECORDED: Readonly<Record<string, RecordedRun>> = {
   "windows-and-fail-fast": {
     plan: planOf(
       {
-        ...Object.fromEntries(Array.from({ length: 260 }, (_, index) => [`t${index}`, {}])),
+        ...Object.fromEntries(Array.from({ length: 1_180 }, (_, index) => [`t${index}`, {}])),
         slow: {},
         clean: { needs: ["t1"], rule: "all_done" },
       },
@@ -285,6 +285,20 @@ export const RECORDED: Readonly<Record<string, RecordedRun>> = {
       await act(run, { action: "mark", task: "parked", as: "succeeded", output: { rows: 1 } });
       await act(run, { action: "mark", task: "long", as: "skipped" });
     },
+  },
+  "large-output": {
+    plan: planOf({
+      large: { priority: 5 },
+      urgent: { priority: 1 },
+      made: {
+        operator: "activity",
+        activity: { name: "echo", input: "${{ size(tasks.large.output) }}" },
+        needs: ["large"],
+        reads: ["large"],
+      },
+      refused: { needs: ["large"], reads: ["large"], when: "size(tasks.large.output) > 1" },
+    }),
+    options: { verbs: { large: async () => ({ output: "x".repeat(5_000) }) } },
   },
   cancelled: {
     plan: planOf({ slow: {}, never: { needs: ["slow"] }, clean: { finally: true } }),

@@ -4,7 +4,10 @@ import { execFile } from "node:child_process";
 import path from "node:path";
 import { Worker } from "@temporalio/worker";
 import { describe, expect, it } from "vitest";
-import { RUN_WORKFLOW } from "../../workflows/messages.ts";
+import { DATA_CONVERTER } from "../../api/payload-codec.ts";
+import { DEFAULT_QUERY } from "../../bin/replay-histories.ts";
+import * as workflows from "../../workflows/index.ts";
+import { INSPECT_WORKFLOW, RUN_WORKFLOW } from "../../workflows/messages.ts";
 import { planOf } from "../core/runs.ts";
 import { freshName, temporalServer } from "../fixtures/services.ts";
 import { bundleRun } from "../workflow/engine.ts";
@@ -65,6 +68,7 @@ describe("npm run replay", () => {
     const worker = await Worker.create({
       connection: engine().native,
       taskQueue: queue,
+      dataConverter: DATA_CONVERTER,
       workflowBundle: await bundleRun(path.join(import.meta.dirname, "wrong-workflows.ts")),
       activities: engine().activities,
     });
@@ -86,6 +90,20 @@ describe("npm run replay", () => {
     expect(one.output.match(/^run \w+ +1 /gm)).toHaveLength(1);
     await open.handle.terminate();
     await waiting.terminate();
+  });
+
+  it("takes workflows of every type by default but looks at connections", async () => {
+    const taskQueue = freshName("idle");
+    const types = Object.keys(workflows).toSorted();
+    const started = await Promise.all(
+      types.map((type) => engine().client.workflow.start(type, { workflowId: `downbeat/${type}/${taskQueue}`, taskQueue })),
+    );
+    await visible(`TaskQueue = "${taskQueue}"`, types.length);
+    const found: string[] = [];
+    for await (const { type } of engine().client.workflow.list({ query: `${DEFAULT_QUERY} AND TaskQueue = "${taskQueue}"` }))
+      found.push(type);
+    expect(found.toSorted()).toEqual(types.filter((type) => type !== INSPECT_WORKFLOW));
+    await Promise.all(started.map((handle) => handle.terminate()));
   });
 
   it("says when it cannot tell, with another exit code", async () => {

@@ -3,6 +3,7 @@ import path from "node:path";
 import { DeterminismViolationError } from "@temporalio/workflow";
 import { Worker, type WorkflowBundleWithSourceMap } from "@temporalio/worker";
 import { afterAll, describe, expect, it } from "vitest";
+import { DATA_CONVERTER } from "../../api/payload-codec.ts";
 import { kafkaBrokers, temporalServer } from "../fixtures/services.ts";
 import { bundleRun } from "../workflow/engine.ts";
 import { useEngine } from "../workflow/kit.ts";
@@ -25,7 +26,7 @@ const replay = async (
   const errors: Record<string, Error | undefined> = {};
   // They come back in order.
   const names = histories.map(({ name }) => name).values();
-  for await (const { error } of Worker.runReplayHistories({ workflowBundle }, replayable(histories)))
+  for await (const { error } of Worker.runReplayHistories({ workflowBundle, dataConverter: DATA_CONVERTER }, replayable(histories)))
     errors[names.next().value ?? ""] = error;
   return errors;
 };
@@ -47,6 +48,7 @@ describe("the replay gate", () => {
         "limited-items.1-mapped",
         "slots.1-pool",
         "sub-pipeline.1-run",
+        "windows-and-fail-fast.1-window",
         "trigger-of-files",
         "trigger-of-stream",
         "trigger-of-assets",
@@ -60,7 +62,7 @@ describe("the replay gate", () => {
     expect(await replay(engine().bundle, histories)).toEqual(Object.fromEntries(names.map((name) => [name, undefined])));
     const wrong = await replay(await bundleRun(path.join(import.meta.dirname, "wrong-workflows.ts")), histories);
     for (const name of names) expect(wrong[name], name).toBeInstanceOf(DeterminismViolationError);
-  });
+  }, 600_000);
 
   const recorded = recordedHistories();
   // Before anything has landed there is nothing to hold later code against; once the folder exists it may not be empty.

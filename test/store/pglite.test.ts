@@ -8,12 +8,15 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
 import { openStore } from "../../store/open-store.ts";
-import { describeStore, SECRET_KEY } from "./suite.ts";
+import { SECRET_KEY } from "./kit.ts";
+import { describeStore } from "./suite.ts";
+import { describeActions } from "./actions-suite.ts";
 import { describeTriggers } from "./triggers-suite.ts";
 
 const openInMemory = () => openStore({ url: "pglite:memory", secretKey: SECRET_KEY });
 describeStore("store on PGlite", openInMemory);
 describeTriggers("triggers on PGlite", openInMemory);
+describeActions("actions on PGlite", openInMemory);
 
 describe("a PGlite folder", () => {
   const root = mkdtempSync(path.join(tmpdir(), "downbeat-store-"));

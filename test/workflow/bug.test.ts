@@ -3,6 +3,7 @@
 import type { WorkflowHandle } from "@temporalio/client";
 import { Worker } from "@temporalio/worker";
 import { afterAll, afterEach, describe, expect, it } from "vitest";
+import { DATA_CONVERTER } from "../../api/payload-codec.ts";
 import { mappedWorkflowId } from "../../core/ids.ts";
 import { openStore } from "../../store/open-store.ts";
 import { planOf, policy } from "../core/runs.ts";
@@ -23,6 +24,7 @@ const startBuild = async (taskQueue: string, code = engine().bundle.code): Promi
   const worker = await Worker.create({
     connection: engine().native,
     taskQueue,
+    dataConverter: DATA_CONVERTER,
     workflowBundle: { code },
     activities: engine().activities,
     sinks: engine().sinks as never,

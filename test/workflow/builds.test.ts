@@ -6,6 +6,7 @@ import { Client, Connection } from "@temporalio/client";
 import { Worker } from "@temporalio/worker";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { createOrchestrator, type Orchestrator, type RunReference } from "../../api/orchestrator.ts";
+import { DATA_CONVERTER } from "../../api/payload-codec.ts";
 import { bundleWorkflows } from "../../bin/bundle-workflows.ts";
 import { waitUntil } from "../../bin/services/wait.ts";
 import { registerSearchAttributes } from "../../bin/temporal.ts";
@@ -36,6 +37,7 @@ const startBuild = async (buildId: string | undefined): Promise<Running> => {
     connection: engine().native,
     namespace,
     taskQueue: DEFAULT_QUEUE,
+    dataConverter: DATA_CONVERTER,
     workflowBundle: await bundleWorkflows(deploymentModules(buildId)),
     activities: { ...engine().activities, sql: () => Promise.resolve({ output: { build: buildId ?? "none" } }) },
     shutdownGraceTime: 0,

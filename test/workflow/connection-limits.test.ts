@@ -186,7 +186,7 @@ describe("the circuit breaker of a connection", () => {
   const once = { ...policy({ attempts: 1 }) };
   const away: Behaviour = () => Promise.reject(new DownbeatError("SOURCE_UNAVAILABLE", "away"));
 
-  it("opens after failures, lets tasks wait and say so, lets one through, then drains", async () => {
+  it("opens after failures, lets tasks wait and say so, lets one through, then two, then four", async () => {
     const name = connectionWith({ breaker });
     const task = (id: string) => planOf({ [id]: usedBy([name]) }, { policies: [once] });
     // An error of the definition's own comes from a system that answers.
@@ -194,17 +194,28 @@ describe("the circuit breaker of a connection", () => {
     for (const behaviour of [away, refused, away])
       expect((await engine().run(task("a"), { verbs: { a: behaviour } })).outcome).toBe("failed");
     await until("it is open", async () => (await stateOf(name)).breaker?.circuit.state === "open");
-    const { work, begun, release } = blocked(({ run }) => run.id);
-    const waiting = await Promise.all(Array.from({ length: 5 }, () => engine().start(task("a"), { verbs: { a: work } })));
+    const works = Array.from({ length: 7 }, () => blocked(({ run }) => run.id));
+    const waiting = await Promise.all(works.map(({ work }) => engine().start(task("a"), { verbs: { a: work } })));
     await until("all say what they wait for", () => waiting.every((run) => run.tasks()["a"]?.waiting?.for === "circuit"));
     const { since = "", until: moment = "", ...rest } = waiting[0]?.tasks()["a"]?.waiting ?? { for: "retry" };
     expect(rest).toEqual({ for: "circuit", connection: name });
     expect(Date.parse(moment) - Date.parse(since)).toBe(3_000);
-    await until("one is let through", () => begun.length > 0);
-    expect(Date.now()).toBeGreaterThanOrEqual(Date.parse(moment));
-    const { slots, breaker: half } = await stateOf(name);
-    expect([slots.holders.length, slots.waiting.length, half?.circuit]).toMatchObject([1, 4, { state: "half_open", allowed: 1 }]);
-    release();
+    const atWork = (): typeof works => works.filter(({ begun }) => begun.length > 0);
+    for (const [allowed, begun] of [
+      [1, 1],
+      [2, 3],
+      [4, 7],
+    ] as const) {
+      await until(`${allowed} are let through`, () => atWork().length >= begun);
+      const { slots, breaker: half } = await stateOf(name);
+      expect([slots.holders.length, slots.waiting.length, half?.circuit]).toMatchObject([
+        allowed,
+        works.length - begun,
+        { state: "half_open", allowed, successes: 0 },
+      ]);
+      if (allowed === 1) expect(Date.now()).toBeGreaterThanOrEqual(Date.parse(moment));
+      for (const { release } of atWork()) release();
+    }
     for (const run of waiting) expect(await run.end()).toMatchObject({ outcome: "succeeded" });
     await isFree(name);
   });

@@ -2,7 +2,7 @@
 
 import { randomBytes } from "node:crypto";
 import path from "node:path";
-import { Client, Connection, WorkflowFailedError, type WorkflowHandle } from "@temporalio/client";
+import { type Client, Connection, WorkflowFailedError, type WorkflowHandle } from "@temporalio/client";
 import {
   bundleWorkflowCode,
   DefaultLogger,
@@ -15,15 +15,19 @@ import {
 import { type BackfillDeps, createBackfillActivities } from "../../activities/backfills.ts";
 import { createMapped } from "../../activities/mapped.ts";
 import { createSingleItems } from "../../activities/single-items.ts";
-import { boundedActivities } from "../../activities/own-activities.ts";
+import { ownActivitiesOf } from "../../activities/own-activities.ts";
+import { createRenderInput } from "../../activities/render-input.ts";
 import { createPools } from "../../activities/pools.ts";
 import { toFailure } from "../../activities/failure.ts";
 import { runVerb, type VerbContext } from "../../activities/run-verb.ts";
+import { DATA_CONVERTER } from "../../api/payload-codec.ts";
+import { temporalClient } from "../../api/orchestrator-client.ts";
 import { PRELOADED } from "../../bin/bundle-workflows.ts";
 import { createLastReports } from "../../bin/last-reports.ts";
 import { poolOwners } from "../../bin/pool-owners.ts";
 import { registerSearchAttributes } from "../../bin/temporal.ts";
 import { DownbeatError } from "../../core/errors.ts";
+import { runWorkflowId } from "../../core/ids.ts";
 import type { Json, JsonObject } from "../../core/json.ts";
 import type { Plan } from "../../core/plan.ts";
 import type { AttemptChange, RunChanges, TaskChange, TaskResult } from "../../core/run-changes.ts";
@@ -31,7 +35,7 @@ import { CURRENT_MANNER } from "../../core/run-manner.ts";
 import type { DagActivities, OpenedRun, ProgressSinks, TaskCall } from "../../workflows/ports.ts";
 import type { Items } from "../../store/items.ts";
 import type { Store } from "../../store/open-store.ts";
-import { RUN_WORKFLOW, type RunInput, type RunResult, type ScheduledInput } from "../../workflows/messages.ts";
+import { type OpenedInput, RUN_WORKFLOW, type RunInput, type RunResult, type ScheduledInput } from "../../workflows/messages.ts";
 
 export type Behaviour = (call: TaskCall, context: VerbContext) => Promise<TaskResult>;
 export type OwnActivities = Readonly<Record<string, (input: Json) => Promise<Json>>>;
@@ -62,7 +66,7 @@ export interface Outcome {
 
 export interface StartedRun {
   readonly id: string;
-  readonly handle: WorkflowHandle<(input: RunInput | ScheduledInput) => Promise<RunResult>>;
+  readonly handle: WorkflowHandle<(input: RunInput | ScheduledInput | OpenedInput) => Promise<RunResult>>;
   readonly reports: readonly RunChanges[];
   /** What its worker was let know at once. */
   readonly shown: readonly RunChanges[];
@@ -73,6 +77,8 @@ export interface StartedRun {
 }
 
 export interface StartOptions {
+  /** For tests whose runs' inputs name the run itself. */
+  readonly id?: string;
   readonly verbs?: Readonly<Record<string, Behaviour>>;
   readonly params?: JsonObject;
   readonly pipeline?: string;
@@ -81,6 +87,8 @@ export interface StartOptions {
   readonly rerun?: NonNullable<RunInput["rerun"]>;
   /** What a rerun takes over. */
   readonly continued?: NonNullable<RunInput["continued"]>;
+  /** Its workflow has the id that the API gives it, not the run's own. */
+  readonly isNamed?: boolean;
   /** Another than the engine's own: the test brings its worker. */
   readonly queue?: string;
   /** As a schedule starts it: its first step opens it. */
@@ -114,15 +122,23 @@ const activitiesOf = (
       worker: IDENTITY,
       ...(items === undefined ? {} : { saveOutput: items.saveOutput }),
     });
-  const openSubRun: DagActivities["openSubRun"] = ({ run, taskId, tries, item, attempt, each, params }) => {
+  const openSubRun: DagActivities["openSubRun"] = ({ run, taskId, tries, item, attempt, each, params, priority }) => {
     const parent = runs.get(run.id);
     const plan = parent?.options.pipelines?.[taskId];
     if (parent === undefined || plan === undefined)
       return Promise.reject(toFailure(new DownbeatError("NOT_FOUND", "there is no such pipeline"), {}));
     const id = [run.id, taskId, tries, ...(item === undefined ? [] : [item, attempt])].join(".");
-    const facts = { ...run, id, pipeline: taskId, trigger: "pipeline", depth: (run.depth ?? 0) + 1 };
-    const opened = { ...CURRENT_MANNER, run: facts, plan, params: { ...params, ...each } };
-    if (!runs.has(id)) runs.set(id, { options: parent.options, opened, reports: [], shown: [], tries: 0 });
+    const facts = {
+      ...run,
+      id,
+      pipeline: taskId,
+      trigger: "pipeline",
+      depth: (run.depth ?? 0) + 1,
+      ...(priority === undefined ? {} : { priority }),
+    };
+    const opened = { ...CURRENT_MANNER, run: facts };
+    const start = { plan, params: { ...params, ...each } };
+    if (!runs.has(id)) runs.set(id, { options: parent.options, opened: { ...opened, ...start }, reports: [], shown: [], tries: 0 });
     return Promise.resolve({ ...opened, planHash: "hash" });
   };
   const inspect: DagActivities["checkConnection"] = ({ connection }) => Promise.resolve({ ok: connection !== "broken", milliseconds: 1 });
@@ -146,6 +162,7 @@ const activitiesOf = (
       Object.fromEntries(["transfer", "sql", "http", "check", "publish", "command", "file"].map((operator) => [operator, behave])),
     ),
     probe: verb("probe"),
+    renderInput: createRenderInput({ findOutput: async (place) => (await items?.findOutput(place)) ?? null }),
     ...createPools(
       {
         ensurePool: (pool) => owners().ensurePool(pool),
@@ -166,6 +183,10 @@ const activitiesOf = (
     startEventRuns: missing,
     waitingEvents: missing,
     watchEvents: missing,
+    readStart({ runId }) {
+      const run = runs.get(runId);
+      return run === undefined ? Promise.reject(new Error(`there is no run ${runId}`)) : Promise.resolve(run.opened);
+    },
     openRun({ workflowId }) {
       const run = runs.get(workflowId);
       return run === undefined ? Promise.reject(new Error(`${workflowId} is no run of this test`)) : Promise.resolve(run.opened);
@@ -205,6 +226,8 @@ export interface EngineOptions {
   readonly items?: Items;
   /** For backfills: a real store's, and what starts the runs of their partitions. */
   readonly backfills?: BackfillDeps & { readonly applyRun: (changes: RunChanges) => Promise<void> };
+  /** Tasks that its worker carries out at a time. */
+  readonly slots?: number;
   /** False: workflows and reports alone, tasks are left to others. */
   readonly runsTasks?: boolean;
 }
@@ -231,7 +254,7 @@ export const startEngine = async (address: string, options: EngineOptions = {}):
   );
   const connection = await Connection.connect({ address });
   await registerSearchAttributes(connection, "default");
-  const client = new Client({ connection, identity: IDENTITY });
+  const client = temporalClient({ connection, identity: IDENTITY });
   const native = await NativeConnection.connect({ address });
   const bundle = await bundleRun();
   const sinks = sinksOf(
@@ -242,10 +265,15 @@ export const startEngine = async (address: string, options: EngineOptions = {}):
     connection: native,
     taskQueue: queue,
     identity: IDENTITY,
+    dataConverter: DATA_CONVERTER,
     workflowBundle: bundle,
-    activities: { ...boundedActivities(options.own ?? {}), ...activities },
+    activities: {
+      ...ownActivitiesOf(options.own ?? {}, options.items === undefined ? {} : { saveOutput: options.items.saveOutput }),
+      ...activities,
+    },
     sinks: sinks as never,
     enableNonLocalActivities: options.runsTasks ?? true,
+    ...(options.slots === undefined ? {} : { maxConcurrentActivityTaskExecutions: options.slots }),
     maxHeartbeatThrottleInterval: "200ms",
     shutdownGraceTime: 0,
     shutdownForceTime: "5s",
@@ -253,7 +281,7 @@ export const startEngine = async (address: string, options: EngineOptions = {}):
   const done = worker.run();
 
   const start = async (plan: Plan, startOptions: StartOptions = {}): Promise<StartedRun> => {
-    const id = fresh("run");
+    const { id = fresh("run") } = startOptions;
     const run = {
       id,
       origin: id,
@@ -273,7 +301,7 @@ export const startEngine = async (address: string, options: EngineOptions = {}):
     runs.set(id, registered);
     const scheduled = { pipeline: run.pipeline, schedule: "tested", version: run.version, planHash: "hash", params };
     const handle = await client.workflow.start<(input: RunInput | ScheduledInput) => Promise<RunResult>>(RUN_WORKFLOW, {
-      workflowId: id,
+      workflowId: startOptions.isNamed === true ? runWorkflowId(run.pipeline, id) : id,
       taskQueue: startOptions.queue ?? queue,
       args: [
         isScheduled

@@ -19,8 +19,9 @@ const nothing = { operator: "activity", activity: { name: "nothing", input: null
 const expectShort = async (workflowId: string): Promise<void> => {
   const lengths = await historyLengthsUnder(engine().client, workflowId);
   const all = Object.values(lengths).flat();
-  expect(all.length, JSON.stringify(lengths)).toBeGreaterThan(1);
-  expect(Math.max(...all), JSON.stringify(lengths)).toBeLessThan(MOST_EVENTS);
+  expect(all.length).toBeGreaterThan(1);
+  const long = Object.fromEntries(Object.entries(lengths).filter(([, each]) => Math.max(...each) >= MOST_EVENTS));
+  expect(long).toEqual({});
 };
 
 it("a run of as many tasks as a definition can have", async () => {
@@ -56,6 +57,28 @@ it("a task whose items are activities each, on a queue of their own", async () =
     const run = await engine().run(planOf({ many: { ...nothing, queue, ...over(1_000) } }));
     expect(run.outcome).toBe("succeeded");
     await expectShort(run.id);
+  });
+}, 300_000);
+
+it("a task whose items have large inputs: what answers at the same time stays under the limit of a message", async () => {
+  const queue = `${engine().queue}-large`;
+  const lengths: number[] = [];
+  const worker = await Worker.create({
+    connection: engine().native,
+    taskQueue: queue,
+    activities: {
+      nothing: ({ text }: { text: string }) => {
+        lengths.push(text.length);
+        return Promise.resolve(null);
+      },
+    },
+  });
+  const [text, items] = ["x".repeat(60_000), 60];
+  await worker.runUntil(async () => {
+    const large = { ...nothing, activity: { name: "nothing", input: { text: "${{ params.text }}${{ params.text }}" } } };
+    const run = await engine().run(planOf({ many: { ...large, queue, ...over(items) } }), { params: { text } });
+    expect(run.outcome).toBe("succeeded");
+    expect(lengths).toEqual(Array.from({ length: items }, () => 2 * text.length));
   });
 }, 300_000);
 

@@ -76,6 +76,34 @@ describe("waits", () => {
     expect(run.tasks()["late"]?.error).toMatchObject({ code: "WAIT_DEADLINE" });
   });
 
+  it("fall to their deadline once more when they are continued, or begun again by retry.on, and not at once", async () => {
+    const met = new Set<string>();
+    const looked: string[] = [];
+    const probe: Behaviour = ({ taskId }) => {
+      looked.push(taskId);
+      return Promise.resolve({ output: { met: met.has(taskId) } });
+    };
+    const poll = { everyMs: 100, maxMs: 100 };
+    const again = { ...policy(), retry: { ...policy().retry, on: { WAIT_DEADLINE: { attempts: 2, backoffMs: 50 } } } };
+    const plan = planOf(
+      { parks: { ...wait({ poll, deadlineMs: 300 }), policy: 0 }, again: { ...wait({ poll, deadlineMs: 300 }), policy: 1 } },
+      { policies: [{ ...policy(), onExhausted: "park" }, again] },
+    );
+    const run = await engine().start(plan, { verbs: { parks: probe, again: probe } });
+    await isAt(run, "parks", "parked");
+    expect(run.tasks()["parks"]).toMatchObject({ error: { code: "WAIT_DEADLINE" } });
+    met.add("parks");
+    await act(run, { action: "continue", task: "parks" });
+    expect((await run.end()).outcome).toBe("failed");
+    expect([statusesOf(run), looked.filter((task) => task === "parks").length > 1]).toEqual([
+      { parks: "succeeded", again: "failed" },
+      true,
+    ]);
+    const { startedAt = "", finishedAt = "", error } = run.tasks()["again"] ?? {};
+    expect(error).toMatchObject({ code: "WAIT_DEADLINE" });
+    expect(Date.parse(finishedAt) - Date.parse(startedAt)).toBeGreaterThanOrEqual(650);
+  });
+
   it("survive a run that continues as new", async () => {
     const many = inLanes(LIMITS.historyEvents / 3);
     const plan = planOf({ slow: wait({ for: "12s" }), ...many, end: { needs: ["slow"] } });
@@ -116,6 +144,56 @@ describe("approvals", () => {
       { number: 1, action: "approve", taskId: "ok", by: "anna", why: "fine" },
     ]);
     expect(await activitiesIn(run)).toBe(1);
+  });
+
+  it("are woken by their escalation: it is recorded, those who may decide by then are told, and one of them does", async () => {
+    const plan = planOf({ ok: { operator: "approval", approval: { ...approval, escalate: { afterMs: 1_500, to: ["boss"] } } } });
+    const run = await engine().start(plan);
+    await until("more may decide", () => run.tasks()["ok"]?.waiting?.approvers?.includes("boss") === true);
+    const { startedAt = "", waiting } = run.tasks()["ok"] ?? {};
+    expect(waiting).toMatchObject({ for: "approval", approvers: ["anna", "boss"] });
+    // From now on it waits for its deadline.
+    expect(Date.parse(waiting?.until ?? "")).toBe(Date.parse(startedAt) + approval.deadlineMs);
+    const recorded = () => run.reports.flatMap(({ actions = [] }) => actions);
+    expect(recorded()).toEqual([
+      {
+        number: 1,
+        action: "escalate",
+        taskId: "ok",
+        by: "escalation",
+        why: "nobody decided within 1.5 s",
+        details: { to: ["boss"] },
+        at: expect.any(String) as string,
+      },
+    ]);
+    expect(Date.parse(recorded()[0]?.at ?? "")).toBeGreaterThanOrEqual(Date.parse(startedAt) + 1_500);
+    const decide = { action: "decide", task: "ok", approve: true } as const;
+    expect(await refusedWith(act(run, decide, { by: "eve" }))).toContain("these may: anna, boss");
+    await act(run, decide, { by: "boss" });
+    expect(await run.end()).toMatchObject({ outcome: "succeeded" });
+    expect(recorded().map(({ number, action, by }) => [number, action, by])).toEqual([
+      [1, "escalate", "escalation"],
+      [2, "approve", "boss"],
+    ]);
+    const { events } = await run.handle.fetchHistory();
+    expect((events ?? []).filter((event) => event.timerFiredEventAttributes).length).toBeGreaterThan(0);
+  });
+
+  it("are escalated also while the run is paused: who decides by it is recorded after it", async () => {
+    const plan = planOf({ ok: { operator: "approval", approval: { ...approval, escalate: { afterMs: 300, to: ["boss"] } } } });
+    const run = await engine().start(plan);
+    await isAt(run, "ok", "waiting");
+    await act(run, { action: "pause" });
+    const decide = () =>
+      act(run, { action: "decide", task: "ok", approve: true }, { by: "boss" }).then(
+        () => true,
+        () => false,
+      );
+    await until("the boss may decide", decide);
+    expect(await run.end()).toMatchObject({ outcome: "succeeded" });
+    const actions = run.reports.flatMap((report) => report.actions ?? []).map(({ action }) => action);
+    expect(actions.toSorted()).toEqual(["approve", "escalate", "pause"]);
+    expect(actions.indexOf("escalate")).toBeLessThan(actions.indexOf("approve"));
   });
 
   it("pass their deadline as they say", async () => {
@@ -179,18 +257,29 @@ describe("acting on a run", () => {
   });
 
   it("pauses and resumes: what runs goes on, nothing new begins", async () => {
-    let release = (): void => undefined;
+    let [release, goOn] = [(): void => undefined, (): void => undefined];
     const held = new Promise<void>((resolve) => (release = resolve));
+    const goesOn = new Promise<void>((resolve) => (goOn = resolve));
     const plan = planOf({ a: {}, b: { needs: ["a"] } });
-    const run = await engine().start(plan, { verbs: { a: () => held.then(() => ({ output: null })) } });
+    const wait = () => held.then(() => ({ output: null }));
+    const run = await engine().start(plan, { verbs: { a: wait, b: () => goesOn.then(() => ({ output: null })) } });
     await isAt(run, "a", "running");
     expect(await act(run, { action: "pause" })).toMatchObject({ status: "paused", action: { action: "pause" } });
     release();
     await isAt(run, "a", "succeeded");
     expect([run.tasks()["b"], run.reports.at(-1)?.status]).toEqual([undefined, "paused"]);
-    expect(await act(run, { action: "pause" })).toMatchObject({ status: "paused", action: { action: "pause" } });
-    expect((await act(run, { action: "resume" })).status).toBe("running");
+    expect(await refusedWith(act(run, { action: "pause" }))).toBe("ACTION_REFUSED: the run is paused already; resume it to let it go on");
+    // Under its key the same action is known, whatever has become of the run since.
+    const key = { key: "once" };
+    expect(await act(run, { action: "resume" }, key)).toMatchObject({ status: "running", action: { action: "resume" } });
+    expect((await act(run, { action: "resume" }, key)).action).toBeUndefined();
+    expect(await refusedWith(act(run, { action: "resume" }))).toContain("ACTION_REFUSED: the run is not paused");
+    goOn();
     expect(await run.end()).toMatchObject({ outcome: "succeeded" });
+    expect(run.reports.flatMap(({ actions = [] }) => actions).map(({ number, action }) => `${number} ${action}`)).toEqual([
+      "1 pause",
+      "2 resume",
+    ]);
   });
 
   it("is refused when the run has no such task, and once it stops", async () => {
@@ -215,15 +304,28 @@ describe("acting on a run", () => {
     const plan = planOf({ ok: { operator: "approval", approval: { approvers: [], deadlineMs: 3_600_000, onDeadline: "fail" } } });
     const run = await engine().start(plan);
     await Promise.all(Array.from({ length: 1_000 }, () => run.handle.signal("nobody-knows-it")));
-    // Temporal takes ten updates of one workflow at a time.
+    // Temporal takes ten updates of one workflow at a time. Of those that come together some find it done, and are refused.
+    let taken = 0;
     const hand = async (): Promise<void> => {
-      for (let turn = 0; turn < 30; turn += 1) await act(run, { action: turn % 2 === 0 ? "pause" : "resume" });
+      for (let turn = 0; turn < 30; turn += 1) {
+        const action = act(run, { action: turn % 2 === 0 ? "pause" : "resume" });
+        const isTaken = await action.then(
+          () => true,
+          () => false,
+        );
+        if (isTaken) taken += 1;
+        else expect(await refusedWith(action)).toMatch(/ACTION_REFUSED: the run is (not paused|paused already)/);
+      }
     };
     await Promise.all(Array.from({ length: 8 }, hand));
-    await act(run, { action: "resume" });
     await act(run, { action: "decide", task: "ok", approve: true });
     expect(await run.end()).toMatchObject({ outcome: "succeeded" });
     const numbers = run.reports.flatMap(({ actions = [] }) => actions).map(({ number }) => number);
-    expect(numbers).toEqual(Array.from({ length: 242 }, (_, index) => index + 1));
+    expect(taken).toBeGreaterThanOrEqual(30);
+    expect(numbers).toEqual(Array.from({ length: taken + 1 }, (_, index) => index + 1));
+    expect(run.reports.flatMap(({ actions = [] }) => actions).map(({ action }) => action)).toEqual([
+      ...Array.from({ length: taken }, (_, index) => (index % 2 === 0 ? "pause" : "resume")),
+      "approve",
+    ]);
   });
 });

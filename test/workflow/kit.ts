@@ -27,7 +27,7 @@ export const inLanes = (tasks: number, lanes = 40): Readonly<Record<string, { re
 
 /** Waits for a condition that another process or the server brings about. */
 export const until = async (what: string, condition: () => boolean | Promise<boolean>): Promise<void> => {
-  for (let left = 1_200; left > 0; left -= 1) {
+  for (let left = 4_000; left > 0; left -= 1) {
     if (await condition()) return;
     await pause(25);
   }

@@ -2,9 +2,13 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import path from "node:path";
+import { setTimeout } from "node:timers/promises";
 import { Worker } from "@temporalio/worker";
 import { afterEach, describe, expect, it } from "vitest";
+import { ownActivitiesOf } from "../../activities/own-activities.ts";
 import { connectionPool, poolWorkflowId } from "../../core/ids.ts";
+import type { Json } from "../../core/json.ts";
+import { LIMITS } from "../../core/limits.ts";
 import { type ConfigureSignal, POOL_QUERY, POOL_SIGNALS, POOL_WORKFLOW, type PoolState } from "../../workflows/messages.ts";
 import { planOf } from "../core/runs.ts";
 import { freshName, temporalServer } from "../fixtures/services.ts";
@@ -18,6 +22,12 @@ afterEach(async () => {
   for (const child of children.splice(0)) child.kill("SIGKILL");
   for (const stop of workers.splice(0)) await stop();
 });
+
+/** Says nothing for longer than a silent worker is waited for. */
+const long = async (): Promise<Json> => {
+  await setTimeout(LIMITS.silentActivityMs + 5_000);
+  return null;
+};
 
 /** Starts a worker process, waits until it has taken a task, kills it. */
 const takeAndDie = async (): Promise<void> => {
@@ -34,7 +44,11 @@ const startGoodWorker = async (): Promise<void> => {
   const worker = await Worker.create({
     connection: engine().native,
     taskQueue: engine().queue,
-    activities: { sql: engine().activities.sql, endedWorkflows: engine().activities.endedWorkflows, own: async () => ({ done: true }) },
+    activities: {
+      sql: engine().activities.sql,
+      endedWorkflows: engine().activities.endedWorkflows,
+      ...ownActivitiesOf({ own: async () => ({ done: true }), long }),
+    },
   });
   const done = worker.run();
   workers.push(async () => {
@@ -91,4 +105,17 @@ describe("a killed worker", () => {
     const { events } = await run.handle.fetchHistory();
     expect(events?.flatMap((event) => event.activityTaskScheduledEventAttributes?.activityId ?? [])).toEqual(["a", "a#2"]);
   });
+
+  it("is noticed within a minute where the activity does not heartbeat: its worker does, long enough for what takes longer", async () => {
+    const silent = [{ ...once_, timeout: { attemptMs: 1_800_000, totalMs: 1_800_000, heartbeatMs: 0 } }];
+    const calling = (name: string) => planOf({ a: { operator: "activity", activity: { name, input: null } } }, { policies: silent });
+    const run = await engine().start(calling("own"));
+    await takeAndDie();
+    await startGoodWorker();
+    const longRun = await engine().run(calling("long"));
+    expect(longRun.outcome).toBe("succeeded");
+    expect(longRun.attempts("a")[0]).not.toHaveProperty("lostAttempts");
+    expect(await run.end()).toEqual({ outcome: "succeeded" });
+    expect(run.attempts("a")).toMatchObject([{ attempt: 1, status: "succeeded", lostAttempts: 1 }]);
+  }, 180_000);
 });

@@ -1,21 +1,27 @@
 // Tasks with `for_each` on a real server and a real store: every item once, its own retries, windows, failures, cancellation, 20,000 of them.
 
+import { ApplicationFailure } from "@temporalio/activity";
 import { Worker } from "@temporalio/worker";
 import { afterAll, describe, expect, it } from "vitest";
 import { DownbeatError } from "../../core/errors.ts";
 import type { Json } from "../../core/json.ts";
 import type { ForEach } from "../../core/plan.ts";
 import { openStore } from "../../store/open-store.ts";
+import { CONTROL_UPDATE, type ControlAnswer, type ControlRequest } from "../../workflows/messages.ts";
 import { planOf, policy } from "../core/runs.ts";
 import type { Behaviour, StartedRun } from "./engine.ts";
-import { statusesOf, until, useEngine } from "./kit.ts";
+import { isAt, statusesOf, until, useEngine } from "./kit.ts";
 
 const store = await openStore({ url: "pglite:memory", secretKey: new Uint8Array(32).fill(3) });
 afterAll(() => store.close());
 
 const engine = useEngine({
   items: store.items,
-  own: { double: (input: Json) => Promise.resolve({ doubled: Number(input) * 2 }) },
+  own: {
+    double: (input: Json) => Promise.resolve({ doubled: Number(input) * 2 }),
+    later: (input: Json) =>
+      input === 1 ? Promise.reject(ApplicationFailure.create({ message: "later", nextRetryDelay: "1100ms" })) : Promise.resolve(input),
+  },
 });
 
 const over = (values: Json, part: Partial<ForEach> = {}): { readonly forEach: ForEach } => ({
@@ -58,6 +64,32 @@ describe("a task with for_each", () => {
     ].map(([country, day]) => ({ each: { country, day }, key: `country=${country},day=${day}` }));
     expect(seen).toEqual([expected]);
     expect((await itemsOf(run, "pairs")).map(({ status, attempts }) => [status, attempts])).toEqual(expected.map(() => ["succeeded", 1]));
+  });
+
+  it("goes over partitions of time in a zone, months clamped and the last one up to the end", async () => {
+    const partitions = { from: "${{ params.from }}", to: "2026-04-15", every: "month", timezone: "Europe/Berlin" };
+    const run = await engine().run(planOf({ months: over({ partitions }) }), {
+      params: { from: "2026-01-31" },
+      verbs: { months: async ({ each }) => ({ output: each?.["item"] ?? null }) },
+    });
+    const bounds = ["2026-01-31T00:00:00+01:00", "2026-02-28T00:00:00+01:00", "2026-03-31T00:00:00+02:00", "2026-04-15T00:00:00+02:00"];
+    expect(run.tasks()["months"]?.output).toEqual(bounds.slice(1).map((end, index) => ({ start: bounds[index], end })));
+  });
+
+  it("has two loops inside one: the innermost turns fastest and reads both around it", async () => {
+    const loops = [
+      { as: "country", in: ["de", "fr"] },
+      { as: "day", in: { range: { from: 1, to: 2, step: 1 } } },
+      { as: "table", in: "${{ [each.country + string(each.day) + 'a', each.country + string(each.day) + 'b'] }}" },
+    ];
+    const run = await engine().run(planOf({ each: { forEach: { loops, window: 3, maxFailures: 0 } } }), {
+      verbs: { each: async ({ each }) => ({ output: each?.["table"] ?? null }) },
+    });
+    const tables = ["de1a", "de1b", "de2a", "de2b", "fr1a", "fr1b", "fr2a", "fr2b"];
+    expect(run.tasks()["each"]).toMatchObject({ status: "succeeded", output: tables });
+    expect((await itemsOf(run, "each")).map(({ values }) => values)).toEqual(
+      tables.map((table) => ({ country: table.slice(0, 2), day: Number(table[2]), table })),
+    );
   });
 
   it("goes over what an upstream task gave, also where that was too large to travel", async () => {
@@ -146,6 +178,15 @@ describe("a task with for_each", () => {
     expect(run.tasks()["wrong"]?.error).toMatchObject({ code: "EXPRESSION_FAILED", message: expect.stringContaining("no list") as string });
   });
 
+  it("waits as long as a user's own activity asks for, of each item", async () => {
+    const own = { operator: "activity", activity: { name: "later", input: "${{ run.attempt }}" } } as const;
+    const policies = [{ ...policy(), retry: { attempts: 2, backoffMs: 1, maxBackoffMs: 1, neverOn: [] } }];
+    const run = await engine().run(planOf({ each: { ...own, ...over([5]) } }, { policies }));
+    expect(run.tasks()["each"]?.output).toEqual([2]);
+    const { startedAt, finishedAt } = run.tasks()["each"] ?? {};
+    expect(Date.parse(finishedAt ?? "") - Date.parse(startedAt ?? "")).toBeGreaterThanOrEqual(1_100);
+  });
+
   it("is repeated for the items that had not succeeded, and for those that were asked for", async () => {
     const seen: Json[] = [];
     let broken = true;
@@ -167,6 +208,60 @@ describe("a task with for_each", () => {
     expect(seen.splice(0).toSorted()).toEqual([1, 3]);
     await engine().run(plan, { verbs, rerun: { of: again.id, fresh: { task: "each" } } });
     expect(seen).toHaveLength(6);
+  });
+
+  it("is repeated whole where its work is not what the repeated run did: under an origin of its own, which the next rerun keeps", async () => {
+    const seen: string[] = [];
+    const plan = planOf({ each: over(range(3)), other: {} });
+    const note: Behaviour = async ({ taskId, run: facts }) => {
+      seen.push(`${taskId} ${facts.origin}`);
+      return { output: null };
+    };
+    const verbs = { each: note, other: note };
+    const first = await engine().run(plan, { verbs });
+    seen.splice(0);
+    const id = `${engine().queue}-anew`;
+    const again = await engine().run(plan, { id, verbs, rerun: { of: first.id, origins: { each: id } } });
+    expect([again.id, seen.splice(0).toSorted()]).toEqual([id, [...Array<string>(3).fill(`each ${id}`), `other ${id}`]]);
+    await engine().run(plan, { verbs, rerun: { of: again.id, fresh: { task: "each", items: [1] }, origins: { each: id } } });
+    expect(seen).toContain(`each ${id}`);
+    expect(seen.filter((one) => one.startsWith("each"))).toHaveLength(1);
+  });
+
+  it("that has parked goes on with the items that had not succeeded, and no others", async () => {
+    let isMended = false;
+    const begun: Json[] = [];
+    const mended: Behaviour = async ({ each }) => {
+      const item = each?.["item"] ?? null;
+      begun.push(item);
+      if (!isMended && Number(item) % 4 === 2) throw new DownbeatError("SOURCE_AUTH", "wrong password");
+      return { output: Number(item) * 2 };
+    };
+    const plan = planOf(
+      { each: over(range(6), { window: 1, maxFailures: 1 }), next: { needs: ["each"], reads: ["each"] } },
+      { policies: [{ ...policy(), onExhausted: "park" }] },
+    );
+    let answered: unknown;
+    const next: Behaviour = async ({ tasks }) => {
+      answered = tasks["each"]?.output;
+      return { output: null };
+    };
+    const run = await engine().start(plan, { verbs: { each: mended, next } });
+    await isAt(run, "each", "parked");
+    expect(run.tasks()["each"]).toMatchObject({ error: { code: "ITEMS_FAILED" } });
+    expect([begun.splice(0), (await itemsOf(run, "each")).map(({ status }) => status)]).toEqual([
+      [1, 2, 3, 4, 5, 6],
+      ["succeeded", "failed", "succeeded", "succeeded", "succeeded", "failed"],
+    ]);
+    isMended = true;
+    const request: ControlRequest = { control: { action: "continue", task: "each" }, by: "anna" };
+    await run.handle.executeUpdate<ControlAnswer, [ControlRequest]>(CONTROL_UPDATE, { args: [request] });
+    expect(await run.end()).toMatchObject({ outcome: "succeeded" });
+    expect([begun, answered]).toEqual([
+      [2, 6],
+      [2, 4, 6, 8, 10, 12],
+    ]);
+    expect((await itemsOf(run, "each")).every(({ status }) => status === "succeeded")).toBe(true);
   });
 
   it("stops with its run, and what had ended stays recorded", async () => {
@@ -243,12 +338,17 @@ describe("items that are carried out one by one", () => {
 
   it("as activities on a queue of the user's own; too many failures end the task and stop the rest", async () => {
     const queue = `${engine().queue}-own`;
+    const asked = new Set<number>();
     const worker = await Worker.create({
       connection: engine().native,
       taskQueue: queue,
       activities: {
         score: async (n: number) => {
           if (n > 3) throw new Error(`${n} is too much`);
+          if (n === -1 && !asked.has(n)) {
+            asked.add(n);
+            throw ApplicationFailure.create({ message: "later", nextRetryDelay: 1_100 });
+          }
           return n === 0 ? { score: "x".repeat(5_000) } : { score: n * 10 };
         },
       },
@@ -258,6 +358,13 @@ describe("items that are carried out one by one", () => {
     await worker.runUntil(async () => {
       const run = await engine().run(scores([1, 2, 3]));
       expect(run.tasks()["a"]?.output).toEqual([{ score: 10 }, { score: 20 }, { score: 30 }]);
+      const patient = await engine().run({
+        ...scores([-1]),
+        policies: [{ ...policy({ attempts: 2 }), retry: { attempts: 2, backoffMs: 1, maxBackoffMs: 1, neverOn: [] } }],
+      });
+      expect(patient.tasks()["a"]?.output).toEqual([{ score: -10 }]);
+      const { startedAt, finishedAt } = patient.tasks()["a"] ?? {};
+      expect(Date.parse(finishedAt ?? "") - Date.parse(startedAt ?? "")).toBeGreaterThanOrEqual(1_100);
       const large = await engine().run(scores([0]));
       expect(large).toMatchObject({ outcome: "failed", error: { message: expect.stringContaining("OUTPUT_TOO_LARGE") as string } });
       const failing = await engine().run(scores([1, 4, 5, 2, 3, 1, 1], { window: 1, maxFailures: 1 }));

@@ -9,6 +9,7 @@ import { freshName } from "../fixtures/services.ts";
 import { useEngine, statusesOf, until } from "./kit.ts";
 
 let calls = 0;
+let asked = 0;
 let stopped = false;
 let running = false;
 
@@ -18,6 +19,15 @@ const engine = useEngine({
     flaky: async () => {
       calls += 1;
       if (calls % 2 === 1) throw new TypeError("not this time");
+      return null;
+    },
+    echoesLater: async (input) => {
+      if (input === 1) throw new Error("too early");
+      return { got: input };
+    },
+    asksForTime: async () => {
+      asked += 1;
+      if (asked === 1) throw ApplicationFailure.create({ message: "later", nextRetryDelay: "1100 milliseconds" });
       return null;
     },
     refuses: () => Promise.reject(ApplicationFailure.nonRetryable("never", "OrderUnknown")),
@@ -57,6 +67,11 @@ describe("a user's own activity", () => {
     expect(run.tasks()["second"]?.output).toEqual({ got: "2026-11-23" });
   });
 
+  it("reads which attempt it is", async () => {
+    const run = await engine().run(planOf({ a: own("echoesLater", "${{ run.attempt }}") }, { policies: [tried(3)] }));
+    expect(run.tasks()["a"]).toMatchObject({ attempts: 2, output: { got: 2 } });
+  });
+
   it("may return nothing", async () => {
     expect((await engine().run(planOf({ a: own("returnsNothing") }))).outcome).toBe("succeeded");
   });
@@ -68,6 +83,13 @@ describe("a user's own activity", () => {
       { attempt: 1, status: "failed", error: { code: "ACTIVITY_FAILED", message: "TypeError: not this time" } },
       { attempt: 2, status: "succeeded" },
     ]);
+  });
+
+  it("is tried again when it asks to be, not before", async () => {
+    const run = await engine().run(planOf({ a: own("asksForTime") }, { policies: [tried(2)] }));
+    const [first, second] = run.attempts("a");
+    expect([run.outcome, first?.error]).toEqual(["succeeded", { code: "ACTIVITY_FAILED", message: "later" }]);
+    expect(Date.parse(second?.startedAt ?? "") - Date.parse(first?.finishedAt ?? "")).toBeGreaterThanOrEqual(1_100);
   });
 
   it("is not tried again when it asks for that", async () => {
@@ -88,6 +110,18 @@ describe("a user's own activity", () => {
     expect(run).toMatchObject({ outcome: "failed", error: { code: "TASK_TIMEOUT" } });
     expect(run.error?.message).toContain("check that a worker runs on its task queue");
   });
+
+  it("on a queue without workers fails by its total timeout also where that is so long that the run itself minds it", async () => {
+    const plan = planOf(
+      { a: { ...own("echo"), queue: freshName("nobody") } },
+      { policies: [tried(3, { totalMs: 36_000, attemptMs: 600_000 })] },
+    );
+    const began = Date.now();
+    const run = await engine().run(plan);
+    expect(run).toMatchObject({ outcome: "failed", error: { code: "TASK_TIMEOUT" } });
+    expect(run.tasks()["a"]).toMatchObject({ attempts: 1, error: { code: "TASK_TIMEOUT" } });
+    expect(Date.now() - began).toBeGreaterThan(35_500);
+  }, 120_000);
 
   it("with an input over the limit is not called", async () => {
     const plan = planOf({

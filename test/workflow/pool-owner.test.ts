@@ -3,6 +3,7 @@
 import { Worker } from "@temporalio/worker";
 import type { temporal } from "@temporalio/proto";
 import { describe, expect, it } from "vitest";
+import { DATA_CONVERTER } from "../../api/payload-codec.ts";
 import { UNLIMITED } from "../../core/circuit.ts";
 import { poolWorkflowId } from "../../core/ids.ts";
 import { LIMITS } from "../../core/limits.ts";
@@ -66,6 +67,7 @@ describe("the owner of a pool", () => {
     const worker = await Worker.create({
       connection: engine().native,
       taskQueue,
+      dataConverter: DATA_CONVERTER,
       workflowBundle: engine().bundle,
       activities: { endedWorkflows: async () => [] },
     });
@@ -76,5 +78,34 @@ describe("the owner of a pool", () => {
     expect(lengths.length).toBeGreaterThan(1);
     // The limit, and what was under way when it was reached.
     expect(Math.max(...lengths)).toBeLessThan(LIMITS.historyEvents + 400);
+  });
+
+  it("looks after all who hold, however many: one look after the other", async () => {
+    const pool = freshName("pool");
+    const taskQueue = freshName("owners");
+    const many = await Promise.all(Array.from({ length: 250 }, listener));
+    const [dead, waiting] = [many.at(-1) ?? "", await listener()];
+    await tellOwner(engine().client, pool, POOL_SIGNALS.resize, many.length, taskQueue);
+    const handle = engine().client.workflow.getHandle(poolWorkflowId(pool));
+    const acquire = (owner: string): Promise<void> =>
+      handle.signal<[AcquireSignal]>(POOL_SIGNALS.acquire, { request: { key: owner, owner, priority: 3 }, otherwise: "queue" });
+    for (const owner of [...many, waiting]) await acquire(owner);
+    const looks: number[] = [];
+    const endedWorkflows = async (ids: readonly string[]): Promise<readonly string[]> => {
+      looks.push(ids.length);
+      return ids.filter((id) => id === dead);
+    };
+    const worker = await Worker.create({
+      connection: engine().native,
+      taskQueue,
+      dataConverter: DATA_CONVERTER,
+      workflowBundle: engine().bundle,
+      activities: { endedWorkflows },
+    });
+    await worker.runUntil(async () => {
+      await until("the first were looked at", () => looks.length > 0);
+      await until("who waits has the slot of the dead", async () => (await toldTo(waiting)).some(({ granted }) => granted));
+    });
+    expect(looks).toEqual([200, 200]);
   });
 });

@@ -55,6 +55,22 @@ describe("a pool", () => {
     await until("all slots are free", async () => (await stateOf(pool)).holders.length === 0);
   });
 
+  it("hears of many tasks of a run together, and answers them together", async () => {
+    const pool = poolOf(50);
+    const { seen, work } = counter();
+    const plan = planOf(Object.fromEntries(Array.from({ length: 200 }, (_, index) => [`t${index}`, { pool }])));
+    const run = await engine().run(plan, { verbs: Object.fromEntries(plan.tasks.map(({ id }) => [id, work])) });
+    expect(run.outcome).toBe("succeeded");
+    expect([seen.order.length, seen.most <= 50]).toEqual([200, true]);
+    const { events } = await engine().client.workflow.getHandle(poolWorkflowId(pool)).fetchHistory();
+    const countOf = (
+      type: "workflowExecutionSignaledEventAttributes" | "signalExternalWorkflowExecutionInitiatedEventAttributes",
+    ): number => (events ?? []).filter((event) => event[type] != null).length;
+    // One by one they would be 400 and 200.
+    expect(countOf("workflowExecutionSignaledEventAttributes")).toBeLessThan(250);
+    expect(countOf("signalExternalWorkflowExecutionInitiatedEventAttributes")).toBeLessThan(120);
+  });
+
   it("says who waits, lets the urgent go first, and gives nothing to who was cancelled", async () => {
     const pool = poolOf(1);
     const { work, begun, release } = blocked();

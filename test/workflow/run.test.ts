@@ -193,6 +193,25 @@ describe("a run", () => {
     expect(statusesOf(run)).toEqual({ a: "failed", handler: "succeeded" });
   });
 
+  it("a finally task with a rule of its own begins when the others ended so, in a run whose history goes on elsewhere, too", async () => {
+    const rules = { alarm: { finally: true, asksAll: true, rule: "one_failed" }, cheer: { finally: true, asksAll: true } } as const;
+    const plan = planOf({ a: {}, ...rules });
+    const bad = await engine().run(plan, { verbs: { a: fails() } });
+    expect(statusesOf(bad)).toEqual({ a: "failed", alarm: "succeeded", cheer: "upstream_failed" });
+    const good = await engine().run(plan);
+    expect(statusesOf(good)).toEqual({ a: "succeeded", alarm: "skipped", cheer: "succeeded" });
+    const taken = { snapshot: { statuses: "spp", waiting: {}, outputs: {} }, seq: 0, actions: 1 };
+    const again = await engine().run(plan, { continued: taken });
+    expect([again.outcome, statusesOf(again)]).toEqual(["succeeded", { alarm: "skipped", cheer: "succeeded" }]);
+  });
+
+  it("that takes over the tasks before one ends although its rule skips it, and begins what needs nothing whatever its rule", async () => {
+    const plan = planOf({ a: {}, after: { needs: ["a"] }, root: { rule: "one_failed" }, last: { needs: ["after"], rule: "all_done" } });
+    const taken = { snapshot: { statuses: "kppp", waiting: {}, outputs: {} }, seq: 0, actions: 1 };
+    const run = await engine().run(plan, { continued: taken });
+    expect([run.outcome, statusesOf(run)]).toEqual(["succeeded", { after: "skipped", root: "succeeded", last: "succeeded" }]);
+  });
+
   it("an output over the limit fails its task", async () => {
     const plan = planOf({ a: {} });
     const run = await engine().run(plan, { verbs: { a: async () => ({ output: "x".repeat(LIMITS.outputBytes) }) } });

@@ -1,5 +1,6 @@
 // Pipelines that run pipelines, and what a run gives: outputs go up, failures go up, cancellations go down.
 
+import proto from "@temporalio/proto";
 import { describe, expect, it } from "vitest";
 import { DownbeatError } from "../../core/errors.ts";
 import { runWorkflowId } from "../../core/ids.ts";
@@ -38,6 +39,26 @@ describe("a run's outputs", () => {
 describe("a task that runs a pipeline", () => {
   const outer = planOf({ inner: { operator: "pipeline" }, next: { needs: ["inner"], reads: ["inner"] } });
 
+  it("hands its priority down to its run", async () => {
+    const run = await engine().run(planOf({ inner: { operator: "pipeline", priority: 2 } }), {
+      pipelines: {
+        inner: planOf({ deeper: { operator: "pipeline" }, own: { operator: "pipeline", priority: 4 } }),
+        deeper: INNER,
+        own: INNER,
+      },
+      params: { day: "mon" },
+      verbs: { count: counts },
+    });
+    expect(run.outcome).toBe("succeeded");
+    const priorityOf = async (pipeline: string, id: string): Promise<number | null | undefined> => {
+      const history = await engine().client.workflow.getHandle(runWorkflowId(pipeline, id)).fetchHistory();
+      return history.events?.[0]?.workflowExecutionStartedEventAttributes?.priority?.priorityKey;
+    };
+    expect(await priorityOf("inner", `${run.id}.inner.1`)).toBe(2);
+    expect(await priorityOf("deeper", `${run.id}.inner.1.deeper.1`)).toBe(2);
+    expect(await priorityOf("own", `${run.id}.inner.1.own.1`)).toBe(4);
+  });
+
   it("succeeds with its run, and hands on what that gives", async () => {
     const seen: unknown[] = [];
     const run = await engine().run(outer, {
@@ -57,6 +78,17 @@ describe("a task that runs a pipeline", () => {
       .describe();
     expect(sub.status.name).toBe("COMPLETED");
     expect(sub.typedSearchAttributes.getAll()).toContainEqual(expect.objectContaining({ value: "inner" }));
+  });
+
+  it("has nothing of that run's plan in its own run's history", async () => {
+    const marker = "only in the inner plan";
+    const run = await engine().run(outer, { params: { day: "mon" }, pipelines: { inner: planOf({ count: { summary: marker } }) } });
+    expect(run.outcome).toBe("succeeded");
+    const holds = async (workflowId: string): Promise<boolean> => {
+      const history = await engine().client.workflow.getHandle(workflowId).fetchHistory();
+      return Buffer.from(proto.temporal.api.history.v1.History.encode(history).finish()).includes(marker);
+    };
+    expect([await holds(run.id), await holds(runWorkflowId("inner", `${run.id}.inner.1`))]).toEqual([false, true]);
   });
 
   it("fails as its run failed, and is tried again as a run of its own", async () => {

@@ -4,7 +4,9 @@ import { describe, expect, it } from "vitest";
 import { DownbeatError } from "../../core/errors.ts";
 import { windowWorkflowId } from "../../core/ids.ts";
 import { LIMITS } from "../../core/limits.ts";
+import { type RunStatusAnswer, STATUS_QUERY } from "../../workflows/messages.ts";
 import { planOf, policy } from "../core/runs.ts";
+import { freshName } from "../fixtures/services.ts";
 import { historyLengthsOf } from "../faults/histories.ts";
 import type { Behaviour, StartedRun } from "./engine.ts";
 import { blocked, inLanes, statusesOf, until, useEngine } from "./kit.ts";
@@ -32,10 +34,10 @@ const windowsOf = async ({ id }: StartedRun): Promise<readonly string[]> => {
 
 describe("a run with many tasks that are ready at once", () => {
   it("carries them out in windows; each runs once, later tasks read their outputs, and its own history stays short", async () => {
-    const ids = idsOf(600);
+    const ids = idsOf(1_300);
     const ran: string[] = [];
     let read: unknown;
-    const run = await engine().run(planOf({ first: {}, ...each(ids, { needs: ["first"] }), last: { needs: ids, reads: ["t599"] } }), {
+    const run = await engine().run(planOf({ first: {}, ...each(ids, { needs: ["first"] }), last: { needs: ids, reads: ["t1299"] } }), {
       verbs: {
         ...each<Behaviour>(ids, async ({ taskId }) => {
           ran.push(taskId);
@@ -49,17 +51,18 @@ describe("a run with many tasks that are ready at once", () => {
     });
     expect(run.outcome).toBe("succeeded");
     expect(ran.toSorted()).toEqual(ids.toSorted());
-    expect(read).toEqual({ t599: { status: "succeeded", output: { from: "t599" } } });
-    expect(countOf(Object.values(statusesOf(run)))).toEqual({ succeeded: 602 });
+    expect(read).toEqual({ t1299: { status: "succeeded", output: { from: "t1299" } } });
+    expect(countOf(Object.values(statusesOf(run)))).toEqual({ succeeded: 1_302 });
     expect(run.tasks()["t7"]).toMatchObject({ attempts: 1, metrics: { rows: 1 } });
     expect(run.attempts("t7")).toMatchObject([{ attempt: 1, status: "succeeded", worker: "the test" }]);
-    expect(await windowsOf(run)).toEqual(["250 tasks, t0 to t249", "250 tasks, t250 to t499", "100 tasks, t500 to t599"]);
-    // Bare activities would be 1,800 events at least.
-    expect(Math.max(...(await historyLengthsOf(engine().client, run.id)))).toBeLessThan(900);
+    // What is left then has room in the run's own history.
+    expect(await windowsOf(run)).toEqual(["800 tasks, t0 to t799"]);
+    // Bare activities would be 3,900 events at least.
+    expect(Math.max(...(await historyLengthsOf(engine().client, run.id)))).toBeLessThan(2_500);
   });
 
   it("counts and repeats their attempts, and fails with what they failed with", async () => {
-    const ids = idsOf(260);
+    const ids = idsOf(1_200);
     const flaky: Behaviour = ({ attempt }) =>
       attempt === 1 ? Promise.reject(new DownbeatError("SOURCE_UNAVAILABLE", "not yet")) : Promise.resolve({ output: null });
     const refused: Behaviour = () => Promise.reject(new DownbeatError("SOURCE_AUTH", "the source says no", { details: { host: "db" } }));
@@ -74,22 +77,22 @@ describe("a run with many tasks that are ready at once", () => {
       attempts: 1,
       error: { code: "SOURCE_AUTH", message: "the source says no", details: { host: "db" } },
     });
-    expect(countOf(Object.values(statusesOf(run)))).toEqual({ succeeded: 259, failed: 1 });
+    expect(countOf(Object.values(statusesOf(run)))).toEqual({ succeeded: 1_199, failed: 1 });
   });
 
   it("cancelled, cancels what is at work in windows, and only that ends cancelled", async () => {
-    const ids = idsOf(280);
+    const ids = idsOf(1_200);
     const { work, begun } = blocked(({ taskId }) => taskId);
     const run = await engine().start(planOf(each(ids, {})), { verbs: each(ids.slice(1), work) });
     await until("many have begun, and one has ended", () => begun.length > 50 && run.shown.some(({ tasks }) => tasks.some(isDone("t0"))));
     await run.handle.cancel();
     expect(await run.end()).toMatchObject({ outcome: "cancelled" });
-    expect(countOf(Object.values(statusesOf(run)))).toEqual({ succeeded: 1, cancelled: 279 });
+    expect(countOf(Object.values(statusesOf(run)))).toEqual({ succeeded: 1, cancelled: 1_199 });
   });
 
   it("fail-fast stops the others in their windows, and what runs after failures goes on in its own", async () => {
-    const ids = idsOf(270);
-    const cleaners = idsOf(260, "c");
+    const ids = idsOf(1_200);
+    const cleaners = idsOf(1_200, "c");
     const { work } = blocked();
     const refused: Behaviour = () => Promise.reject(new DownbeatError("SOURCE_AUTH", "the source says no"));
     const plan = planOf(
@@ -98,17 +101,29 @@ describe("a run with many tasks that are ready at once", () => {
     );
     const run = await engine().run(plan, { verbs: { ...each(ids.slice(1), work), t0: refused } });
     expect(run.outcome).toBe("failed");
-    expect(countOf(Object.values(statusesOf(run)))).toEqual({ failed: 1, cancelled: 269, succeeded: 260 });
+    expect(countOf(Object.values(statusesOf(run)))).toEqual({ failed: 1, cancelled: 1_199, succeeded: 1_200 });
   });
 
+  it("whose time is over fail, wherever they are", async () => {
+    const [waiting, ids] = [idsOf(700, "w"), idsOf(500)];
+    const nobody = { operator: "activity", activity: { name: "echo", input: null }, queue: freshName("nobody"), policy: 1 } as const;
+    const policies = [policy(), { ...policy(), timeout: { attemptMs: 600_000, totalMs: 36_000, heartbeatMs: 0 } }];
+    const run = await engine().run(planOf({ ...each(waiting, nobody), ...each(ids, {}) }, { policies }));
+    expect(run).toMatchObject({ outcome: "failed", error: { code: "TASK_TIMEOUT" } });
+    expect(countOf(Object.values(statusesOf(run)))).toEqual({ failed: 700, succeeded: 500 });
+    expect(run.attempts("w699")).toMatchObject([{ attempt: 1, status: "failed", error: { code: "TASK_TIMEOUT" } }]);
+  }, 120_000);
+
   it("a window that somebody terminates fails its tasks, and the run says so", async () => {
-    const ids = idsOf(260);
-    const { work, begun } = blocked(({ taskId }) => taskId);
+    const ids = idsOf(1_200);
+    const { work, begun, release } = blocked(({ taskId }) => taskId);
     const run = await engine().start(planOf({ ...each(ids, {}), after: { needs: ["t0"], rule: "all_done" } }), { verbs: each(ids, work) });
     await until("many have begun", () => begun.length > 50);
-    for (const number of [1, 2]) await engine().client.workflow.getHandle(windowWorkflowId(run.id, number)).terminate("by hand");
+    await engine().client.workflow.getHandle(windowWorkflowId(run.id, 1)).terminate("by hand");
+    await until("its tasks have failed", async () => (await run.handle.query<RunStatusAnswer>(STATUS_QUERY)).tasks["t0"] === "failed");
+    release();
     expect(await run.end()).toMatchObject({ outcome: "failed" });
-    expect(countOf(Object.values(statusesOf(run)))).toEqual({ failed: 260, succeeded: 1 });
+    expect(countOf(Object.values(statusesOf(run)))).toEqual({ failed: 800, succeeded: 401 });
   });
 });
 

@@ -1,0 +1,1 @@
+CREATE INDEX "runs_of_task" ON "runs" USING btree ((parent ->> 'runId'),(parent ->> 'taskId'),"created_at","id") WHERE parent is not null;
