@@ -2,29 +2,38 @@
 
 import { createServer } from "node:net";
 
-const tryPort = (port: number, host: string): Promise<number | undefined> =>
+const isFree = (port: number, host: string): Promise<boolean> =>
   new Promise((resolve) => {
     const server = createServer();
-    server.once("error", () => resolve(undefined));
-    server.listen({ port, host, exclusive: true }, () => {
-      const address = server.address();
-      const bound = typeof address === "object" && address !== null ? address.port : undefined;
-      server.close(() => resolve(bound));
-    });
+    server.once("error", () => resolve(false));
+    server.listen({ port, host, exclusive: true }, () => server.close(() => resolve(true)));
   });
 
-export const freePort = async (host = "127.0.0.1"): Promise<number> => {
-  const port = await tryPort(0, host);
-  if (port === undefined) throw new Error(`no port is free on ${host}`);
-  return port;
-};
-
+/**
+ * Below the range that systems take for outgoing connections and for servers that ask for any port (Linux from 32768, others from
+ * 49152): a server that needs seconds to start may find a port of that range taken by then.
+ */
+const FIRST = 16_000;
+const COUNT = 16_000;
 const ATTEMPTS = 100;
+
+const given = new Set<number>();
+
+/** A port that nobody listens on, and that this process was not given before. */
+export const freePort = async (host = "127.0.0.1"): Promise<number> => {
+  for (let attempt = 0; attempt < ATTEMPTS; attempt += 1) {
+    const port = FIRST + Math.floor(Math.random() * COUNT);
+    if (given.has(port)) continue;
+    given.add(port);
+    if (await isFree(port, host)) return port;
+  }
+  throw new Error(`no port is free on ${host}`);
+};
 
 /** The wanted port, or the next one that is free. */
 export const portFrom = async (wanted: number, host = "127.0.0.1"): Promise<number> => {
   for (let port = wanted; port < wanted + ATTEMPTS && port < 65_536; port += 1) {
-    if ((await tryPort(port, host)) !== undefined) return port;
+    if (await isFree(port, host)) return port;
   }
   return freePort(host);
 };

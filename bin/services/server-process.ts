@@ -50,10 +50,15 @@ const watchExit = (): void => {
   });
 };
 
-/** The end of a log file, for messages. */
-export const logTail = (file: string, lines = 6): string => {
+const TAIL_LINES = 6;
+const ERROR_LINES = 3;
+
+/** What a server's log says of its end, for messages: its last lines, and before them the last ones that name an error. */
+const lastWords = (file: string): string => {
   try {
-    return readFileSync(file, "utf8").trimEnd().split("\n").slice(-lines).join(" | ").slice(-1_500);
+    const lines = readFileSync(file, "utf8").trimEnd().split("\n");
+    const errors = lines.slice(0, -TAIL_LINES).filter((line) => /\b(error|fatal|\w*exception)\b/i.test(line));
+    return [...errors.slice(-ERROR_LINES), ...lines.slice(-TAIL_LINES)].map((line) => line.slice(0, 300)).join(" | ");
   } catch {
     return "";
   }
@@ -105,7 +110,7 @@ export const runServer = async (server: ServerProcess): Promise<ServiceControl> 
     } catch (error) {
       await endChild(started, "SIGKILL");
       const why = error instanceof Error ? error.message : String(error);
-      throw new DownbeatError("SERVICE_MISSING", `${server.name} did not start: ${why}. Its log ends: ${logTail(logFile) || "empty"}`, {
+      throw new DownbeatError("SERVICE_MISSING", `${server.name} did not start: ${why}. Its log ends: ${lastWords(logFile) || "empty"}`, {
         details: { server: server.name, logFile },
         cause: error,
       });
