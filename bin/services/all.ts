@@ -1,6 +1,7 @@
 // Starts several services side by side, each in its own folder, and stops them together.
 import { mkdir } from "node:fs/promises";
 import path from "node:path";
+import { DownbeatError } from "../../core/errors.ts";
 import { freePort } from "../ports.ts";
 import { type KafkaAddress, startKafka } from "./kafka.ts";
 import { type MysqlAddress, startMysql } from "./mysql.ts";
@@ -71,12 +72,24 @@ const STARTERS: Readonly<Record<ServiceName, (dir: string, say: Say) => Promise<
   temporal: startTestTemporal,
 };
 
+/** A server that was started but ended, or did not answer in time, is started once more with a folder and ports of its own: what else goes on on the machine may be why. */
+const startService = async (name: ServiceName, dir: string, say: Say): Promise<Started> => {
+  try {
+    return await STARTERS[name](path.join(dir, name), say);
+  } catch (error) {
+    // What cannot be had at all names no log.
+    if (!(error instanceof DownbeatError && error.details?.["logFile"] !== undefined)) throw error;
+    say(`${error.message}. It is started once more`);
+    return STARTERS[name](path.join(dir, `${name}-again`), say);
+  }
+};
+
 /** Starts all or none: when one cannot be had, those that run are stopped and its reason is thrown. */
 export const startServices = async (names: readonly ServiceName[], dir: string, say: Say): Promise<StartedServices> => {
   const results = await Promise.allSettled(
     names.map(async (name) => {
       const began = Date.now();
-      const started = await STARTERS[name](path.join(dir, name), say);
+      const started = await startService(name, dir, say);
       say(`${name} answers after ${((Date.now() - began) / 1_000).toFixed(1)} s`);
       return { name, started };
     }),

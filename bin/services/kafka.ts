@@ -23,6 +23,8 @@ const VERSION = "4.4.0";
 const IMAGE = `apache/kafka:${VERSION}`;
 /** Without an slf4j binding Kafka writes no log at all. */
 const ARTIFACTS = [`org.apache.kafka:kafka_2.13:${VERSION}`, "org.slf4j:slf4j-simple:1.7.36"];
+/** Seconds on a quiet machine; half a minute was seen where two programs were being built beside it. */
+const STARTUP_MS = 120_000;
 const JAVA = ["-Xmx512m", "-XX:+UseSerialGC"];
 
 const probe = async (address: KafkaAddress): Promise<void> => {
@@ -109,7 +111,7 @@ const startNative = async (programs: Programs, dir: string, options: FilledOptio
   }
   const address = { brokers: [`127.0.0.1:${port}`] };
   const args = [...base, "kafka.Kafka", file];
-  return runServer({ name: "kafka", program: programs.java, args, env, folder: dir, probe: () => probe(address) });
+  return runServer({ name: "kafka", program: programs.java, args, env, folder: dir, startupMs: STARTUP_MS, probe: () => probe(address) });
 };
 
 /** Starts a Kafka broker, or takes the ones at DOWNBEAT_TEST_KAFKA (host:port,host:port). */
