@@ -13,7 +13,8 @@ import type { TaskResult } from "../core/run-changes.ts";
 import { mayRetry } from "../core/run-attempts.ts";
 import type { Carry, ItemResult, Items, PlannedItem } from "../store/items.ts";
 import type { DagActivities, ItemFailure, ItemsCall, ItemsResult, MappedCall, TaskCall } from "../workflows/ports.ts";
-import { isStoreAway, toFailure } from "./failure.ts";
+import { toFailure } from "./failure.ts";
+import { outlastingStore } from "./outlasting-store.ts";
 import { attemptVerb, beating, type AttemptScope, type VerbHost } from "./run-verb.ts";
 import { scopeOf, type Verb, type VerbDeps } from "./verb.ts";
 
@@ -72,7 +73,7 @@ const runItems = async (deps: MappedDeps, operators: Verbs, call: ItemsCall, sco
   const failures: ItemFailure[] = [];
   const left: number[] = [];
   // A group that is tried again since its worker died: what is recorded is done.
-  const found = await outlastingStore(scope, () => deps.items.find(placeOf(call), [...attempts.keys()]));
+  const found = await outlastingStore(scope.cancelled, () => deps.items.find(placeOf(call), [...attempts.keys()]));
   const open = found.filter(({ status }) => status !== "succeeded");
   const lane = async (): Promise<void> => {
     for (let next = open.shift(); next !== undefined && !scope.cancelled.aborted; next = open.shift()) {
@@ -84,8 +85,9 @@ const runItems = async (deps: MappedDeps, operators: Verbs, call: ItemsCall, sco
       const ended = (result: Pick<ItemResult, "status" | "output" | "error">): Promise<void> =>
         recorder.add({ item: next.item, attempts: attempt, startedAt, finishedAt: finishedAt(), ...result });
       try {
+        // A store that is away is no item's failure, and nothing to break off the items at work for.
         const itemCall: TaskCall = { ...call, attempt, each: next.values, itemKey: next.key };
-        const { output } = await outlastingStore(scope, () => attemptVerb(call.task.operator, verb, itemCall, deps, scope));
+        const { output } = await outlastingStore(scope.cancelled, () => attemptVerb(call.task.operator, verb, itemCall, deps, scope));
         await ended({ status: "succeeded", output });
       } catch (error) {
         if (scope.cancelled.aborted) throw error;
@@ -107,20 +109,6 @@ const runItems = async (deps: MappedDeps, operators: Verbs, call: ItemsCall, sco
     await recorder.flush();
   }
   return left.length === 0 ? { failures } : { failures, left };
-};
-
-const STORE_PAUSE_MS = 1_000;
-
-/** A store that is away is no item's failure, and nothing to break off the items at work for: it is waited for as long as the group may run. */
-const outlastingStore = async <Value>({ cancelled }: AttemptScope, work: () => Promise<Value>): Promise<Value> => {
-  for (;;) {
-    try {
-      return await work();
-    } catch (error) {
-      if (!(error instanceof DownbeatError) || !isStoreAway(error) || cancelled.aborted) throw error;
-      await new Promise((resolve) => setTimeout(resolve, STORE_PAUSE_MS));
-    }
-  }
 };
 
 const RECORD_EVERY_MS = 500;
@@ -165,7 +153,7 @@ class Recorder {
     const results = this.#waiting;
     this.#waiting = [];
     if (results.length === 0) return;
-    await outlastingStore(this.#scope, () => this.#deps.items.record(placeOf(this.#call), results));
+    await outlastingStore(this.#scope.cancelled, () => this.#deps.items.record(placeOf(this.#call), results));
   }
 }
 

@@ -6,7 +6,8 @@ import { DownbeatError } from "../core/errors.ts";
 import type { Json } from "../core/json.ts";
 import { attemptPlace } from "../core/ids.ts";
 import { LIMITS } from "../core/limits.ts";
-import { isStoreAway, toFailure } from "./failure.ts";
+import { toFailure } from "./failure.ts";
+import { outlastingStore } from "./outlasting-store.ts";
 import { keepOutput, type VerbHost } from "./run-verb.ts";
 
 export type OwnActivity = (input: Json) => unknown;
@@ -24,21 +25,15 @@ const beatFor = (): NodeJS.Timeout | undefined => {
   return setInterval(() => context.heartbeat(), BEAT_EVERY_MS);
 };
 
-const SAVE_AGAIN_MS = 1_000;
-
 /** Its work is done: a store that is away is waited for, for as long as the attempt may last. */
 const saved = async (output: Json, host: OwnHost): Promise<Json> => {
-  const context = Context.current();
-  const { workflowExecution, activityId } = context.info;
-  const place = attemptPlace(workflowExecution?.workflowId ?? "", activityId);
-  for (;;) {
-    try {
-      return (await keepOutput({ output }, place, host)).output;
-    } catch (error) {
-      if (!(error instanceof DownbeatError)) throw error;
-      if (!isStoreAway(error)) throw toFailure(error, {});
-      await context.sleep(SAVE_AGAIN_MS);
-    }
+  const { info, cancellationSignal } = Context.current();
+  const place = attemptPlace(info.workflowExecution?.workflowId ?? "", info.activityId);
+  try {
+    const kept = await outlastingStore(cancellationSignal, () => keepOutput({ output }, place, host));
+    return kept.output;
+  } catch (error) {
+    throw error instanceof DownbeatError ? toFailure(error, {}) : error;
   }
 };
 
