@@ -32,9 +32,13 @@ export interface WindowInput {
   readonly atOnce?: number;
 }
 
-/** Each message costs the run a workflow task: the run hears of a third of what goes on in one, or of what there is after so long. */
+/**
+ * Each message costs the run a workflow task: the run hears of a third of what goes on in one, or of what there is after so long. A message of each quarter of
+ * a second would fill the run's history where attempts last long; what they lasted themselves makes the longer wait small.
+ */
 const PART = 3;
 const PATIENCE_MS = 250;
+const PATIENCE_OF_AGE = 1 / 20;
 /** Of windows that begin with all. */
 const SHORT_PATIENCE_MS = 100;
 
@@ -149,12 +153,16 @@ class WindowExecution {
   async #tell(): Promise<readonly WindowEnd[]> {
     const { parent } = workflowInfo();
     const run = parent === undefined ? undefined : getExternalWorkflowHandle(parent.workflowId, parent.runId);
-    const patienceMs = this.#input.atOnce === undefined ? SHORT_PATIENCE_MS : PATIENCE_MS;
+    const beganAt = Date.now();
+    const patience = (): number => {
+      if (this.#input.atOnce === undefined) return SHORT_PATIENCE_MS;
+      return Math.max(PATIENCE_MS, (Date.now() - beganAt) * PATIENCE_OF_AGE);
+    };
     for (;;) {
       this.#describe();
       await condition(() => this.#ended.length > 0 || this.#broken !== undefined);
       const isPart = (): boolean => this.#open <= this.#ended.length * PART || this.#broken !== undefined;
-      if (!isPart()) await condition(isPart, patienceMs);
+      if (!isPart()) await condition(isPart, patience());
       if (this.#broken !== undefined) throw this.#broken;
       const ended = this.#ended;
       this.#ended = [];

@@ -1,10 +1,13 @@
 // Recorded runs that come to their histories by what else is there: a rerun, a queue of their own, rivals for the only place.
 
 import { DownbeatError } from "../../core/errors.ts";
+import { connectionPool } from "../../core/ids.ts";
 import type { Concurrency, Plan } from "../../core/plan.ts";
+import { type CircuitReset, POOL_SIGNALS } from "../../workflows/messages.ts";
 import { planOf } from "../core/runs.ts";
-import type { Engine, StartedRun } from "../workflow/engine.ts";
+import type { Behaviour, Engine, StartedRun } from "../workflow/engine.ts";
 import { blocked, until } from "../workflow/kit.ts";
+import { ownerOf, stateOf } from "../workflow/limits-kit.ts";
 
 /** Those that are recorded, the one that gives the name first; they have ended, or will. */
 type Together = (engine: Engine) => Promise<readonly StartedRun[]>;
@@ -23,6 +26,8 @@ const rivals =
     release();
     return [second, first];
   };
+
+const isWaiting = (run: StartedRun): boolean => run.tasks()["a"]?.status === "waiting";
 
 export const TOGETHER: Readonly<Record<string, Together>> = {
   "refused-by-skip": rivals("skip"),
@@ -43,6 +48,34 @@ export const TOGETHER: Readonly<Record<string, Together>> = {
     });
     const snapshot = { statuses: "spp", waiting: {}, outputs: { 0: { rows: 1 } } };
     return [await engine.start(plan, { rerun: { of: before.id }, continued: { snapshot, seq: 0, actions: 1 } }), before];
+  },
+  // The pool's owner is terminated; its heir counts who holds and who waits.
+  heir: async (engine) => {
+    const pool = "recorded-heir";
+    const { work, begun, release } = blocked(({ run }) => run.id);
+    const plan = planOf({ a: { pool } });
+    const start = (): Promise<StartedRun> => engine.start(plan, { verbs: { a: work } });
+    const [holder, waiting] = [await start(), await start()];
+    await until("one is at work and one waits", () => begun.length === 1 && [holder, waiting].some(isWaiting));
+    await ownerOf(engine, pool).terminate("to record it");
+    const late = await start();
+    await until("the heir knows all", async () => {
+      const { slots } = await stateOf(engine, pool);
+      return slots.holders.length === 1 && slots.waiting.length === 2;
+    });
+    release();
+    return [late, holder, waiting];
+  },
+  // A failure opens the connection's circuit, somebody closes it.
+  "circuit-reset": async (engine) => {
+    const name = "recorded-reset";
+    const plan = planOf({ a: { connections: [{ name }] } });
+    const away: Behaviour = () => Promise.reject(new DownbeatError("SOURCE_UNAVAILABLE", "away"));
+    const first = await engine.run(plan, { verbs: { a: away } });
+    const next = await engine.start(plan);
+    const reset: CircuitReset = { by: "somebody", why: "to record it", at: "2026-01-01T00:00:00.000Z" };
+    await ownerOf(engine, connectionPool(name)).signal<[CircuitReset]>(POOL_SIGNALS.reset, reset);
+    return [next, first];
   },
   "items-on-a-queue": async (engine) => [
     await engine.start(

@@ -1,6 +1,7 @@
 // The runs whose histories are recorded: between them they take every path of the run workflow that leaves events.
 
 import { DownbeatError } from "../../core/errors.ts";
+import { mappedWorkflowId } from "../../core/ids.ts";
 import type { Plan } from "../../core/plan.ts";
 import type { Control } from "../../core/run-control.ts";
 import { openStore } from "../../store/open-store.ts";
@@ -30,6 +31,12 @@ let looks = 0;
 /** Work that lasts until its run was paused and goes on. */
 const paused = { begun: 0, goesOn: false };
 
+/** Calls of an activity whose first is silent for so long that its attempt is lost. */
+let silences = 0;
+
+/** Items that hang until their workflow was ended by hand. */
+const terminated = { begun: 0, isDone: false };
+
 const retried = { ...policy(), retry: { attempts: 2, backoffMs: 1_500, maxBackoffMs: 1_500, neverOn: [] } };
 
 const act = (run: StartedRun, control: Control, more: Partial<ControlRequest> = {}): Promise<ControlAnswer> =>
@@ -54,7 +61,15 @@ export const openEngineOptions = async (): Promise<{ readonly options: EngineOpt
   const connections: EngineOptions["connections"] = {
     find: (name) => Promise.resolve({ name, kind: "k", config: {}, limits: { maxConcurrent: 2, breaker }, createdAt: "", updatedAt: "" }),
   };
-  return { options: { own: { echo: async (input) => ({ got: input }) }, items, pools: { find }, connections }, close };
+  const own: EngineOptions["own"] = {
+    echo: async (input) => ({ got: input }),
+    silentOnce: async () => {
+      silences += 1;
+      if (silences === 1) await new Promise((resolve) => setTimeout(resolve, 4_000));
+      return null;
+    },
+  };
+  return { options: { own, items, pools: { find }, connections }, close };
 };
 
 export const RECORDED: Readonly<Record<string, RecordedRun>> = {
@@ -309,6 +324,30 @@ export const RECORDED: Readonly<Record<string, RecordedRun>> = {
     },
   },
   scheduled: { plan: planOf({ a: {} }), options: { isScheduled: true } },
+  "lost-attempt": {
+    plan: planOf(
+      { own: { operator: "activity", activity: { name: "silentOnce", input: null }, policy: 1 } },
+      { policies: [policy(), { ...policy(), timeout: { attemptMs: 60_000, totalMs: 120_000, heartbeatMs: 1_000 } }] },
+    ),
+    options: {},
+  },
+  // Somebody ends its items by hand; its next try has others.
+  "child-terminated": {
+    plan: planOf({ items: { policy: 1, forEach: over(1, 2) }, next: { needs: ["items"] } }, { policies: [policy(), retried] }),
+    options: {
+      verbs: {
+        items: async (call, context) => {
+          terminated.begun += 1;
+          return terminated.isDone ? { output: null } : hangs(call, context);
+        },
+      },
+    },
+    async act({ id, handle }) {
+      await until("its items are at work", () => terminated.begun > 0);
+      terminated.isDone = true;
+      await handle.client.getHandle(mappedWorkflowId(id, "items", 1)).terminate("to record it");
+    },
+  },
   "store-away": {
     plan: planOf({ a: { policy: 1 } }, { policies: [policy(), retried] }),
     options: {

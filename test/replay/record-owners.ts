@@ -2,6 +2,7 @@
 
 import { mkdirSync, writeFileSync } from "node:fs";
 import path from "node:path";
+import { ApplicationFailure, Context } from "@temporalio/activity";
 import { Admin, Producer } from "@platformatic/kafka";
 import { backfillWorkflowId, lateReportWorkflowId, runWorkflowId, triggerWorkflowId } from "../../core/ids.ts";
 import { freshPipeline, runsOf, sendEvent, startWhole, type WholeKit } from "../integration/whole-kit.ts";
@@ -26,6 +27,7 @@ export const recordOwners = async (address: string, brokers: readonly string[]):
       ...(await recordTriggers(kit)),
       ...(await recordStream(kit, brokers)),
       ...(await recordBackfill(kit)),
+      ...(await recordStoppedBackfill(kit)),
       ...(await recordLooks(kit)),
       ...(await recordLateReport(kit)),
     ];
@@ -116,6 +118,34 @@ const recordBackfill = async (kit: WholeKit): Promise<readonly RecordedHistory[]
     fetched(kit, "backfill", backfillWorkflowId(pipeline, id)),
     fetched(kit, "run-of-backfill", runWorkflowId(pipeline, items[0]?.id ?? "")),
   ]);
+};
+
+/** It stops after a failure, is told to try again, and is cancelled with what goes on. */
+const recordStoppedBackfill = async (kit: WholeKit): Promise<readonly RecordedHistory[]> => {
+  const pipeline = freshPipeline("stopped");
+  await kit.call("PUT", `/v1/pipelines/${pipeline}`, definition(pipeline, "defaults: { retry: { attempts: 1 } }\n"));
+  const range = { from: "2026-03-01", to: "2026-03-06", every: "day", by: "ada", concurrency: 2, stop_after_failures: 1 };
+  const work = { fails: true };
+  kit.whileSeen = async () => {
+    if (work.fails) throw ApplicationFailure.nonRetryable("to record it");
+    // Until it is cancelled.
+    await Context.current().cancelled;
+    return null;
+  };
+  const { id } = await kit.call<{ readonly id: string }>("POST", `/v1/pipelines/${pipeline}/backfills`, range);
+  const isAt = (wanted: string): Promise<void> =>
+    until(`the backfill is ${wanted}`, async () => {
+      const { status } = await kit.call<{ readonly status: string }>("GET", `/v1/backfills/${id}`);
+      return status === wanted;
+    });
+  await isAt("paused");
+  work.fails = false;
+  await kit.call("POST", `/v1/backfills/${id}/retry`, { by: "ada" });
+  await kit.call("POST", `/v1/backfills/${id}/resume`, { by: "ada" });
+  await until("its runs go on", async () => (await runsOf(kit, pipeline)).some(({ status }) => status === "running"));
+  await kit.call("POST", `/v1/backfills/${id}/cancel`, { by: "ada", runs: true });
+  await isAt("cancelled");
+  return [await fetched(kit, "stopped-backfill", backfillWorkflowId(pipeline, id))];
 };
 
 const recordLooks = async (kit: WholeKit): Promise<readonly RecordedHistory[]> => {
