@@ -107,7 +107,9 @@ export class Attempts {
   /** Not while all under way may soon have ended and the run continue as new. */
   get mayBegin(): boolean {
     const { historyLength, continueAsNewSuggested } = workflowInfo();
-    if (historyLength >= LIMITS.historyEvents || continueAsNewSuggested) this.#drainsSince ??= Date.now();
+    // Runs that are not amended begin as long as what they have had is short, whatever their open attempts are still to leave.
+    const willBe = this.#options.input.amended === true ? historyLength + this.#own * EVENTS_OF_ATTEMPT : historyLength;
+    if (willBe >= LIMITS.historyEvents || continueAsNewSuggested) this.#drainsSince ??= Date.now();
     return this.#drainsSince === undefined || (this.inFlight > 0 && Date.now() >= this.goesOnAt);
   }
 

@@ -108,13 +108,17 @@ export interface RunningTemporal {
 /**
  * Without the first two a chain of tasks waits about 100 ms a hop once a burst is used up. With 100 events, its default, the third ends a workflow task in vain
  * during which so much has happened: with many short tasks at once that is a fifth of a second. By the fourth, a second by default, any timer may be late, a
- * schedule's too. The others make priorities count.
+ * schedule's too. Every 30 s, by their default, queues forget what they have done: where they do more than some hundred tasks a second, a third of the server's
+ * CPU goes into sorting that. The others make priorities count.
  */
 const DYNAMIC_CONFIG = [
   "history.transferProcessorMaxPollRPS=5000",
   "history.timerProcessorMaxPollRPS=5000",
   "history.maximumBufferedEventsBatch=1000",
   'history.timerProcessorMaxTimeShift="50ms"',
+  'history.transferProcessorUpdateAckInterval="1s"',
+  'history.visibilityProcessorUpdateAckInterval="1s"',
+  'history.timerProcessorUpdateAckInterval="1s"',
   "matching.useNewMatcher=true",
   "matching.enableFairness=true",
   "matching.numTaskqueueReadPartitions=1",
