@@ -20,7 +20,8 @@ export default defineConfig({
           globalSetup: ["test/global-setup.ts"],
           testTimeout: 120_000,
           hookTimeout: 120_000,
-          maxWorkers: 2,
+          // On two cores: most of a file is waiting for servers and timers.
+          maxWorkers: 3,
         },
       },
     ],

@@ -108,7 +108,7 @@ export interface RunningTemporal {
 /**
  * Without the first two a chain of tasks waits about 100 ms a hop once a burst is used up. With 100 events, its default, the third ends a workflow task in vain
  * during which so much has happened: with many short tasks at once that is a fifth of a second. By the fourth, a second by default, any timer may be late, a
- * schedule's too. Every 30 s, by their default, queues forget what they have done: where they do more than some hundred tasks a second, a third of the server's
+ * schedule's too. Every 30 s, by their default, queues forget what they have done: where they do more than some hundred tasks a second, a fifth of the server's
  * CPU goes into sorting that. The others make priorities count.
  */
 const DYNAMIC_CONFIG = [

@@ -2,12 +2,13 @@
 
 import fc from "fast-check";
 import type { Round } from "./round.ts";
+import { LONG_STATES } from "./long-states.ts";
 import { STATES } from "./states.ts";
 import { VICTIMS } from "./world.ts";
 
 const drawn = fc.record({
   victim: fc.constantFrom(...VICTIMS),
-  states: fc.uniqueArray(fc.constantFrom(...STATES), { minLength: 1, maxLength: 5, size: "max" }),
+  states: fc.uniqueArray(fc.constantFrom(...STATES, ...LONG_STATES), { minLength: 1, maxLength: 5, size: "max" }),
   moment: fc.oneof(
     fc.constant({ at: "state" } as const),
     fc.record({ at: fc.constant("going-on" as const), afterMs: fc.integer({ min: 0, max: 1_500 }) }),

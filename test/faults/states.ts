@@ -29,7 +29,7 @@ export interface Scene {
   goOn(): Promise<void>;
 }
 
-type Task = Readonly<Record<string, unknown>>;
+export type Task = Readonly<Record<string, unknown>>;
 
 export interface State {
   readonly name: string;
@@ -43,14 +43,14 @@ const sql = (id: string, query: string, params: Readonly<Record<string, unknown>
   id,
   sql: { connection: "effects", query, params: { run: RUN, task: id, ...params } },
 });
-const mark = (id: string): Task => sql(id, "select mark(:run, :task, 0)");
-const hold = (id: string, gate = RUN): Task => sql(id, "select mark_and_hold(:run, :task, 0, :gate)", { gate });
+export const mark = (id: string): Task => sql(id, "select mark(:run, :task, 0)");
+export const hold = (id: string, gate = RUN): Task => sql(id, "select mark_and_hold(:run, :task, 0, :gate)", { gate });
 /** By a connection that has limits. */
 const by = (connection: string, { sql: work, ...task }: Task): Task => ({ ...task, sql: { ...(work as object), connection } });
 const markIfOpen = (id: string): Task => sql(id, "select mark_if_open(:run, :task, 0, :gate)", { gate: RUN });
 
 /** Short heartbeats, so that a dead worker is noticed within seconds; attempts enough for whatever the kills cost. */
-const pipeline = (name: string, tasks: readonly Task[], more: Readonly<Record<string, unknown>> = {}) => ({
+export const pipeline = (name: string, tasks: readonly Task[], more: Readonly<Record<string, unknown>> = {}) => ({
   apiVersion: "downbeat/v1",
   name: `kills_${name}`,
   defaults: { timeout: { heartbeat: "2s" }, retry: { attempts: 20, backoff: "500ms", max_backoff: "2s" } },
@@ -58,21 +58,21 @@ const pipeline = (name: string, tasks: readonly Task[], more: Readonly<Record<st
   tasks,
 });
 
-const trigger = async (world: World, name: string, key: string): Promise<string> =>
+export const trigger = async (world: World, name: string, key: string): Promise<string> =>
   (await world.call<{ readonly id: string }>("POST", `/v1/pipelines/kills_${name}/runs`, {}, `${key}-${name}`)).id;
-const show = (world: World, run: string): Promise<ShownRun> => world.call("GET", `/v1/runs/${run}`);
+export const show = (world: World, run: string): Promise<ShownRun> => world.call("GET", `/v1/runs/${run}`);
 const taskOf = async (world: World, run: string, id: string): Promise<ShownTask | undefined> =>
   (await show(world, run)).tasks.find((task) => task.id === id);
 const act = async (world: World, run: string, action: string, body: Readonly<Record<string, unknown>>): Promise<void> => {
   await world.call("POST", `/v1/runs/${run}/${action}`, body, `${run}-${action}`);
 };
 
-const succeeded = (...tasks: readonly string[]) => ({
+export const succeeded = (...tasks: readonly string[]) => ({
   status: "succeeded",
   tasks: Object.fromEntries(tasks.map((task) => [task, "succeeded"])),
 });
 
-const after = (need: string, task: Task): Task => ({ ...task, needs: [need] });
+export const after = (need: string, task: Task): Task => ({ ...task, needs: [need] });
 const BY = { by: "kills" };
 
 /** One run of one pipeline, with `before` done, `held` in the state, `after` still to come. */

@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { drawRounds } from "../faults/draw.ts";
+import { LONG_STATES } from "../faults/long-states.ts";
 import { playRound } from "../faults/round.ts";
 import { deployStates, STATES } from "../faults/states.ts";
 import { VICTIMS, World } from "../faults/world.ts";
@@ -12,7 +13,7 @@ import { VICTIMS, World } from "../faults/world.ts";
 let world: World;
 beforeAll(async () => {
   world = await World.start(mkdtempSync(path.join(tmpdir(), "downbeat-kills-")), () => undefined);
-  await deployStates(world, STATES);
+  await deployStates(world, [...STATES, ...LONG_STATES]);
 });
 afterAll(() => world?.close());
 
@@ -20,6 +21,16 @@ describe("kills while runs are in every state", () => {
   it.each(VICTIMS)("%s dies: every run ends right, and nothing recorded runs again", async (victim) => {
     expect(await playRound(world, { key: `quick-${victim}`, victim, states: STATES, moment: { at: "state" } })).toEqual([]);
   });
+});
+
+describe("kills while runs of many tasks have windows, or have continued as new", () => {
+  it("the worker dies in a window, Temporal in a later execution: every run ends right, and nothing recorded runs again", async () => {
+    const victims = ["worker", "temporal"] as const;
+    for (const [index, state] of LONG_STATES.entries()) {
+      const victim = victims[index % victims.length] ?? "worker";
+      expect(await playRound(world, { key: `long-${victim}`, victim, states: [state], moment: { at: "state" } })).toEqual([]);
+    }
+  }, 360_000);
 });
 
 describe("a kill while runs go on", () => {
@@ -38,7 +49,7 @@ describe("the rounds that a seed draws", () => {
     expect(names(7)).toEqual(names(7));
     expect(names(7).map(({ victim }) => victim)).not.toEqual(names(8).map(({ victim }) => victim));
     expect(new Set(names(7).map(({ victim }) => victim))).toEqual(new Set(VICTIMS));
-    expect(new Set(names(7).flatMap(({ states }) => states)).size).toBe(STATES.length);
+    expect(new Set(names(7).flatMap(({ states }) => states)).size).toBe(STATES.length + LONG_STATES.length);
     expect(new Set(names(7).map(({ moment }) => moment.at)).size).toBe(2);
   });
 });

@@ -4,7 +4,8 @@ import { expect, it } from "vitest";
 import { LIMITS } from "../../core/limits.ts";
 import { CONTROL_UPDATE, type ControlAnswer, type ControlRequest } from "../../workflows/messages.ts";
 import { planOf } from "../core/runs.ts";
-import { inLanes, statusesOf, until, useEngine } from "./kit.ts";
+import { statusesOf, until, useEngine } from "./kit.ts";
+import { inLanes } from "./lanes.ts";
 import type { StartedRun } from "./engine.ts";
 
 const engine = useEngine();

@@ -11,7 +11,8 @@ import type { Control } from "../../core/run-control.ts";
 import { CONTROL_UPDATE, type ControlAnswer, type ControlRequest } from "../../workflows/messages.ts";
 import { planOf, policy } from "../core/runs.ts";
 import type { Behaviour, StartedRun } from "./engine.ts";
-import { inLanes, isAt, statusesOf, until, useEngine } from "./kit.ts";
+import { isAt, statusesOf, until, useEngine } from "./kit.ts";
+import { inLanes } from "./lanes.ts";
 
 const engine = useEngine();
 

@@ -19,12 +19,6 @@ export const useEngine = (options: EngineOptions = {}): (() => Engine) => {
   };
 };
 
-/** So many tasks of which few are ready at once: a run has all of them in its own history. */
-export const inLanes = (tasks: number, lanes = 40): Readonly<Record<string, { readonly needs: readonly string[] }>> =>
-  Object.fromEntries(
-    Array.from({ length: tasks }, (_, index) => [`t${index}`, { needs: index < lanes ? [] : [`t${index - lanes}`] }] as const),
-  );
-
 /** Waits for a condition that another process or the server brings about. */
 export const until = async (what: string, condition: () => boolean | Promise<boolean>): Promise<void> => {
   for (let left = 4_000; left > 0; left -= 1) {

@@ -9,7 +9,8 @@ import { planOf, policy } from "../core/runs.ts";
 import { freshName } from "../fixtures/services.ts";
 import { historyLengthsOf } from "../faults/histories.ts";
 import type { Behaviour, StartedRun } from "./engine.ts";
-import { blocked, inLanes, statusesOf, until, useEngine } from "./kit.ts";
+import { blocked, statusesOf, until, useEngine } from "./kit.ts";
+import { inLanes } from "./lanes.ts";
 
 const engine = useEngine();
 
