@@ -21,12 +21,12 @@ import { runVerb } from "./run-verb.ts";
 import { createSingleItems } from "./single-items.ts";
 import { createSql } from "./sql.ts";
 import { createTellListeners, type TellListenersDeps } from "../store/tell-listeners.ts";
-import { createTransfer } from "./transfer.ts";
-import type { Verb, VerbDeps } from "./verb.ts";
+import { createTransfer, type TransferDeps } from "./transfer.ts";
+import type { Verb } from "./verb.ts";
 import { createWatchEvents, type WatchDeps } from "./watch-events.ts";
 
 export interface ActivityDeps
-  extends VerbDeps,
+  extends TransferDeps,
     MappedDeps,
     OpenRunDeps,
     OpenSubRunDeps,

@@ -1,9 +1,12 @@
 // The transfer verb: opens source and destination and moves one stream exactly once in effect.
 
-import type { LoadTarget, SchemaPolicy, WriteMode } from "../connectors/connector.ts";
+import type { LoadTarget, SchemaPolicy, Source, WriteMode } from "../connectors/connector.ts";
+import type { ColumnChoices } from "../core/column-choices.ts";
 import { parseDuration } from "../core/duration.ts";
 import { DownbeatError } from "../core/errors.ts";
 import { loadKey, workKey } from "../core/ids.ts";
+import type { JsonObject } from "../core/json.ts";
+import { choosingSource } from "./column-choices.ts";
 import { openFor, renderedConfig, type Verb, type VerbDeps } from "./verb.ts";
 import { roleOf, type OpenedConnection } from "./connections.ts";
 import { moveLoad } from "./move-load.ts";
@@ -29,16 +32,27 @@ export interface TransferConfig {
     readonly schema?: SchemaPolicy;
     readonly [option: string]: unknown;
   };
+  readonly columns?: ColumnChoices;
   readonly dead_letters?: { readonly max_rows?: number };
 }
 
-export const createTransfer = (deps: VerbDeps): Verb => {
+export interface TransferDeps extends VerbDeps {
+  /** The value of a secret reference; throws SECRET_UNRESOLVED. */
+  readonly resolveSecret: (reference: JsonObject) => Promise<string>;
+}
+
+const chosenSource = async ({ columns }: TransferConfig, source: Source, deps: TransferDeps): Promise<Source> => {
+  if (columns === undefined) return source;
+  return choosingSource(source, columns, columns.hash_key === undefined ? undefined : await deps.resolveSecret(columns.hash_key));
+};
+
+export const createTransfer = (deps: TransferDeps): Verb => {
   return async (call, context) => {
     const config = await renderedConfig<TransferConfig>(deps, call);
     const { connection: fromName, stream, query, cursor, key, lookback, null_cursor, ...sourceOptions } = config.from;
     await using from = await openFor(deps, fromName, context);
     await using to = await openFor(deps, config.to.connection, context);
-    const source = roleOf(from, "source");
+    const source = await chosenSource(config, roleOf(from, "source"), deps);
     const streamName = stream ?? "query";
     const options = parseOptions(from, "sourceOptions", sourceOptions);
     const target = loadTarget(

@@ -89,12 +89,14 @@ export const startWorker = async (deps: WorkerDeps): Promise<RunningWorker> => {
   const orchestrator = createOrchestrator({ connection, namespace: config.temporal.namespace });
   const ownActivities = loaded.implementations as Readonly<Record<string, OwnActivity>>;
   const saveOutput: VerbHost["saveOutput"] = (place, output) => store.items.saveOutput(place, output);
+  const resolveSecret = createSecretResolver(env);
   const activities = createActivities({
+    resolveSecret,
     findConfig: planCache(store),
     openConnection: createConnectionOpener({
       findConnection: (name) => store.connections.findOpened(name),
       findSpec: (kind) => loaded.catalogue.find(kind),
-      resolveSecret: createSecretResolver(env),
+      resolveSecret,
       tempRoot,
       baseDir: config.dataDir,
       reserved: OWN_FILES,

@@ -1,6 +1,7 @@
 // What an operator's configuration asks of connections and activities, checked against the catalogue.
 
 import type { Side } from "./circuit.ts";
+import { choiceFaults } from "./column-choices.ts";
 import type { Catalogue, ConnectorFacts, OptionsSchema } from "./compile-plan.ts";
 import type { TaskDefinition } from "./definition.ts";
 import { STREAM_KEYS, type TriggerDefinition } from "./definition-triggers.ts";
@@ -84,7 +85,7 @@ export class OperatorCheck {
     this.#uses.delete("");
   }
 
-  #transfer({ from, to }: TransferConfig, path: Path): void {
+  #transfer({ from, to, columns }: TransferConfig, path: Path): void {
     const source = this.#connector(from.connection, ["source"], [...path, "from"]);
     const target = this.#connector(to.connection, ["destination"], [...path, "to"]);
     this.#exactlyOne(from, ["stream", "query"], [...path, "from"]);
@@ -101,6 +102,8 @@ export class OperatorCheck {
       const message = `${onlyNew} leaves out what was read before, and mode replace would leave only the rest in the table; write append or merge`;
       this.#fault("MODE_UNSUPPORTED", [...path, "to", "mode"], message);
     }
+    if (columns !== undefined)
+      for (const { at, message } of choiceFaults(columns, to.key)) this.#fault("INVALID_VALUE", [...path, ...at], message);
     this.#mode(to.mode, target, to.connection, [...path, "to", "mode"]);
     this.#options(source, source?.sourceOptions, from, FROM_KEYS, [...path, "from"]);
     this.#options(target, target?.targetOptions, to, TO_KEYS, [...path, "to"]);

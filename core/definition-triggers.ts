@@ -3,23 +3,12 @@
 import { z } from "zod";
 import { LIMITS } from "./limits.ts";
 import { assetName, durationSchema, nameSchema } from "./operators.ts";
+import { secretReference } from "./secret-reference.ts";
 import { RUN_ENDS, SIGNATURES } from "./trigger.ts";
-
-const secretReference = z
-  .union([
-    z.strictObject({
-      env: z
-        .string()
-        .regex(/^[A-Za-z_][A-Za-z0-9_]*$/, "is no name of an environment variable")
-        .describe("A variable of the API's environment"),
-    }),
-    z.strictObject({ file: z.string().min(1).describe("A file that the API can read") }),
-  ])
-  .describe("Where the API finds the secret: { env: NAME } or { file: PATH }, never the secret itself");
 
 const webhookSchema = z
   .strictObject({
-    secret: secretReference,
+    secret: secretReference("API"),
     signature: z
       .enum(SIGNATURES)
       .default("downbeat")

@@ -1,6 +1,7 @@
 // The operators' configurations: one strict schema each, with the words that a definition uses.
 
 import { z } from "zod";
+import { columnChoicesSchema } from "./column-choices.ts";
 import { DURATION_HINT, parseDuration } from "./duration.ts";
 import { isTemplate } from "./templates.ts";
 
@@ -62,6 +63,7 @@ export const transferSchema = z.strictObject({
       .default("evolve")
       .describe("Columns that the table does not have: add, refuse, leave out"),
   }),
+  columns: columnChoicesSchema.optional(),
   dead_letters: z
     .strictObject({ max_rows: z.int().min(0).describe("Rows that may be diverted before the task fails") })
     .default({ max_rows: 0 })

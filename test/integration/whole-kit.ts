@@ -167,6 +167,7 @@ export const startWhole = async (address = temporalServer().address): Promise<Wh
       baseDir: dataDir,
     }),
     failpoint: () => Promise.resolve(),
+    resolveSecret,
     recordLoad: unused,
     findOutput: async (place) => (await store.items.findOutput(place)) ?? null,
     findAsset: unused,

@@ -1,0 +1,121 @@
+// What a transfer takes of a source's columns: the others, and what is hashed or redacted, never leave the worker.
+
+import { createHash, createHmac } from "node:crypto";
+import { type Batch, type Column, type ColumnType, layoutOf, type Reject, type Schema, type Vector } from "../connectors/batch.ts";
+import type { Source } from "../connectors/connector.ts";
+import { readerOf } from "../connectors/lib/rows.ts";
+import { type ChosenColumn, chosenColumns, type ColumnChoices, hidesColumns } from "../core/column-choices.ts";
+import { DownbeatError } from "../core/errors.ts";
+
+/** The source with those columns alone. Its `read` throws SOURCE_OPTIONS_INVALID where it has not the columns that are named. */
+export const choosingSource = (source: Source, choices: ColumnChoices, hashKey?: string): Source => {
+  const { bounds } = source;
+  return {
+    discover: () => source.discover(),
+    ...(bounds === undefined ? {} : { bounds: (request) => bounds.call(source, request) }),
+    async *read(request) {
+      const chooser = new Chooser(choices, request.stream, hashKey);
+      for await (const batch of source.read(request)) yield chooser.choose(batch);
+    },
+  };
+};
+
+interface Shape {
+  readonly given: Schema;
+  readonly schema: Schema;
+  readonly chosen: readonly ChosenColumn[];
+}
+
+class Chooser {
+  readonly #choices: ColumnChoices;
+  readonly #stream: string;
+  readonly #hash: (text: string) => Buffer;
+  #shape: Shape | undefined;
+
+  constructor(choices: ColumnChoices, stream: string, hashKey: string | undefined) {
+    this.#choices = choices;
+    this.#stream = stream;
+    const hasher = () => (hashKey === undefined ? createHash("sha256") : createHmac("sha256", hashKey));
+    this.#hash = (text) => Buffer.from(hasher().update(text).digest("hex"), "latin1");
+  }
+
+  choose(batch: Batch): Batch {
+    const rejects = batch.rejects === undefined || !hidesColumns(this.#choices) ? batch.rejects : batch.rejects.map(hidden);
+    const kept = rejects === undefined ? batch : { ...batch, rejects };
+    // A source that learns its columns from rows has had none.
+    if (batch.schema.columns.length === 0) return kept;
+    const { schema, chosen } = this.#shapeOf(batch.schema);
+    const columns = chosen.map(({ place, how }): Vector => {
+      const [column, vector] = [batch.schema.columns[place], batch.columns[place]];
+      if (column === undefined || vector === undefined) throw new DownbeatError("INTERNAL", `column ${place} has no values`);
+      switch (how) {
+        case "as it is":
+          return vector;
+        case "hashed":
+          return this.#hashed(column, vector, batch.rows);
+        case "redacted":
+          return nulls(column, batch.rows);
+      }
+    });
+    return { ...kept, schema, columns, bytes: columns.reduce((sum, vector) => sum + bytesOf(vector, batch.rows), 0) };
+  }
+
+  /** Sources and destinations go by the identity of schemas, so that one gives one. */
+  #shapeOf(given: Schema): Shape {
+    if (this.#shape?.given === given) return this.#shape;
+    const found = chosenColumns(
+      this.#choices,
+      given.columns.map(({ name }) => name),
+    );
+    if (typeof found === "string") throw new DownbeatError("SOURCE_OPTIONS_INVALID", `columns of ${this.#stream}: ${found}`);
+    const columns = found.flatMap(({ place, name, how }): readonly Column[] => {
+      const column = given.columns[place];
+      if (column === undefined) return [];
+      const type: ColumnType = how === "hashed" ? { kind: "string" } : column.type;
+      return [{ name, type, nullable: how === "redacted" || column.nullable }];
+    });
+    this.#shape = { given, schema: { columns }, chosen: found };
+    return this.#shape;
+  }
+
+  /** Of each value's text: numbers in decimal, moments in ISO 8601, bytes in base64. */
+  #hashed({ type }: Column, vector: Vector, rows: number): Vector {
+    const read = readerOf(type, vector);
+    const offsets = new Int32Array(rows + 1);
+    const data = new Uint8Array(rows * HASH_LENGTH);
+    let end = 0;
+    for (let row = 0; row < rows; row += 1) {
+      const value = read(row);
+      if (value !== null) {
+        data.set(this.#hash(typeof value === "string" ? value : JSON.stringify(value)), end);
+        end += HASH_LENGTH;
+      }
+      offsets[row + 1] = end;
+    }
+    return { layout: "text", offsets, data: data.subarray(0, end), valid: vector.valid };
+  }
+}
+
+/** SHA-256 in hexadecimal. */
+const HASH_LENGTH = 64;
+
+const WIDTHS = { bytes1: 1, bytes4: 4, bytes8: 8 } as const;
+
+const nulls = ({ type }: Column, rows: number): Vector => {
+  const layout = layoutOf(type);
+  const valid = new Uint8Array(rows);
+  return layout === "text"
+    ? { layout, offsets: new Int32Array(rows + 1), data: new Uint8Array(0), valid }
+    : { layout, data: new Uint8Array(rows * WIDTHS[layout]), valid };
+};
+
+const bytesOf = (vector: Vector, rows: number): number =>
+  vector.layout === "text" ? (vector.offsets[rows] ?? 0) - (vector.offsets[0] ?? 0) : rows * WIDTHS[vector.layout];
+
+/** A row that could not be read may hold what must not be seen, and so may the reason: it quotes. */
+const hidden = ({ where, code }: Reject): Reject => ({
+  where,
+  code,
+  reason: "it cannot be read; neither the row nor the reason is kept, since the task leaves out or hides columns",
+  raw: "",
+});

@@ -1,0 +1,107 @@
+// What of a source's columns a transfer takes into its table: the schema, and what its parts mean together.
+
+import { z } from "zod";
+import { secretReference } from "./secret-reference.ts";
+import { isTemplate } from "./templates.ts";
+
+const names = z.array(z.string().min(1)).min(1);
+
+export const columnChoicesSchema = z
+  .strictObject({
+    select: names.optional().describe("These alone, in this order; default: all"),
+    omit: names.optional().describe("All but these"),
+    rename: z.record(z.string().min(1), z.string().min(1)).optional().describe("Their names in the table, by those in the source"),
+    hash: names.optional().describe("Replaced by the SHA-256 of each value, as hexadecimal text: equal values stay equal, NULL stays NULL"),
+    hash_key: secretReference("worker")
+      .optional()
+      .describe("Makes the hashes HMACs with this secret: without it, who has a list of likely values can tell which are there"),
+    redact: names.optional().describe("NULL in each row"),
+  })
+  .describe("What of the source's columns goes into the table; all but the values of `rename` are names in the source");
+
+export type ColumnChoices = z.output<typeof columnChoicesSchema>;
+
+interface ChoiceFault {
+  /** Within `columns`, or within `to` for keys. */
+  readonly at: readonly ["columns", ...(string | number)[]] | readonly ["to", "key", number];
+  readonly message: string;
+}
+
+const LISTS = ["select", "omit", "hash", "redact"] as const;
+
+const quoted = (all: readonly string[]): string => all.map((name) => `"${name}"`).join(", ");
+
+/** Everything that is wrong whatever columns the source has. `keys`: those by which rows are merged, as the table names them. */
+export const choiceFaults = (choices: ColumnChoices, keys: readonly string[]): readonly ChoiceFault[] => {
+  const faults: ChoiceFault[] = [];
+  const { select, omit, hash = [], hash_key: hashKey, redact = [] } = choices;
+  const renamed = new Map(Object.entries(choices.rename ?? {}));
+  const fault = (at: ChoiceFault["at"], message: string): void => void faults.push({ at, message });
+  const isKept = (name: string): boolean => (select === undefined || select.includes(name)) && omit?.includes(name) !== true;
+
+  if (select !== undefined && omit !== undefined)
+    fault(["columns", "omit"], "columns are either selected or omitted; leave one of the two out");
+  if (hashKey !== undefined && hash.length === 0)
+    fault(["columns", "hash_key"], "there is nothing to hash with it; name columns in `hash`");
+  for (const list of LISTS) {
+    for (const [index, name] of (choices[list] ?? []).entries())
+      if (choices[list]?.indexOf(name) !== index) fault(["columns", list, index], `"${name}" is there twice`);
+  }
+  for (const list of ["hash", "redact"] as const) {
+    for (const [index, name] of (choices[list] ?? []).entries())
+      if (!isKept(name)) fault(["columns", list, index], `"${name}" is left out already`);
+  }
+  for (const [index, name] of redact.entries())
+    if (hash.includes(name)) fault(["columns", "redact", index], `"${name}" is either hashed or redacted; leave it out of one of the two`);
+  const taken = new Map<string, string>();
+  for (const name of select ?? []) if (!renamed.has(name)) taken.set(name, name);
+  for (const [from, to] of renamed) {
+    const other = taken.get(to);
+    if (!isKept(from)) fault(["columns", "rename", from], `"${from}" is left out already`);
+    else if (other !== undefined) fault(["columns", "rename", from], `"${from}" and "${other}" would both be "${to}"`);
+    taken.set(to, from);
+  }
+  for (const [index, key] of keys.entries()) {
+    if (isTemplate(key)) continue;
+    const from = taken.get(key) ?? key;
+    const to = renamed.get(from);
+    if (to !== undefined && to !== key) fault(["to", "key", index], `"${key}" is renamed to "${to}", which is what the table has`);
+    else if (!isKept(from)) fault(["to", "key", index], `"${key}" is left out by \`columns\`, and rows cannot be merged without it`);
+    else if (redact.includes(from)) fault(["to", "key", index], `"${key}" is redacted, and NULLs make no key; hash it instead`);
+  }
+  return faults;
+};
+
+/** One column of the table. */
+export interface ChosenColumn {
+  /** Place in the source's schema. */
+  readonly place: number;
+  readonly name: string;
+  readonly how: "as it is" | "hashed" | "redacted";
+}
+
+/** The table's columns, or why there can be none. */
+export const chosenColumns = (choices: ColumnChoices, columns: readonly string[]): readonly ChosenColumn[] | string => {
+  const { select, omit = [], hash = [], redact = [] } = choices;
+  const renamed = new Map(Object.entries(choices.rename ?? {}));
+  const places = new Map(columns.map((name, place) => [name, place]));
+  const named = new Set([...(select ?? []), ...omit, ...renamed.keys(), ...hash, ...redact]);
+  const missing = [...named].filter((name) => !places.has(name));
+  if (missing.length > 0) return `there is no ${quoted(missing)}; there are ${quoted(columns)}`;
+  const chosen = (select ?? columns.filter((name) => !omit.includes(name))).map(
+    (name): ChosenColumn => ({
+      place: places.get(name) ?? -1,
+      name: renamed.get(name) ?? name,
+      how: redact.includes(name) ? "redacted" : hash.includes(name) ? "hashed" : "as it is",
+    }),
+  );
+  const result = chosen.map(({ name }) => name);
+  const doubled = result.filter((name, index) => result.indexOf(name) !== index);
+  if (doubled.length > 0) return `two columns would be ${quoted(doubled)}`;
+  if (chosen.length === 0) return "no column is left";
+  return chosen;
+};
+
+/** Whether something of a row must not be seen outside the worker. */
+export const hidesColumns = ({ select, omit, hash, redact }: ColumnChoices): boolean =>
+  [select, omit, hash, redact].some((list) => list !== undefined);
