@@ -24,6 +24,8 @@ interface Shape {
   readonly given: Schema;
   readonly schema: Schema;
   readonly chosen: readonly ChosenColumn[];
+  /** Names in the source of what does not leave the worker as it is. */
+  readonly hidden: readonly string[];
 }
 
 class Chooser {
@@ -40,11 +42,10 @@ class Chooser {
   }
 
   choose(batch: Batch): Batch {
-    const rejects = batch.rejects === undefined || !hidesColumns(this.#choices) ? batch.rejects : batch.rejects.map(hidden);
-    const kept = rejects === undefined ? batch : { ...batch, rejects };
     // A source that learns its columns from rows has had none.
-    if (batch.schema.columns.length === 0) return kept;
-    const { schema, chosen } = this.#shapeOf(batch.schema);
+    if (batch.schema.columns.length === 0) return this.#withRejects(batch, []);
+    const { schema, chosen, hidden } = this.#shapeOf(batch.schema);
+    const kept = this.#withRejects(batch, hidden);
     const columns = chosen.map(({ place, how }): Vector => {
       const [column, vector] = [batch.schema.columns[place], batch.columns[place]];
       if (column === undefined || vector === undefined) throw new DownbeatError("INTERNAL", `column ${place} has no values`);
@@ -58,6 +59,11 @@ class Chooser {
       }
     });
     return { ...kept, schema, columns, bytes: columns.reduce((sum, vector) => sum + bytesOf(vector, batch.rows), 0) };
+  }
+
+  #withRejects(batch: Batch, hidden: readonly string[]): Batch {
+    if (batch.rejects === undefined || !hidesColumns(this.#choices)) return batch;
+    return { ...batch, rejects: batch.rejects.map((reject) => withoutContent(reject, hidden)) };
   }
 
   /** Sources and destinations go by the identity of schemas, so that one gives one. */
@@ -74,7 +80,9 @@ class Chooser {
       const type: ColumnType = how === "hashed" ? { kind: "string" } : column.type;
       return [{ name, type, nullable: how === "redacted" || column.nullable }];
     });
-    this.#shape = { given, schema: { columns }, chosen: found };
+    const shown = new Set(found.filter(({ how }) => how === "as it is").map(({ place }) => place));
+    const hidden = given.columns.filter((_column, place) => !shown.has(place)).map(({ name }) => name);
+    this.#shape = { given, schema: { columns }, chosen: found, hidden };
     return this.#shape;
   }
 
@@ -112,9 +120,9 @@ const nulls = ({ type }: Column, rows: number): Vector => {
 const bytesOf = (vector: Vector, rows: number): number =>
   vector.layout === "text" ? (vector.offsets[rows] ?? 0) - (vector.offsets[0] ?? 0) : rows * WIDTHS[vector.layout];
 
-/** A row that could not be read may hold what must not be seen, and so may the reason: it quotes. */
-const hidden = ({ where, code }: Reject): Reject => ({
-  where,
+/** A row that could not be read may hold what must not be seen, and so may the reason, which quotes, and its place, which may be told by a key. */
+const withoutContent = ({ where, code }: Reject, hidden: readonly string[]): Reject => ({
+  where: hidden.some((name) => where.includes(name)) ? "a row" : where,
   code,
   reason: "it cannot be read; neither the row nor the reason is kept, since the task leaves out or hides columns",
   raw: "",

@@ -93,6 +93,19 @@ test("rows that cannot be read are told of without what they hold, where somethi
   const [hidden] = await read(choosingSource(sourceOf(broken), { redact: ["mail"] }));
   expect(hidden?.rejects).toMatchObject([{ where: "row 1", code: "SOURCE_DATA_INVALID", raw: "" }]);
   expect(JSON.stringify(hidden?.rejects)).not.toMatch(/bob|a lot/);
+  // Its place may be told by a key.
+  const placed = {
+    ...broken,
+    rejects: (broken.rejects ?? []).map((reject) => ({ ...reject, where: "the row with mail bob@example.org" })),
+  };
+  const cases: readonly (readonly [ColumnChoices, string])[] = [
+    [{ hash: ["mail"] }, "a row"],
+    [{ redact: ["note"] }, "the row with mail bob@example.org"],
+  ];
+  for (const [choices, where] of cases) {
+    const [told] = await read(choosingSource(sourceOf(placed), choices));
+    expect(told?.rejects).toMatchObject([{ where, raw: "" }]);
+  }
   const [renamed] = await read(choosingSource(sourceOf(broken), { rename: { mail: "email" } }));
   expect(renamed?.rejects).toEqual(broken.rejects);
 });
