@@ -4,10 +4,9 @@ import { mkdtempSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { parseArgs } from "node:util";
-import { drawRounds } from "./draw.ts";
-import { LONG_STATES } from "./long-states.ts";
+import { ALL_STATES, drawRounds } from "./draw.ts";
 import { describeRound, playRound } from "./round.ts";
-import { deployStates, STATES } from "./states.ts";
+import { deployStates } from "./states.ts";
 import { World } from "./world.ts";
 
 const { values } = parseArgs({ options: { seed: { type: "string" }, rounds: { type: "string", default: "20" } } });
@@ -21,7 +20,7 @@ const folder = mkdtempSync(path.join(tmpdir(), "downbeat-kills-"));
 const world = await World.start(folder, say);
 let faults = 0;
 try {
-  await deployStates(world, [...STATES, ...LONG_STATES]);
+  await deployStates(world, ALL_STATES);
   for (const round of drawRounds(seed, count)) {
     const began = Date.now();
     const found = await playRound(world, round).catch((error: unknown) => [error instanceof Error ? error.message : String(error)]);

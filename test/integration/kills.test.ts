@@ -4,7 +4,7 @@ import { mkdtempSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { drawRounds } from "../faults/draw.ts";
+import { ALL_STATES, drawRounds } from "../faults/draw.ts";
 import { LONG_STATES } from "../faults/long-states.ts";
 import { playRound } from "../faults/round.ts";
 import { deployStates, STATES } from "../faults/states.ts";
@@ -13,7 +13,7 @@ import { VICTIMS, World } from "../faults/world.ts";
 let world: World;
 beforeAll(async () => {
   world = await World.start(mkdtempSync(path.join(tmpdir(), "downbeat-kills-")), () => undefined);
-  await deployStates(world, [...STATES, ...LONG_STATES]);
+  await deployStates(world, ALL_STATES);
 });
 afterAll(() => world?.close());
 
@@ -35,7 +35,7 @@ describe("kills while runs of many tasks have windows, or have continued as new"
 
 describe("a kill while runs go on", () => {
   it("at a drawn moment: every run ends right, and nothing recorded runs again", async () => {
-    const [round] = drawRounds(1, 1);
+    const [round] = drawRounds(1, 1, STATES);
     if (round === undefined) throw new Error("nothing was drawn");
     expect(round.moment.at).toBe("going-on");
     expect(await playRound(world, round)).toEqual([]);
@@ -49,7 +49,7 @@ describe("the rounds that a seed draws", () => {
     expect(names(7)).toEqual(names(7));
     expect(names(7).map(({ victim }) => victim)).not.toEqual(names(8).map(({ victim }) => victim));
     expect(new Set(names(7).map(({ victim }) => victim))).toEqual(new Set(VICTIMS));
-    expect(new Set(names(7).flatMap(({ states }) => states)).size).toBe(STATES.length + LONG_STATES.length);
+    expect(new Set(names(7).flatMap(({ states }) => states)).size).toBe(ALL_STATES.length);
     expect(new Set(names(7).map(({ moment }) => moment.at)).size).toBe(2);
   });
 });
