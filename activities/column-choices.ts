@@ -4,7 +4,8 @@ import { createHash, createHmac } from "node:crypto";
 import { type Batch, type Column, type ColumnType, layoutOf, type Reject, type Schema, type Vector } from "../connectors/batch.ts";
 import type { Source } from "../connectors/connector.ts";
 import { readerOf } from "../connectors/lib/rows.ts";
-import { type ChosenColumn, chosenColumns, type ColumnChoices, hidesColumns } from "../core/column-choices.ts";
+import { type ChosenColumn, chosenColumns, hidesColumns } from "../core/column-choices.ts";
+import type { ColumnChoices } from "../core/definition-columns.ts";
 import { DownbeatError } from "../core/errors.ts";
 
 /** The source with those columns alone. Its `read` throws SOURCE_OPTIONS_INVALID where it has not the columns that are named. */

@@ -1,7 +1,7 @@
 // The transfer verb: opens source and destination and moves one stream exactly once in effect.
 
 import type { LoadTarget, SchemaPolicy, Source, WriteMode } from "../connectors/connector.ts";
-import type { ColumnChoices } from "../core/column-choices.ts";
+import type { ColumnChoices } from "../core/definition-columns.ts";
 import { parseDuration } from "../core/duration.ts";
 import { DownbeatError } from "../core/errors.ts";
 import { loadKey, workKey } from "../core/ids.ts";

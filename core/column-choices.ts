@@ -1,25 +1,7 @@
-// What of a source's columns a transfer takes into its table: the schema, and what its parts mean together.
+// What of a source's columns a transfer takes into its table: what cannot be meant, and what becomes of the columns that there are.
 
-import { z } from "zod";
-import { secretReference } from "./secret-reference.ts";
+import type { ColumnChoices } from "./definition-columns.ts";
 import { isTemplate } from "./templates.ts";
-
-const names = z.array(z.string().min(1)).min(1);
-
-export const columnChoicesSchema = z
-  .strictObject({
-    select: names.optional().describe("These alone, in this order; default: all"),
-    omit: names.optional().describe("All but these"),
-    rename: z.record(z.string().min(1), z.string().min(1)).optional().describe("Their names in the table, by those in the source"),
-    hash: names.optional().describe("Replaced by the SHA-256 of each value, as hexadecimal text: equal values stay equal, NULL stays NULL"),
-    hash_key: secretReference("worker")
-      .optional()
-      .describe("Makes the hashes HMACs with this secret: without it, who has a list of likely values can tell which are there"),
-    redact: names.optional().describe("NULL in each row"),
-  })
-  .describe("What of the source's columns goes into the table; all but the values of `rename` are names in the source");
-
-export type ColumnChoices = z.output<typeof columnChoicesSchema>;
 
 interface ChoiceFault {
   /** Within `columns`, or within `to` for keys. */

@@ -3,7 +3,7 @@
 import { z } from "zod";
 import { LIMITS } from "./limits.ts";
 import { assetName, durationSchema, nameSchema } from "./operators.ts";
-import { secretReference } from "./secret-reference.ts";
+import { secretReference } from "./definition-secrets.ts";
 import { RUN_ENDS, SIGNATURES } from "./trigger.ts";
 
 const webhookSchema = z

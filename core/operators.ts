@@ -1,7 +1,7 @@
 // The operators' configurations: one strict schema each, with the words that a definition uses.
 
 import { z } from "zod";
-import { columnChoicesSchema } from "./column-choices.ts";
+import { columnChoicesSchema } from "./definition-columns.ts";
 import { DURATION_HINT, parseDuration } from "./duration.ts";
 import { isTemplate } from "./templates.ts";
 

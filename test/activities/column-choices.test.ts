@@ -4,7 +4,7 @@ import { choosingSource } from "../../activities/column-choices.ts";
 import type { Batch, Column } from "../../connectors/batch.ts";
 import type { Source, StreamRequest } from "../../connectors/connector.ts";
 import { fromRows, type Row, toRows } from "../../connectors/lib/rows.ts";
-import type { ColumnChoices } from "../../core/column-choices.ts";
+import type { ColumnChoices } from "../../core/definition-columns.ts";
 
 const COLUMNS: readonly Column[] = [
   { name: "id", type: { kind: "int64" }, nullable: false },

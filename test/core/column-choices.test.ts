@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
-import { choiceFaults, chosenColumns, type ColumnChoices } from "../../core/column-choices.ts";
+import { choiceFaults, chosenColumns } from "../../core/column-choices.ts";
+import type { ColumnChoices } from "../../core/definition-columns.ts";
 
 const faultsOf = (choices: ColumnChoices, keys: readonly string[] = []): readonly string[] =>
   choiceFaults(choices, keys).map(({ at, message }) => `${at.join(".")}: ${message}`);

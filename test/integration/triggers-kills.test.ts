@@ -8,6 +8,7 @@ import path from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { Producer } from "@platformatic/kafka";
 import { afterAll, beforeAll, expect, it } from "vitest";
+import { ApiError } from "../../bin/api-client.ts";
 import { waitUntil } from "../../bin/services/wait.ts";
 import { parseScheduleId, scheduleId } from "../../core/ids.ts";
 import { type Victim, World } from "../faults/world.ts";
@@ -143,6 +144,12 @@ const inTemporal = (): Promise<readonly string[]> =>
     }
     return found.toSorted();
   });
+/** Sent once more where the answer was lost with the API, it says that there is nothing to do any more. */
+const toggle = async (action: "pause" | "resume"): Promise<void> => {
+  await world.call("POST", `/v1/pipelines/changed/schedules/stays/${action}`, { by: "the test" }).catch((error: unknown) => {
+    if (!(error instanceof ApiError && error.status === 409)) throw error;
+  });
+};
 /** By the API's start, by the change itself, or by the round that comes each minute. */
 const agree = (): Promise<void> =>
   waitUntil(
@@ -173,7 +180,7 @@ it("each event and each firing has one run, and schedules are as they were saved
         version += 1;
         await pause(200);
         await define("changed", nth(version));
-        await world.call("POST", `/v1/pipelines/changed/schedules/stays/${version % 2 === 0 ? "pause" : "resume"}`, { by: "the test" });
+        await toggle(version % 2 === 0 ? "pause" : "resume");
       }
     })();
     await pause((EVENTS * 50) / 3);
