@@ -1,7 +1,17 @@
 // What a transfer takes of a source's columns: the others, and what is hashed or redacted, never leave the worker.
 
 import { createHash, createHmac } from "node:crypto";
-import { type Batch, type Column, type ColumnType, layoutOf, type Reject, type Schema, type Vector } from "../connectors/batch.ts";
+import {
+  type Batch,
+  type Column,
+  type ColumnType,
+  layoutOf,
+  type Reject,
+  type Schema,
+  sizeOf,
+  type Vector,
+  WIDTH,
+} from "../connectors/batch.ts";
 import type { Source } from "../connectors/connector.ts";
 import { readerOf } from "../connectors/lib/rows.ts";
 import { type ChosenColumn, chosenColumns, hidesColumns } from "../core/column-choices.ts";
@@ -59,7 +69,7 @@ class Chooser {
           return nulls(column, batch.rows);
       }
     });
-    return { ...kept, schema, columns, bytes: columns.reduce((sum, vector) => sum + bytesOf(vector, batch.rows), 0) };
+    return { ...kept, schema, columns, bytes: columns.reduce((sum, vector) => sum + sizeOf(vector), 0) };
   }
 
   #withRejects(batch: Batch, hidden: readonly string[]): Batch {
@@ -108,18 +118,13 @@ class Chooser {
 /** SHA-256 in hexadecimal. */
 const HASH_LENGTH = 64;
 
-const WIDTHS = { bytes1: 1, bytes4: 4, bytes8: 8 } as const;
-
 const nulls = ({ type }: Column, rows: number): Vector => {
   const layout = layoutOf(type);
   const valid = new Uint8Array(rows);
   return layout === "text"
     ? { layout, offsets: new Int32Array(rows + 1), data: new Uint8Array(0), valid }
-    : { layout, data: new Uint8Array(rows * WIDTHS[layout]), valid };
+    : { layout, data: new Uint8Array(rows * WIDTH[layout]), valid };
 };
-
-const bytesOf = (vector: Vector, rows: number): number =>
-  vector.layout === "text" ? (vector.offsets[rows] ?? 0) - (vector.offsets[0] ?? 0) : rows * WIDTHS[vector.layout];
 
 /** A row that could not be read may hold what must not be seen, and so may the reason, which quotes, and its place, which may be told by a key. */
 const withoutContent = ({ where, code }: Reject, hidden: readonly string[]): Reject => ({

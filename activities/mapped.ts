@@ -85,8 +85,8 @@ const runItems = async (deps: MappedDeps, operators: Verbs, call: ItemsCall, sco
       const ended = (result: Pick<ItemResult, "status" | "output" | "error">): Promise<void> =>
         recorder.add({ item: next.item, attempts: attempt, startedAt, finishedAt: finishedAt(), ...result });
       try {
-        // A store that is away is no item's failure, and nothing to break off the items at work for.
         const itemCall: TaskCall = { ...call, attempt, each: next.values, itemKey: next.key };
+        // A store that is away is no item's failure, and nothing to break off the items at work for.
         const { output } = await outlastingStore(scope.cancelled, () => attemptVerb(call.task.operator, verb, itemCall, deps, scope));
         await ended({ status: "succeeded", output });
       } catch (error) {

@@ -55,9 +55,8 @@ export const createProgress = (store: Pick<Runs, "show">, log: Pick<Logger, "deb
       callDuringReplay: false,
       fn(_info, changes) {
         const before = pending.get(changes.runId);
-        // A report lies between them: it has told all that was shown before it, and newer of it.
-        const isStale = before?.last.seq !== changes.seq;
-        const { tasks, attempts } = before === undefined || isStale ? { tasks: new Map(), attempts: new Map() } : before;
+        // With another number a report lies between them: it has told all that was shown before it, and newer of it.
+        const { tasks, attempts } = before?.last.seq === changes.seq ? before : { tasks: new Map(), attempts: new Map() };
         for (const task of changes.tasks) tasks.set(task.taskId, task);
         for (const attempt of changes.attempts) attempts.set(`${attempt.taskId}#${attempt.attempt}`, attempt);
         pending.set(changes.runId, { last: changes, tasks, attempts });

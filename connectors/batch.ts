@@ -88,6 +88,12 @@ export interface TextVector {
 
 export type Vector = FixedVector | TextVector;
 
+/** Bytes of a fixed-width value. */
+export const WIDTH = { bytes1: 1, bytes4: 4, bytes8: 8 } as const;
+
+/** What it takes in memory but for its nulls, where its arrays have no room to spare. */
+export const sizeOf = (vector: Vector): number => vector.data.length + (vector.layout === "text" ? vector.offsets.length * 4 : 0);
+
 /** A row that could not be read or mapped, with what is known of it. Goes to dead letters or fails the load, as the task says. */
 export interface Reject {
   /** Where it lay, for people: "offset 17 of partition 2", "line 40 of prices/a.csv.gz". */

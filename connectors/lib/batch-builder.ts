@@ -10,13 +10,12 @@ import {
   type Schema,
   type TextVector,
   type Vector,
+  WIDTH,
 } from "../batch.ts";
 
 /** A batch ends at whichever comes first. As many rows as a row group of DuckDB has: groups that are never filled up later are written once. */
 export const BATCH_ROWS = 122_880;
 export const BATCH_BYTES = 32 * 1024 * 1024;
-
-const WIDTH = { bytes1: 1, bytes4: 4, bytes8: 8 } as const;
 
 abstract class ColumnBuilder {
   readonly column: Column;

@@ -2,7 +2,7 @@
 
 import { DownbeatError } from "../../core/errors.ts";
 import type { Json } from "../../core/json.ts";
-import type { Batch, Vector } from "../batch.ts";
+import { type Batch, sizeOf } from "../batch.ts";
 import type { ConnectorContext, Source, StreamInfo, StreamRequest } from "../connector.ts";
 import { keysetClause, lookBack } from "../lib/keyset.ts";
 import { ServerError, type BinarySession } from "./binary-session.ts";
@@ -198,8 +198,6 @@ const rowsQuery = (plan: ReadPlan, request: StreamRequest, what: string): BlockQ
     what,
   };
 };
-
-const sizeOf = (vector: Vector): number => vector.data.length + (vector.layout === "text" ? vector.offsets.length * 4 : 0);
 
 const schemas = new WeakMap<Block["schema"], Block["schema"]>();
 

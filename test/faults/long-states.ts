@@ -26,7 +26,7 @@ const longState = (name: string, tasks: readonly Task[], isThere: (succeededTask
 const WIDE = Array.from({ length: 1_180 }, (_, index) => `t${index}`);
 
 /** The first one of a window is held, many of the others have ended, and more are at work. */
-const inWindow = longState(
+export const inWindow = longState(
   "window",
   [
     mark("before"),
@@ -41,7 +41,7 @@ const LANES = 40;
 const LONG = Object.entries(inLanes(LANES * 36, LANES));
 
 /** In its second execution. */
-const continued = longState(
+export const continued = longState(
   "continued",
   [
     ...LONG.map(([id, { needs }]) => ({ ...mark(id), needs })),
