@@ -115,6 +115,8 @@ export interface Batch {
   readonly bytes: number;
   /** Where to go on after this batch; null = not a place where a chunk may end. */
   readonly position: Position | null;
+  /** Batches of changes, for merges alone: one byte a row, 1 = the row of this key is gone, and only the key columns count. */
+  readonly deleted?: Uint8Array<ArrayBuffer>;
   readonly rejects?: readonly Reject[];
   /** Items (objects, files) that this batch brings to their end; the destination remembers them (`ResumePoint.seen`). */
   readonly items?: readonly string[];

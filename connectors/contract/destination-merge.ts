@@ -3,10 +3,23 @@
 import { deepStrictEqual, rejects } from "node:assert/strict";
 import type { Row } from "../lib/rows.ts";
 import type { ContractCase } from "./case.ts";
-import { type DestinationKit, flow, hasCode, ID, Killed, killedAt, NAME, rowsOf, show, target } from "./destination-kit.ts";
+import {
+  batchOf,
+  type DestinationKit,
+  type Flow,
+  flow,
+  hasCode,
+  ID,
+  Killed,
+  killedAt,
+  NAME,
+  rowsOf,
+  show,
+  target,
+} from "./destination-kit.ts";
 
 export const mergeCases = (kit: DestinationKit): readonly ContractCase[] => {
-  const { move, rowsIn, expectIds } = kit;
+  const { suite, withLoad, move, rowsIn, expectIds } = kit;
   const cases: ContractCase[] = [];
   const add = (name: string, run: () => Promise<void>): void => void cases.push({ name, run });
 
@@ -71,6 +84,53 @@ export const mergeCases = (kit: DestinationKit): readonly ContractCase[] => {
     await rejects(move(target(into, { ...merge, failpoint: killedAt("within-commit") }), rows), Killed);
     await move(target(into, merge), rows);
     await expectIds(into.table, 1, 2, 3);
+  });
+  /** Ids below zero tell that the row of the opposite id is gone. */
+  const change = (into: Flow, origin: string, ...ids: readonly number[]): Promise<void> =>
+    withLoad(target(into, { ...merge, origin }), async (load) => {
+      await load.begin(null);
+      const batch = batchOf(ids.map((id) => ({ id: Math.abs(id), name: id < 0 ? null : `${origin} ${id}` })));
+      await load.write({ ...batch, deleted: Uint8Array.from(ids, (id) => (id < 0 ? 1 : 0)) });
+      await load.commit(null);
+      await load.finish();
+    });
+
+  add("merge applies deletions in the order of the rows", async () => {
+    const into = flow();
+    await move(target(into, merge), rowsOf(1, 2, 3, 4));
+    // Gone; gone and there again; changed and gone; new and gone; never there; new.
+    await change(into, "run-2", -1, -2, 2, 3, -3, 5, -5, -9, 6);
+    const read = await rowsIn(into.table);
+    deepStrictEqual(
+      read.map((row) => show(row["name"])),
+      ["run-2 2", "row 4", "run-2 6"],
+    );
+    // A load that knows of no deletions goes on in the same table.
+    await move(target(into, { ...merge, origin: "run-3" }), rowsOf(1, 2));
+    await expectIds(into.table, 1, 2, 4, 6);
+  });
+
+  add("merge takes deletions and rows that do not tell of them in one chunk", async () => {
+    const into = flow();
+    await withLoad(target(into, merge), async (load) => {
+      await load.begin(null);
+      await load.write(batchOf(rowsOf(1, 2)));
+      await load.write({ ...batchOf(rowsOf(2, 3)), deleted: Uint8Array.of(1, 0) });
+      await load.write(batchOf(rowsOf(4)));
+      await load.commit(null);
+      await load.finish();
+    });
+    await expectIds(into.table, 1, 3, 4);
+  });
+
+  add("deletions need a merge", async () => {
+    const batch = { ...batchOf(rowsOf(1)), deleted: Uint8Array.of(0) };
+    for (const mode of suite.modes.filter((one) => one !== "merge")) {
+      await withLoad(target(flow(), { mode }), async (load) => {
+        await load.begin(null);
+        await rejects(load.write(batch), hasCode("DESTINATION_TABLE_INVALID", "to.mode: merge"));
+      });
+    }
   });
   return cases;
 };

@@ -33,7 +33,7 @@ class SqlLoad implements Load {
   #seq: number;
   #cursorSeq: number;
   #position: Position | null;
-  #shape: { readonly schema: Schema; readonly shape: Shape } | undefined;
+  #shape: { readonly schema: Schema; readonly hasDeletes: boolean; readonly shape: Shape } | undefined;
   #tableColumns: readonly TableColumn[] | undefined;
   #chunk = { rows: 0, bytes: 0, deadLetters: 0 };
   #letters: Reject[] = [];
@@ -112,7 +112,7 @@ class SqlLoad implements Load {
   }
 
   async write(batch: Batch): Promise<void> {
-    const { insert } = await this.#prepare(batch.schema);
+    const { insert } = await this.#prepare(batch.schema, batch.deleted !== undefined);
     if (batch.rows > 0) {
       await this.#startTransaction();
       if (this.#isStaged(insert)) await this.#staging.insert(batch);
@@ -137,12 +137,14 @@ class SqlLoad implements Load {
   }
 
   /** Creates or evolves the table when a schema comes that was not seen before. */
-  async #prepare(schema: Schema): Promise<Shape> {
-    if (this.#shape !== undefined && isSameSchema(this.#shape.schema, schema)) return this.#shape.shape;
+  async #prepare(schema: Schema, hasDeletes: boolean): Promise<Shape> {
+    const last = this.#shape;
+    if (last !== undefined && last.hasDeletes === hasDeletes && isSameSchema(last.schema, schema)) return last.shape;
+    if (hasDeletes) refuseChanges(this.#target);
     await this.#session.settle();
     const shape = await this.#define(schema);
-    if (this.#isStaged(shape.insert)) await this.#staging.prepare(schema, shape);
-    this.#shape = { schema, shape };
+    if (this.#isStaged(shape.insert)) await this.#staging.prepare(schema, shape, hasDeletes);
+    this.#shape = { schema, hasDeletes, shape };
     return shape;
   }
 
@@ -279,4 +281,12 @@ const isSameSchema = (left: Schema, right: Schema): boolean =>
 const refuseKeyless = ({ mode, keyColumns, table }: LoadTarget): void => {
   if (mode !== "merge" || keyColumns.length > 0) return;
   throw new DownbeatError("DESTINATION_TABLE_INVALID", `table ${table}: mode merge needs key columns; write to.key: [id]`);
+};
+
+const refuseChanges = ({ mode, table }: LoadTarget): void => {
+  if (mode === "merge") return;
+  throw new DownbeatError(
+    "DESTINATION_TABLE_INVALID",
+    `table ${table}: the stream tells of changes and deletions, which mode ${mode} cannot apply; write to.mode: merge and to.key`,
+  );
 };

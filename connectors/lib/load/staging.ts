@@ -1,11 +1,14 @@
 // The temporary table of a load: rows wait there for the commit when they are merged by key, or need a cast that the fast way lacks.
 
-import type { Batch, Schema } from "../../batch.ts";
+import type { Batch, Column, Schema } from "../../batch.ts";
 import type { LoadTarget } from "../../connector.ts";
 import { DownbeatError } from "../../../core/errors.ts";
 import { quoteIdentifier } from "./names.ts";
 import type { InsertColumn, LoadSession, TableColumn } from "./session.ts";
 import { shapeTable, type Shape } from "./table-shape.ts";
+
+/** Whether a row says that the one of its key is gone; NULL in batches that do not tell. */
+const DELETED: Column = { name: "_downbeat_deleted", type: { kind: "bool" }, nullable: true };
 
 export class Staging {
   readonly #session: LoadSession;
@@ -16,6 +19,7 @@ export class Staging {
   #into: readonly InsertColumn[] = [];
   /** Columns of the table, by their names there, and of the temporary table, which has the same names. */
   #names = new Map<string, InsertColumn>();
+  #hasDeletes = false;
   #waiting = false;
 
   constructor(session: LoadSession, target: LoadTarget) {
@@ -24,10 +28,17 @@ export class Staging {
     this.#relation = session.dialect.temporary("_downbeat_chunk");
   }
 
-  async prepare(schema: Schema, shape: Shape): Promise<void> {
+  async prepare(schema: Schema, shape: Shape, hasDeletes: boolean): Promise<void> {
     const { dialect } = this.#session;
     this.#refuseMissingKeys(shape);
+    this.#hasDeletes ||= hasDeletes;
+    const places = shape.insert.map(({ index }) => index);
     const columns = shape.insert.map(({ index, name }) => ({ ...schema.columns[index]!, name }));
+    if (hasDeletes) {
+      // Behind the stream's own, as `insert` puts it.
+      places.push(schema.columns.length);
+      columns.push(DELETED);
+    }
     const { definition } = dialect.rowNumber;
     const staged = shapeTable({
       dialect,
@@ -41,7 +52,7 @@ export class Staging {
     });
     for (const statement of staged.statements) await this.#session.run(statement);
     this.#columns = staged.columns;
-    this.#into = staged.insert.map((column) => ({ ...column, index: shape.insert[column.index]!.index }));
+    this.#into = staged.insert.map((column) => ({ ...column, index: places[column.index]! }));
     for (const column of shape.insert) this.#names.set(dialect.fold(column.name), column);
   }
 
@@ -59,7 +70,7 @@ export class Staging {
 
   async insert(batch: Batch): Promise<void> {
     this.#waiting = true;
-    await this.#session.insert(this.#relation, this.#into, batch);
+    await this.#session.insert(this.#relation, this.#into, withDeleted(batch));
   }
 
   /** Moves what waits into the table, within the open transaction. */
@@ -93,10 +104,11 @@ export class Staging {
     await this.#refuseNullKeys(staged);
     const matches = keys.map((key) => `t.${quoteIdentifier(key.name)} = ${this.#value(key)}`).join(" and ");
     await this.#session.run(`delete from ${relation} as t using ${this.#relation} as s where ${matches}`);
+    const isThere = this.#hasDeletes ? ` and s.${quoteIdentifier(DELETED.name)} is not true` : "";
     await this.#session.run(
       `insert into ${relation} (${names}) select ${values} from (
          select s.*, row_number() over (partition by ${staged.join(", ")} order by ${this.#rowNumber} desc) as _downbeat_rank from ${this.#relation} as s
-       ) as s where s._downbeat_rank = 1`,
+       ) as s where s._downbeat_rank = 1${isThere}`,
     );
   }
 
@@ -114,3 +126,13 @@ export class Staging {
     );
   }
 }
+
+const withDeleted = (batch: Batch): Batch => {
+  const { schema, columns, deleted } = batch;
+  if (deleted === undefined) return batch;
+  return {
+    ...batch,
+    schema: { columns: [...schema.columns, DELETED] },
+    columns: [...columns, { layout: "bytes1", data: deleted, valid: null }],
+  };
+};
