@@ -18,8 +18,9 @@ export default defineConfig({
           name: "integration",
           include: integration,
           globalSetup: ["test/global-setup.ts"],
-          testTimeout: 120_000,
-          hookTimeout: 120_000,
+          // Nothing here is about speed: what takes so long has stopped.
+          testTimeout: 300_000,
+          hookTimeout: 300_000,
           // On two cores: most of a file is waiting for servers and timers.
           maxWorkers: 3,
         },

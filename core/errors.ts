@@ -55,6 +55,8 @@ export const ERRORS = {
   SOURCE_DATA_INVALID: { retry: false, fault: "data", http: 422, title: "A row or message cannot be read" },
   SOURCE_FILE_BROKEN: { retry: false, fault: "data", http: 422, title: "A file is truncated or not in its format" },
   SOURCE_CHANGED: { retry: true, fault: "data", http: 409, title: "The source changed while it was read" },
+  SOURCE_LOG_UNUSABLE: { retry: false, fault: "user", http: 422, title: "The source's log of changes cannot be followed" },
+  SOURCE_LOG_LOST: { retry: false, fault: "data", http: 422, title: "Changes are gone from the source's log before they were read" },
   SOURCE_QUERY_FAILED: { retry: false, fault: "user", http: 422, title: "The source refused the query" },
   CURSOR_NULL: { retry: false, fault: "data", http: 422, title: "The cursor column holds NULL" },
   CURSOR_INVALID: { retry: false, fault: "user", http: 422, title: "The cursor cannot be used on this stream" },

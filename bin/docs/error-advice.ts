@@ -44,6 +44,10 @@ export const ERROR_ADVICE: Readonly<Record<ErrorCode, string>> = {
     "A row cannot be read or mapped; the message says where it lies. Repair it, or divert such rows with `dead_letters.max_rows`.",
   SOURCE_FILE_BROKEN: "The file is truncated or not in its format. Upload it again; nothing of it was committed that will be doubled.",
   SOURCE_CHANGED: "An object changed or vanished while it was read. The next attempt lists anew.",
+  SOURCE_LOG_UNUSABLE:
+    "The message names the settings that the server's log needs to be followed. Set them, wait until changes are written with them, and start the load anew.",
+  SOURCE_LOG_LOST:
+    "The server has removed its log, or it is another server, or the table was emptied or dropped: what changed meanwhile cannot be told. Keep logs longer than the longest pause between two loads, and load the stream anew: delete its cursor (see Downbeat's own tables) and empty the table.",
   SOURCE_QUERY_FAILED: "The source refused the query; the message is its own. Try the query there.",
   CURSOR_NULL: "Rows without a cursor value would never be read. Fill the column, choose another one, or set `null_cursor: dead_letter`.",
   CURSOR_INVALID: "The column does not exist among those that are read, or its values cannot be compared exactly. Choose another.",

@@ -122,6 +122,13 @@ export class BinarySession {
     return !this.#isComplete;
   }
 
+  /** Asks for the binary log by a command of that payload, and feeds its events into the sink as `execute` does rows: each behind a zero byte. */
+  async dump(command: Buffer, sink: RowSink): Promise<boolean> {
+    this.#sink = sink;
+    await this.#command(command, rowStep(sink));
+    return !this.#isComplete;
+  }
+
   /** Goes on where a full sink has stopped the rows. */
   async more(): Promise<boolean> {
     await this.#received();

@@ -1,6 +1,8 @@
 // Opens MySQL: connections are made when a role needs one.
 
-import type { Connector, ConnectorContext } from "../connector.ts";
+import { DownbeatError } from "../../core/errors.ts";
+import type { Connector, ConnectorContext, Source, StreamRequest } from "../connector.ts";
+import { createChangesSource } from "./changes/source.ts";
 import { connectMysql, type MysqlConfig } from "./client.ts";
 import { createMysqlSource } from "./source.ts";
 
@@ -11,7 +13,32 @@ export const openMysql = (config: MysqlConfig, context: ConnectorContext): Promi
       await using client = await connectMysql(config, context, what);
       await client.query("select 1 as one");
     },
-    source: createMysqlSource(() => connectMysql(config, context, what), config.database, what, context),
+    source: openSource(config, context, what),
     [Symbol.asyncDispose]: () => Promise.resolve(),
   });
+};
+
+/** Streams are read as they are, or followed in the log. */
+const openSource = (config: MysqlConfig, context: ConnectorContext, where: string): Source => {
+  const connect = () => connectMysql(config, context, where);
+  const { database } = config;
+  const rows = createMysqlSource(connect, database, where, context);
+  const changes = createChangesSource({ connect, database, where, context, rows });
+  return {
+    discover: rows.discover,
+    bounds: (request) => (request.options["changes"] === true ? changes : rows).bounds(request),
+    read(request) {
+      if (request.options["changes"] === true) return changes.read(request);
+      refuseChangesPosition(request, where);
+      return rows.read(request);
+    },
+  };
+};
+
+const refuseChangesPosition = ({ stream, position }: StreamRequest, where: string): void => {
+  if (position === null || typeof position !== "object" || !("log" in position)) return;
+  throw new DownbeatError(
+    "CURSOR_INVALID",
+    `${where}: earlier loads of ${stream} by this task followed its changes; give the task another id, or delete its cursor and empty the table`,
+  );
 };

@@ -19,6 +19,11 @@ const RULES: readonly Rule[] = [
   { code: "CONNECTION_INVALID", hint: "check the connection's database", numbers: [1046, 1049] },
   { code: "CONNECTION_INVALID", hint: "the server wants TLS; set the connection's tls", numbers: [3159] },
   { code: "SOURCE_STREAM_NOT_FOUND", hint: "discover lists what there is", numbers: [1051, 1109, 1146] },
+  {
+    code: "SOURCE_LOG_LOST",
+    hint: "the server's log no longer has what follows on the last load: keep it longer, empty the destination's table and start the load anew",
+    numbers: [1236, 1373],
+  },
   // The snapshot does not know a table that was altered after it began.
   { code: "SOURCE_CHANGED", hint: "the table was altered while it was read; try again", numbers: [1412] },
   {

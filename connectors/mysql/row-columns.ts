@@ -481,7 +481,7 @@ const dayAt = (cell: Cells, b: Buffer, p: number): number => {
 };
 
 /** Servers store 2020-00-00 and, when told to, 2020-02-31. */
-const realDay = (year: number, month: number, day: number): number => {
+export const realDay = (year: number, month: number, day: number): number => {
   if (month === 0 || day === 0) return Number.NaN;
   const days = daysFromCivil(year, month, day);
   return day <= 28 || civilFromDays(days).day === day ? days : Number.NaN;

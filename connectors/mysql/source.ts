@@ -35,7 +35,7 @@ export const createMysqlSource = (
   database: string,
   where: string,
   context: ConnectorContext,
-): Source => ({
+): Required<Source> => ({
   discover: () =>
     answered(where, context, async () => {
       await using client = await connect();

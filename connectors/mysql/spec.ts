@@ -26,6 +26,10 @@ const sourceOptions = z.strictObject({
   zero_dates: z.enum(["fail", "null", "dead_letter"]).default("fail").meta({
     description: "What to do with 0000-00-00 and other dates that are none: fail, read NULL, or divert the row to the dead letters",
   }),
+  changes: z.boolean().default(false).meta({
+    description:
+      "Follow the table's changes in the server's binary log, deletions too: a first load reads the whole table, each later one what has changed since. Needs to.mode: merge",
+  }),
   tinyint1: z.enum(["int", "bool"]).default("int").meta({
     description: "Read tinyint(1), which BOOL means, as a number or as a bool; rows with other values than 0 and 1 are then refused",
   }),
@@ -49,6 +53,8 @@ Refused: geometry; leave it out with \`columns\` or convert it in a \`query\`. d
 A stream is \`table\` or \`database.table\`, with double quotes around a part that contains a dot. Rows are read in one consistent snapshot, in the order of the
 cursor and the primary key, or of the primary key alone; a broken load goes on from its last commit. A table without primary key, a view or a \`query\` can go on
 only if \`key\` names columns; otherwise it is committed in one piece. With \`cursor\`, an index on (cursor, primary key) spares the server sorting.
+With \`changes: true\` a stream is a table and all that happens to it, read from the binary log; see [following changes](../guides/following-changes.md).
+
 Queries run in a read-only transaction with time zone UTC and sql_mode NO_ENGINE_SUBSTITUTION.
 `.trim();
 
@@ -59,7 +65,7 @@ export const mysql = defineConnector({
   roles: ["source"],
   config,
   sourceOptions,
-  capabilities: { incremental: "cursor", resumable: true },
+  capabilities: { incremental: "cursor", incrementalWhen: "changes", resumable: true },
   notes,
   open: async (parsed, context) => (await import("./connector.ts")).openMysql(parsed, context),
 });

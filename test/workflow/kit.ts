@@ -21,7 +21,7 @@ export const useEngine = (options: EngineOptions = {}): (() => Engine) => {
 
 /** Waits for a condition that another process or the server brings about. */
 export const until = async (what: string, condition: () => boolean | Promise<boolean>): Promise<void> => {
-  for (let left = 4_000; left > 0; left -= 1) {
+  for (let left = 8_000; left > 0; left -= 1) {
     if (await condition()) return;
     await pause(25);
   }

@@ -1,0 +1,61 @@
+// Places in the binary log, and whether a server's log tells enough to be followed.
+
+import { DownbeatError } from "../../../core/errors.ts";
+import type { MysqlClient, MysqlRow } from "../client.ts";
+
+/** Behind the last byte of an event: where the next one begins. */
+export interface LogPlace {
+  readonly file: string;
+  readonly offset: number;
+}
+
+/** Files are numbered, with at least six digits. */
+const numberOf = ({ file }: LogPlace): number => Number(file.slice(file.lastIndexOf(".") + 1));
+
+export const isBefore = (place: LogPlace, other: LogPlace): boolean =>
+  numberOf(place) === numberOf(other) ? place.offset < other.offset : numberOf(place) < numberOf(other);
+
+const WANTED: Readonly<Record<string, string>> = {
+  log_bin: "1",
+  binlog_format: "ROW",
+  binlog_row_image: "FULL",
+  // Names columns, tells signs, character sets and keys: without it rows of a table that was altered since cannot be told.
+  binlog_row_metadata: "FULL",
+};
+
+/** Throws SOURCE_LOG_UNUSABLE with every setting that is missing. */
+export const requireUsableLog = async (client: MysqlClient, what: string): Promise<void> => {
+  const names = [...Object.keys(WANTED), "binlog_row_value_options"];
+  const rows = await client.query(`show global variables where variable_name in (${names.map((name) => `'${name}'`).join(", ")})`);
+  const settings = new Map(rows.map((row) => [text(row, "variable_name"), text(row, "value").replace(/^ON$/, "1").toUpperCase()]));
+  const wrong = Object.entries(WANTED).filter(([name, value]) => settings.get(name) !== value);
+  // MySQL can log parts of JSON values.
+  if ((settings.get("binlog_row_value_options") ?? "") !== "") wrong.push(["binlog_row_value_options", "''"]);
+  if (wrong.length === 0) return;
+  throw new DownbeatError(
+    "SOURCE_LOG_UNUSABLE",
+    `${what}: changes are read from the server's binary log, which needs ${wrong.map(([name, value]) => `${name} = ${value === "1" ? "ON" : value} (it is ${settings.get(name) ?? "unknown to this server"})`).join(", ")}; set it in the server's configuration and start the load anew`,
+    { details: { settings: Object.fromEntries(wrong) } },
+  );
+};
+
+/** The end of the log as it is now. */
+export const currentPlace = async (client: MysqlClient, what: string): Promise<LogPlace> => {
+  const [row] = await statusOf(client);
+  if (row === undefined) throw new DownbeatError("SOURCE_LOG_UNUSABLE", `${what}: the server keeps no binary log; start it with log_bin`);
+  return { file: text(row, "file"), offset: Number(text(row, "position")) };
+};
+
+/** MySQL 8.4 knows the old statement no more, servers before 8.2 not the new one. */
+const statusOf = async (client: MysqlClient): Promise<readonly MysqlRow[]> => {
+  try {
+    return await client.query("show master status");
+  } catch (error) {
+    if (!(error instanceof DownbeatError) || error.code !== "SOURCE_QUERY_FAILED") throw error;
+    return client.query("show binary log status");
+  }
+};
+
+/** Servers differ in the case of these names. */
+const text = (row: MysqlRow, wanted: string): string =>
+  String(Object.entries(row).find(([name]) => name.toLowerCase() === wanted)?.[1] ?? "");
