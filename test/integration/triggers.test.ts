@@ -98,9 +98,9 @@ describe("a webhook", () => {
 
   it("takes a storm of 1,000 events, and loses none", async () => {
     const name = freshPipeline();
-    await deploy(name, [`{ ${HOOK}, batch: { max: 250, within: 5s } }`]);
+    await deploy(name, [`{ ${HOOK}, batch: { max: 250, within: 10m } }`]);
     const numbers = Array.from({ length: 1_000 }, (_, n) => n);
-    const settings = { pipeline: name, name: "push", timing: { batch: { max: 250, withinMs: 5_000 } }, paused: false };
+    const settings = { pipeline: name, name: "push", timing: { batch: { max: 250, withinMs: 600_000 } }, paused: false };
     const ids: string[] = [];
     for (const n of numbers) ids.push((await kit.store.triggers.addEvent(settings, { id: eventId(settings, `e${n}`), data: { n } })).id);
     const from = Date.now();
@@ -113,7 +113,7 @@ describe("a webhook", () => {
     });
     const runs = await runsOf(name);
     expect(runs.flatMap(({ params }) => params.n as readonly number[]).toSorted((left, right) => left - right)).toEqual(numbers);
-    expect(runs.length).toBeLessThan(20);
+    expect(runs.length).toBe(4);
     console.log(`1,000 signals were sent in ${took} ms; they became ${runs.length} runs`);
   });
 
