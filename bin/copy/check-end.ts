@@ -4,12 +4,14 @@ import type { OpenConnection } from "../../activities/connections.ts";
 import type { Log } from "../../connectors/connector.ts";
 import { DownbeatError } from "../../core/errors.ts";
 import type { Asking } from "./ask.ts";
+import type { Display } from "./display.ts";
 import type { End, EndRole } from "./end.ts";
 
 export interface CheckDeps {
   readonly open: OpenConnection;
   readonly log: Log;
   readonly signal: AbortSignal;
+  readonly display: Display;
   /** Undefined: nobody is there to be asked. */
   readonly asking: Asking | undefined;
 }
@@ -20,8 +22,13 @@ const WRONG_PASSWORD = new Set(["SOURCE_AUTH", "DESTINATION_AUTH"]);
 export const checkEnd = async (role: EndRole, ends: Map<EndRole, End>, deps: CheckDeps): Promise<void> => {
   const end = ends.get(role);
   const check = async (): Promise<void> => {
-    await using opened = await deps.open(role, { signal: deps.signal, log: deps.log, progress: () => undefined });
-    await opened.connector.check();
+    deps.display.status(`connecting to ${end?.place}`);
+    try {
+      await using opened = await deps.open(role, { signal: deps.signal, log: deps.log, progress: () => undefined });
+      await opened.connector.check();
+    } finally {
+      deps.display.status(undefined);
+    }
   };
   try {
     await check();

@@ -58,7 +58,7 @@ export const copy = async (argv: readonly string[]): Promise<number> => {
   });
   const log = warningsOnly(display);
   try {
-    for (const role of ["source", "destination"] as const) await checkEnd(role, ends, { open, log, signal, asking });
+    for (const role of ["source", "destination"] as const) await checkEnd(role, ends, { open, log, signal, display, asking });
     const hashKey = args.columns?.hash_key === undefined ? undefined : await resolveSecret(args.columns.hash_key);
     const tables = await planned(asked, { open, log, signal, failpoints });
     if (!(await mayReplace(tables, args, asking))) return 1;
@@ -84,6 +84,9 @@ const helpText = (catalogue: Catalogue): string => {
   return USAGE.replace("{ENDS}", [...new Set(ends)].join("\n"));
 };
 
+const OPEN_SECRET =
+  "note: others on this machine can see a password in a command line; leave it out to be asked for it, or see --from-password-env";
+
 /** What is asked for; undefined when there are faults, which are told, all of them. */
 const understand = (argv: readonly string[], catalogue: Catalogue): Asked | undefined => {
   const { args, faults } = parseCopyArguments(argv);
@@ -98,7 +101,7 @@ const understand = (argv: readonly string[], catalogue: Catalogue): Asked | unde
     ...(to === undefined ? [] : modeFaults(args, to)),
   );
   if (from !== undefined && to !== undefined && chosen !== undefined && all.length === 0) {
-    warnOfPasswords(args);
+    if (from.hasOpenSecret || to.hasOpenSecret) console.error(OPEN_SECRET);
     return { args, from, to, streams: chosen.streams };
   }
   for (const fault of all) console.error(`✗ ${fault}`);
@@ -113,13 +116,6 @@ const modeFaults = ({ mode }: CopyArguments, { spec }: End): readonly string[] =
 
 const cursorFaults = ({ cursor }: CopyArguments, { spec }: End): readonly string[] =>
   cursor === undefined || spec.capabilities.incremental === "cursor" ? [] : [`--cursor: ${spec.title} has no cursor columns`];
-
-const warnOfPasswords = ({ from, to }: CopyArguments): void => {
-  if (![from, to].some(({ url = "" }) => /^[a-z][a-z0-9+.-]*:\/\/[^/?#@:]*:[^/@]+@|[?&]password=/i.test(url))) return;
-  console.error(
-    "note: others on this machine can see a password in a command line; leave it out to be asked for it, or see --from-password-env",
-  );
-};
 
 interface PlanDeps extends Pick<MoveDeps, "open" | "log" | "signal"> {
   readonly failpoints: string | undefined;
@@ -162,8 +158,8 @@ const moveAll = async (tables: readonly PlannedTable[], { args, from, to }: Aske
     if (args.json) console.log(jsonLine({ stream, result }, { from: from.shown, to: to.shown }));
   }
   if (!args.json) console.log(`${summary(copied)}\n${from.shown} → ${to.shown}`);
-  if (deps.signal.aborted) return INTERRUPTED;
-  return copied.every(({ result }) => result.status === "copied") ? 0 : 1;
+  if (copied.every(({ result }) => result.status === "copied")) return 0;
+  return deps.signal.aborted ? INTERRUPTED : 1;
 };
 
 const describeError = ({ code, message }: DownbeatError): string => `${code}: ${scrub(message)}${hintFor(code)}`;

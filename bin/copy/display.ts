@@ -3,16 +3,20 @@
 import type { LoadFigures } from "../../activities/move-load.ts";
 import { grouped } from "../table.ts";
 
+type Shown = Pick<LoadFigures, "rows" | "bytes" | "chunks">;
+
 export interface Follower {
-  show(figures: LoadFigures): void;
+  show(figures: Shown): void;
   end(): void;
 }
 
 export interface Display {
   /** One line for good. */
   note(line: string): void;
-  /** Shows how a table comes along; `before`: rows that were there when it went on. */
-  follow(table: string, before: number, estimate: number | undefined): Follower;
+  /** What goes on just now, on a terminal alone; undefined: nothing any more. */
+  status(line: string | undefined): void;
+  /** Shows how a table comes along; `before`: what was committed when it went on. */
+  follow(table: string, before: Pick<LoadFigures, "rows" | "bytes">, estimate: number | undefined): Follower;
 }
 
 /** Where it is written: standard error, so that standard output stays for results. */
@@ -44,22 +48,21 @@ export const createDisplay = (screen: Screen): Display => {
       screen.write(`${text}\n`);
       if (shown !== undefined) draw(shown);
     },
+    status(text) {
+      if (!isTerminal) return;
+      if (text === undefined) clear();
+      else draw(text);
+    },
     follow(table, before, estimate) {
       const started = performance.now();
-      let figures: LoadFigures | undefined;
-      const shown = (): string | undefined =>
-        figures === undefined
-          ? undefined
-          : describeProgress(table, figures, { before, estimate, seconds: (performance.now() - started) / 1_000 });
-      const timer = setInterval(
-        () => {
-          const text = shown();
-          if (text === undefined) return;
-          if (isTerminal) draw(text);
-          else screen.write(`${text}\n`);
-        },
-        isTerminal ? REDRAW_MS : LINE_EVERY_MS,
-      );
+      let figures: Shown = { ...before, chunks: 0 };
+      const show = (): void => {
+        const text = describeProgress(table, figures, { before: before.rows, estimate, seconds: (performance.now() - started) / 1_000 });
+        if (isTerminal) draw(text);
+        else screen.write(`${text}\n`);
+      };
+      if (isTerminal) show();
+      const timer = setInterval(show, isTerminal ? REDRAW_MS : LINE_EVERY_MS);
       return {
         show(now) {
           figures = now;
@@ -80,7 +83,7 @@ interface Pace {
 }
 
 /** One line; `estimate` is the source's own guess, so that the end is only about there. */
-export const describeProgress = (table: string, { rows, bytes, chunks }: LoadFigures, { before, estimate, seconds }: Pace): string => {
+export const describeProgress = (table: string, { rows, bytes, chunks }: Shown, { before, estimate, seconds }: Pace): string => {
   const rate = seconds > 0 ? (rows - before) / seconds : 0;
   const parts = [`${grouped(rows)} rows`, `${grouped(Math.round(rate))} rows/s`, sizeText(bytes), clock(seconds), count(chunks, "chunk")];
   if (estimate === undefined || estimate <= 0) return [table, ...parts].join("  ");

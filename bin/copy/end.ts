@@ -28,6 +28,8 @@ export interface End {
   readonly place: string;
   /** The same with what the URL says is to be read, for people. */
   readonly shown: string;
+  /** A secret stands in the command line itself. */
+  readonly hasOpenSecret: boolean;
 }
 
 export interface EndDeps {
@@ -67,7 +69,9 @@ export const resolveEnd = (role: EndRole, args: EndArguments, deps: EndDeps): Re
   if (faults.length > 0) return { faults: faults.map((fault) => `${title}: ${fault}`) };
   const { stream, place } = found;
   const shown = stream === undefined ? place : `${place}/${stream.replace(/^\//, "")}`;
-  return { end: { spec, config: config as JsonObject, options: options?.data ?? {}, stream, place, shown }, faults };
+  const written = { ...(args.configFile === undefined ? found.config : {}), ...settings.config };
+  const hasOpenSecret = secretKeys(spec.config).some((key) => written[key] !== undefined);
+  return { end: { spec, config: config as JsonObject, options: options?.data ?? {}, stream, place, shown, hasOpenSecret }, faults };
 };
 
 const titleOf = (role: EndRole, { url, configFile }: EndArguments): string =>

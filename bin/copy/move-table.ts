@@ -93,7 +93,7 @@ const attempt = async (planned: PlannedTable, deps: MoveDeps, onCommitted: (figu
   onCommitted(load.resume);
   if (load.resume.rows > 0 && !load.resume.done)
     display.note(`${planned.table}: goes on behind ${load.resume.rows.toLocaleString("en-US")} rows that are committed`);
-  const follow = display.follow(planned.table, load.resume.rows, planned.estimate);
+  const follow = display.follow(planned.table, load.resume, planned.estimate);
   let chunks = 0;
   try {
     return await moveLoad({

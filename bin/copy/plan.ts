@@ -63,7 +63,7 @@ const withTables = (
   const faults: string[] = [];
   const streams = names.map((name): Stream => {
     const table = into ?? (url?.tableOf === undefined ? name : url.tableOf(name));
-    if (table === undefined) faults.push(`"${name}" gives no name for the table; name it with --into`);
+    if (table === undefined) faults.push(`"${name}" gives no name for the table; copy it by itself and name the table with --into`);
     return { name, table: table ?? "" };
   });
   for (const [index, { name, table }] of streams.entries()) {
@@ -160,12 +160,18 @@ const prefixOf = (command: string): string => `copy-${command}-`;
 const newOrigin = (command: string): string =>
   `${prefixOf(command)}${new Date().toISOString().replaceAll(/[-:]|\.\d+/g, "")}-${randomBytes(3).toString("hex")}`;
 
-/** That of this command's last call, unless it has copied everything. */
+/** That of this command's last call, unless it has copied everything, or somebody has dropped what it had copied. */
 const openOrigin = (command: string, known: readonly { readonly state: TargetState }[]): string | undefined => {
-  const loads = known.map(({ state }) => state.lastLoad);
-  const origins = loads.flatMap((load) => (load?.origin.startsWith(prefixOf(command)) === true ? [load.origin] : []));
+  const origins = known
+    .flatMap(({ state: { lastLoad } }) => lastLoad?.origin ?? [])
+    .filter((origin) => origin.startsWith(prefixOf(command)));
   const last = origins.toSorted().at(-1);
-  return loads.every((load) => load?.origin === last && load?.done === true) ? undefined : last;
+  const own = known.map(({ state }) => state).filter(({ lastLoad }) => lastLoad?.origin === last);
+  const isOver = own.length === known.length && own.every(({ lastLoad }) => lastLoad?.done === true);
+  const isGone = own.some(
+    ({ exists, lastLoad }) => !exists && lastLoad !== undefined && (lastLoad.done || (!lastLoad.staged && lastLoad.rows > 0)),
+  );
+  return isOver || isGone ? undefined : last;
 };
 
 const requestOf = (stream: Stream, { args, from }: PlanOptions): MoveOptions["request"] => {

@@ -118,7 +118,7 @@ describe("arguments of a copy", () => {
 });
 
 describe("the progress of a copy", () => {
-  const figures = { rows: 300_000, bytes: 12_340_000, deadLetters: 0, chunks: 1, position: null };
+  const figures = { rows: 300_000, bytes: 12_340_000, chunks: 1 };
 
   it("has a bar and what is left where the source can guess its rows, and never claims to be done", () => {
     expect(describeProgress("orders", figures, { before: 0, estimate: 600_000, seconds: 3 })).toBe(

@@ -173,7 +173,7 @@ describe("what is copied", () => {
     expect(chosen("mysql://u@h/d").faults).toEqual(["it is not said what to copy: --table NAME, --all-tables or --query SQL"]);
     expect(chosen("./a.csv", "--table", "x").faults[0]).toContain("said in 2 ways");
     expect(chosen("mysql://u@h/d", "--query", "select 1").faults).toEqual(["--query needs --into: the table for what it answers"]);
-    expect(chosen("./*.csv").faults).toEqual([expect.stringContaining("name it with --into")]);
+    expect(chosen("./*.csv").faults).toEqual([expect.stringContaining("name the table with --into")]);
     expect(chosen("postgres://u@h/d", "--table", "public.a", "--table", "a").faults).toEqual([
       '"public.a" and "a" would both become the table a',
     ]);

@@ -6,11 +6,16 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { PutObjectCommand, S3Client } from "@aws-sdk/client-s3";
 import { DuckDBInstance } from "@duckdb/node-api";
+import { Producer, stringSerializers } from "@platformatic/kafka";
 import { createConnection, type Connection } from "mysql2/promise";
 import pg from "pg";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { PostgresAddress } from "../../bin/services/postgres.ts";
-import { freshBucket, freshMysqlDatabase, freshPostgresDatabase, type MysqlDatabase } from "../fixtures/services.ts";
+import { resolveEnd } from "../../bin/copy/end.ts";
+import { createCatalogue } from "../../connectors/catalogue.ts";
+import { builtinConnectors } from "../../connectors/registry.ts";
+import { openConnector, testContext } from "../contract/kit.ts";
+import { freshBucket, freshMysqlDatabase, freshPostgresDatabase, freshTopic, type MysqlDatabase } from "../fixtures/services.ts";
 
 const root = path.resolve(import.meta.dirname, "../..");
 const folder = mkdtempSync(path.join(tmpdir(), "downbeat-copy-"));
@@ -133,7 +138,7 @@ describe("a copy from MySQL to PostgreSQL", () => {
     timeout: 240_000,
   }, async () => {
     const command = [from, to, "--all-tables", "--exclude", "tmp_*", "--mode", "append", "--json"];
-    // Three commits of orders, of which the third and last is followed by one of people.
+    // Orders take two commits; the third is that of people.
     const killed = await copy(command, { DOWNBEAT_FAILPOINTS: "before-commit:3" });
     expect(killed).toMatchObject({ signal: "SIGKILL" });
     expect(lines(killed)).toMatchObject([{ table: "orders", status: "copied", rows: MANY }]);
@@ -270,6 +275,59 @@ describe("a copy of files", () => {
     expect(await inDuckdb("objects.duckdb", "select id::int, n from back order by 1")).toEqual([
       [1, "x"],
       [2, "y"],
+    ]);
+  });
+});
+
+describe("a copy of a topic", () => {
+  it("takes what is there, and with append goes on at its offsets", { timeout: 120_000 }, async () => {
+    const { brokers, topic } = await freshTopic(2);
+    const producer = new Producer({ clientId: "test", bootstrapBrokers: [...brokers], serializers: stringSerializers });
+    const produce = (...ids: readonly number[]) =>
+      producer.send({ messages: ids.map((id) => ({ topic, value: JSON.stringify({ id }), partition: id % 2 })) });
+    try {
+      await produce(1, 2, 3);
+      const command = [`kafka://${brokers.join(",")}/${topic}?metadata=false`, "topics.duckdb", "--into", "events"];
+      expect(await copy(command)).toMatchObject({ code: 0 });
+      expect(await copy([...command, "--mode", "replace"])).toMatchObject({ code: 0 });
+      const appending = [...command.slice(0, 2), "--into", "appended", "--mode", "append"];
+      expect(await copy(appending)).toMatchObject({ code: 0 });
+      await produce(4);
+      expect(await copy(appending)).toMatchObject({ code: 0, out: expect.stringMatching(/appended +copied +1 /) as unknown });
+    } finally {
+      await producer.close();
+    }
+    expect(await inDuckdb("topics.duckdb", `${COUNTS} events`)).toEqual([[3, 3]]);
+    expect(await inDuckdb("topics.duckdb", `${COUNTS} appended`)).toEqual([[4, 4]]);
+  });
+});
+
+describe("the number of rows that a source guesses", () => {
+  const guess = async (url: string, stream: string): Promise<number | undefined> => {
+    const env = { MYSQL_PWD: shop.password, PGPASSWORD: warehouse.password };
+    const args = { url, configFile: undefined, options: [], passwordEnv: undefined };
+    const { end } = resolveEnd("source", args, { catalogue: createCatalogue(builtinConnectors), env, baseDir: folder });
+    if (end === undefined) throw new Error(`${url} is no source`);
+    await using connector = await openConnector(end.spec, end.config, testContext(folder));
+    return connector.source?.estimateRows?.(stream);
+  };
+
+  it("is near where the system keeps count, and none where it does not", async () => {
+    await mysql.query("analyze table orders");
+    await postgres.query("create table counted as select generate_series(1, 1000) as id");
+    await postgres.query("create table uncounted (id int)");
+    await postgres.query("analyze counted");
+    expect(await copy([to, "guessed.duckdb", "--table", "counted"])).toMatchObject({ code: 0 });
+    const near = await guess(from, "orders");
+    expect(near).toBeGreaterThan(MANY / 2);
+    expect(near).toBeLessThan(MANY * 2);
+    expect([await guess(to, "counted"), await guess(to, "public.counted"), await guess("guessed.duckdb", "counted")]).toEqual([
+      1_000, 1_000, 1_000,
+    ]);
+    expect([await guess(from, "none"), await guess(to, "uncounted"), await guess("guessed.duckdb", "none")]).toEqual([
+      undefined,
+      undefined,
+      undefined,
     ]);
   });
 });
