@@ -34,7 +34,7 @@ export interface OpenedConnection extends AsyncDisposable {
 
 export type OpenConnection = (name: string, context: Pick<ConnectorContext, "signal" | "log" | "progress">) => Promise<OpenedConnection>;
 
-const isReference = (value: unknown): value is JsonObject =>
+export const isReference = (value: unknown): value is JsonObject =>
   typeof value === "object" &&
   value !== null &&
   !Array.isArray(value) &&

@@ -4,14 +4,11 @@ import { ApplicationFailure, ApplicationFailureCategory, CancelledFailure } from
 import { DownbeatError, isSystemFault } from "../core/errors.ts";
 import { storable, storableText, type Json } from "../core/json.ts";
 import { LIMITS } from "../core/limits.ts";
+import { scrub } from "../core/scrub.ts";
 import { NOT_YET } from "../core/trigger.ts";
 import type { FailureFacts } from "../workflows/ports.ts";
 
 const cut = (text: string): string => storableText(text.length <= LIMITS.errorBytes ? text : `${text.slice(0, LIMITS.errorBytes)}… (cut)`);
-
-/** Drivers and HTTP clients like to repeat the address they were given, password and all. */
-const scrub = (text: string): string =>
-  text.replaceAll(/(:\/\/[^\s/:@]*):[^\s/@]+@/g, "$1:***@").replaceAll(/\b(password|passwd|pwd|secret|token)=[^\s&;,]+/gi, "$1=***");
 
 const smallDetails = (details: unknown): Json | undefined => {
   if (details === undefined) return undefined;

@@ -110,8 +110,9 @@ export const createTransfer = (deps: TransferDeps): Verb => {
   };
 };
 
-const isIncremental = (
-  { spec: { capabilities } }: OpenedConnection,
+/** Whether a load goes on from where the last one ended. */
+export const isIncremental = (
+  { spec: { capabilities } }: Pick<OpenedConnection, "spec">,
   cursor: string | undefined,
   options: Readonly<Record<string, unknown>>,
 ): boolean =>

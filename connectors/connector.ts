@@ -3,6 +3,7 @@
 import type { z } from "zod";
 import type { Json } from "../core/json.ts";
 import type { Batch, Column, Position } from "./batch.ts";
+import type { ConnectorUrl } from "./connector-url.ts";
 import type { EventSource } from "./event-source.ts";
 import type { FileStore } from "./file-store.ts";
 
@@ -59,6 +60,8 @@ export interface ConnectorSpec<Config extends z.ZodObject = z.ZodObject> {
   readonly capabilities: Capabilities;
   /** Events role: keys of a trigger's `stream` beside connection, stream, every. */
   readonly eventOptions?: z.ZodObject;
+  /** Source and destination roles: how `downbeat copy` takes it; without it only files of configuration lead to it. */
+  readonly url?: ConnectorUrl;
   /** Lines of Markdown for the reference page: type tables, limits, what it refuses. */
   readonly notes?: string;
   /** Opens nothing that it does not need yet; imports its driver here, never at the top of the file. */
@@ -124,6 +127,8 @@ export interface Source {
    * An empty stream yields one batch without rows, so that the destination learns the columns.
    */
   read(request: StreamRequest): AsyncIterable<Batch>;
+  /** About how many rows a stream has, where the system knows without counting: for people who wait. */
+  estimateRows?(stream: string): Promise<number | undefined>;
 }
 
 // ---- destinations
@@ -167,7 +172,16 @@ export interface ResumePoint {
   readonly deadLetters: number;
 }
 
+/** What a destination knows of a load's target before it begins. */
+export interface TargetState {
+  readonly exists: boolean;
+  /** Of the load's key: the one that was begun last, whether it has ended or not. `staged`: its rows still lie beside the table. */
+  readonly lastLoad?: { readonly origin: string; readonly rows: number; readonly done: boolean; readonly staged: boolean };
+}
+
 export interface Destination {
+  /** Looks and changes nothing: who keeps no record of runs learns here what there is to go on with. */
+  describeTarget(target: Pick<LoadTarget, "key" | "table">): Promise<TargetState>;
   /** Creates the bookkeeping where it is missing and reads the resume point. Takes no lock that outlives a dead process. */
   openLoad(target: LoadTarget): Promise<Load>;
 }

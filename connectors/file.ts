@@ -7,6 +7,7 @@ import { defineConnector } from "./lib/define.ts";
 import { fileOptions } from "./lib/formats/read-file.ts";
 import { LocalFiles } from "./lib/local-files.ts";
 import { LocalRoot } from "./lib/local-root.ts";
+import { afterScheme, decoded, tableOfPath } from "./lib/urls.ts";
 import { createObjectSource, type ListedObject, type ObjectStore } from "./lib/object-source.ts";
 
 const MAX_PATTERNS = 50;
@@ -28,6 +29,20 @@ export const file = defineConnector({
     new_only: z.boolean().default(false).describe("Take each file once; a file whose content changed counts as new"),
   }),
   capabilities: { incremental: "never", incrementalWhen: "new_only", resumable: true },
+  url: {
+    schemes: ["file"],
+    example: "./orders.csv, data/*.parquet",
+    read: (text, { baseDir }) => {
+      const isUrl = /^file:/i.test(text);
+      const name = isUrl ? decoded(afterScheme(text)) : text;
+      if (name === undefined) return "it has a % that begins no encoded character; write % as %25";
+      const full = path.resolve(baseDir, name);
+      if (name === "" || name.endsWith("/")) return { config: { root: full }, place: `file://${full}/` };
+      // A user's own path may lead through links wherever it likes.
+      return { config: { root: "/" }, stream: full.slice(1), place: "file://" };
+    },
+    tableOf: tableOfPath,
+  },
   notes:
     "A stream is a path or a glob under `root`: `orders.csv`, `2026/**/*.jsonl.gz`. Links that lead out of `root` are refused. As `files` a file appears whole, by a rename; see [moving files](../guides/moving-files.md).",
   async open({ root }, context) {

@@ -3,6 +3,7 @@
 import { z } from "zod";
 import type { OwnActivity } from "./catalogue.ts";
 import type { Capabilities, Connector, ConnectorContext, ConnectorSpec, Source } from "./connector.ts";
+import type { ConnectorUrl } from "./connector-url.ts";
 import { defineConnector } from "./lib/define.ts";
 
 export type { Batch, Column, ColumnType, Position, Reject, Schema } from "./batch.ts";
@@ -20,7 +21,9 @@ export type {
   SqlWarehouse,
   StreamInfo,
   StreamRequest,
+  TargetState,
 } from "./connector.ts";
+export type { ConnectorUrl, NamedEnd, UrlReading } from "./connector-url.ts";
 export type { FileFacts, FileStore, WriteOptions } from "./file-store.ts";
 export { DownbeatError as ConnectorError } from "../core/errors.ts";
 export { BatchBuilder } from "./lib/batch-builder.ts";
@@ -41,12 +44,13 @@ export interface SourceDefinition<Config extends z.ZodRawShape> {
   readonly config: z.ZodObject<Config>;
   readonly options?: z.ZodObject;
   readonly capabilities?: Pick<Capabilities, "incremental" | "resumable">;
+  readonly url?: ConnectorUrl;
   open(config: z.output<z.ZodObject<Config>>, context: ConnectorContext): Promise<OpenedSource> | OpenedSource;
 }
 
 /** A connector that only reads: the shortest way to one of one's own. */
 export const defineSource = <Config extends z.ZodRawShape>(definition: SourceDefinition<Config>): ConnectorSpec => {
-  const { kind, title, description = title, config, options, capabilities = {}, open } = definition;
+  const { kind, title, description = title, config, options, capabilities = {}, url, open } = definition;
   return defineConnector({
     kind,
     title,
@@ -55,6 +59,7 @@ export const defineSource = <Config extends z.ZodRawShape>(definition: SourceDef
     config: z.strictObject(config.shape),
     sourceOptions: options ?? z.strictObject({}),
     capabilities: { incremental: "never", resumable: false, ...capabilities },
+    ...(url === undefined ? {} : { url }),
     async open(values, context): Promise<Connector> {
       const source = await open(values as z.output<z.ZodObject<Config>>, context);
       return {

@@ -72,6 +72,7 @@ const connectorsPage = (): string => {
       return [
         `## ${connector.kind}`,
         `${connector.title}: ${connector.description}. Roles: ${connector.roles.join(", ")}. ${facts.join(" · ")}.`,
+        ...(spec?.url === undefined ? [] : [`In [one-off copies](../guides/one-off-copies.md): \`${spec.url.example}\``]),
         "### Configuration",
         keyTable(connector.config as JsonSchema),
         ...(connector.source_options === undefined ? [] : ["### Options of `from`", keyTable(connector.source_options as JsonSchema)]),

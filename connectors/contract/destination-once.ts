@@ -137,6 +137,22 @@ export const onceCases = (kit: DestinationKit): readonly ContractCase[] => {
     await expectIds(into.table, 1, 2, 3, 4);
   });
 
+  add("what there is to go on with is told before a load begins, and nothing is changed by asking", async () => {
+    const into = flow();
+    const state = async () => {
+      await using connector = await suite.make();
+      return connector.destination?.describeTarget(into);
+    };
+    deepStrictEqual(await state(), { exists: false });
+    await rejects(move(target(into, { failpoint: killedAt("after-commit") }), rowsOf(1, 2, 3)), Killed);
+    deepStrictEqual((await state())?.lastLoad, { origin: "run-1", rows: 2, done: false, staged: false });
+    await move(target(into), rowsOf(1, 2, 3));
+    deepStrictEqual(await state(), { exists: true, lastLoad: { origin: "run-1", rows: 3, done: true, staged: false } });
+    await move(target(into, { origin: "run-2" }), []);
+    deepStrictEqual((await state())?.lastLoad, { origin: "run-2", rows: 0, done: true, staged: false });
+    await expectIds(into.table, 1, 2, 3);
+  });
+
   add("an empty stream makes the table and ends", async () => {
     const into = flow();
     await move(target(into), []);

@@ -6,7 +6,7 @@ import type { ContractCase } from "./case.ts";
 import { batchOf, type DestinationKit, flow, Killed, killedAt, rowsOf, target } from "./destination-kit.ts";
 
 export const replaceCases = (kit: DestinationKit): readonly ContractCase[] => {
-  const { suite, withLoad, move, expectIds } = kit;
+  const { suite, opened, withLoad, move, expectIds } = kit;
   const cases: ContractCase[] = [];
   const add = (name: string, run: () => Promise<void>): void => void cases.push({ name, run });
 
@@ -62,6 +62,17 @@ export const replaceCases = (kit: DestinationKit): readonly ContractCase[] => {
     await expectIds(into.table, 7, 8);
     await move(target(into, replace), rowsOf(1, 2, 3));
     await expectIds(into.table, 1, 2, 3);
+  });
+
+  add("rows that wait beside the table are told of, and are no table yet", async () => {
+    const into = flow();
+    await rejects(move(target(into, { ...replace, failpoint: killedAt("after-commit") }), rowsOf(1, 2, 3)), Killed);
+    await opened(async (destination) => {
+      deepStrictEqual(await destination.describeTarget(into), {
+        exists: false,
+        lastLoad: { origin: "run-1", rows: 2, done: false, staged: true },
+      });
+    });
   });
 
   add("replace by an empty stream empties the table", async () => {

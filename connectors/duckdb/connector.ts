@@ -3,6 +3,7 @@
 import path from "node:path";
 import type { Connector, ConnectorContext } from "../connector.ts";
 import { shareDuckdb, type SharedDuckdb } from "../lib/duckdb-instance.ts";
+import { describeSqlTarget } from "../lib/load/describe-target.ts";
 import { openSqlLoad } from "../lib/load/sql-load.ts";
 import { duckdbError, type Side } from "./errors.ts";
 import { DuckdbLoadSession } from "./load-session.ts";
@@ -35,6 +36,8 @@ export const openDuckdb = async (config: Config, context: ConnectorContext): Pro
       await session.run("select 1");
     },
     destination: {
+      describeTarget: async (target) =>
+        describeSqlTarget(await DuckdbLoadSession.open(await share("destination"), context, `DuckDB table ${target.table}`), target),
       openLoad: async (target) =>
         openSqlLoad(await DuckdbLoadSession.open(await share("destination"), context, `DuckDB table ${target.table}`), target),
     },

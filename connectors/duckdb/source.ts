@@ -137,6 +137,17 @@ export const createDuckdbSource = (share: Share, what: string, { signal }: Conne
         return streams;
       }),
 
+    estimateRows: (stream) =>
+      withConnection(async (connection) => {
+        const [name, schema = "main"] = (splitName(stream) ?? [stream]).toReversed();
+        const reader = await connection.runAndReadAll(
+          "select estimated_size as estimate from duckdb_tables() where lower(schema_name) = lower($1) and lower(table_name) = lower($2)",
+          [schema, name ?? ""],
+        );
+        const estimate = reader.getRowObjectsJson()[0]?.["estimate"];
+        return estimate === undefined || estimate === null ? undefined : Number(estimate);
+      }),
+
     bounds: (request) =>
       withConnection(async (connection) => {
         if (request.cursor === undefined && request.key === undefined) return null;

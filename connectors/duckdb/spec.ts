@@ -1,7 +1,9 @@
 // DuckDB, the embedded warehouse: what can be known of it without opening a file.
 
+import path from "node:path";
 import { z } from "zod";
 import { defineConnector } from "../lib/define.ts";
+import { afterScheme, decoded } from "../lib/urls.ts";
 
 const config = z.strictObject({
   path: z
@@ -45,6 +47,17 @@ export const duckdb = defineConnector({
   config,
   sourceOptions,
   capabilities: { incremental: "cursor", resumable: true, modes: ["append", "merge", "replace"], transactional: true },
+  url: {
+    schemes: ["duckdb"],
+    endings: [".duckdb", ".ddb"],
+    example: "duckdb://file.duckdb",
+    read: (text, { baseDir }) => {
+      const file = decoded(afterScheme(text));
+      if (file === undefined) return "it has a % that begins no encoded character; write % as %25";
+      return { config: { path: file }, place: `duckdb://${path.resolve(baseDir, file)}` };
+    },
+    tableOf: (stream) => stream.replace(/^main\./, ""),
+  },
   notes,
   open: async (parsed, context) => (await import("./connector.ts")).openDuckdb(parsed, context),
 });

@@ -4,6 +4,7 @@ import { z } from "zod";
 import { declaredColumns } from "../lib/column-types.ts";
 import { secret } from "../lib/config.ts";
 import { defineConnector } from "../lib/define.ts";
+import { decoded, tableOfPath } from "../lib/urls.ts";
 
 const auth = z.enum(["none", "api_key", "bearer", "basic", "oauth2_client_credentials"]);
 
@@ -81,6 +82,23 @@ export const http = defineConnector({
   sourceOptions: httpSourceOptions,
   publishOptions: httpPublishOptions,
   capabilities: { incremental: "cursor", resumable: false },
+  url: {
+    schemes: ["http", "https"],
+    example: "https://api.example.com/v1/orders?status=open",
+    keepsQuery: true,
+    read: (text) => {
+      const url = URL.parse(text);
+      if (url === null) return "it is no URL";
+      const [user, password] = [url.username, url.password].map(decoded);
+      return {
+        config: { base_url: url.origin, ...(user ? { auth: "basic", user, password: password ?? "" } : {}) },
+        ...(url.pathname === "/" ? {} : { stream: url.pathname }),
+        ...(url.search === "" ? {} : { options: { params: Object.fromEntries(url.searchParams) } }),
+        place: url.origin,
+      };
+    },
+    tableOf: tableOfPath,
+  },
   notes: `
 A stream is a path under \`base_url\`. Rows are JSON objects; types are inferred, or declared with \`columns\`: times are text unless declared. With \`cursor\` and \`since_param\` the next run asks
 only for what is newer, and a load commits once, at its end.

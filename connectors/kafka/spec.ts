@@ -4,6 +4,7 @@ import { z } from "zod";
 import { declaredColumns } from "../lib/column-types.ts";
 import { secret } from "../lib/config.ts";
 import { defineConnector } from "../lib/define.ts";
+import { afterScheme, decoded } from "../lib/urls.ts";
 
 export const kafkaConfig = z.strictObject({
   brokers: z
@@ -57,6 +58,20 @@ export const kafka = defineConnector({
   sourceOptions: kafkaSourceOptions,
   eventOptions: kafkaEventOptions,
   capabilities: { incremental: "always", resumable: true },
+  url: {
+    schemes: ["kafka"],
+    example: "kafka://broker:9092/topic",
+    read: (text) => {
+      const [, login, hosts = "", topic = ""] = /^(?:(.*)@)?([^/]*)\/?(.*)$/s.exec(afterScheme(text)) ?? [];
+      const [user, password] = (login?.split(/:(.*)/s) ?? []).map(decoded);
+      return {
+        config: { brokers: hosts.split(","), ...(user ? { user } : {}), ...(password ? { password } : {}) },
+        ...(topic === "" ? {} : { stream: topic }),
+        place: `kafka://${hosts}`,
+      };
+    },
+    tableOf: (topic) => topic.replaceAll(/\W+/g, "_"),
+  },
   notes: `
 A stream is a topic. A load reads every partition from the offsets committed in the destination (with the rows, in one transaction) up to the end offsets at its beginning; no consumer group is used.
 Only committed transactions are read. A message that is no JSON object in UTF-8 is a reject, with partition and offset; a key that is not UTF-8 comes as base64. A message without a value (a tombstone) is a row whose columns are NULL but for the metadata.

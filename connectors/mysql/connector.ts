@@ -26,6 +26,7 @@ const openSource = (config: MysqlConfig, context: ConnectorContext, where: strin
   const changes = createChangesSource({ connect, database, where, context, rows });
   return {
     discover: rows.discover,
+    estimateRows: rows.estimateRows,
     bounds: (request) => (request.options["changes"] === true ? changes : rows).bounds(request),
     read(request) {
       if (request.options["changes"] === true) return changes.read(request);

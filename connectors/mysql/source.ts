@@ -9,7 +9,7 @@ import { ServerError, type BinarySession } from "./binary-session.ts";
 import { listTables, NO_KEYS, readAllKeys } from "./catalog.ts";
 import type { MysqlClient } from "./client.ts";
 import { mysqlError } from "./errors.ts";
-import { quote, quoteStream, streamName } from "./names.ts";
+import { parseStream, quote, quoteStream, streamName } from "./names.ts";
 import { planRead, type ReadPlan } from "./plan-read.ts";
 import { readBlocks, type Block, type BlockQuery } from "./read-blocks.ts";
 import { resultColumn, type ResultColumn } from "./types.ts";
@@ -55,6 +55,17 @@ export const createMysqlSource = (
         }
       }
       return streams;
+    }),
+
+  estimateRows: (stream) =>
+    answered(where, context, async () => {
+      const { database: schema, table } = parseStream(stream, database);
+      await using client = await connect();
+      const [row] = await client.query(
+        "select table_rows as estimate from information_schema.tables where table_schema = ? and table_name = ?",
+        [schema, table],
+      );
+      return row?.["estimate"] === null || row === undefined ? undefined : Number(row["estimate"]);
     }),
 
   bounds: async (request) => {

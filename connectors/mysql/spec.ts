@@ -3,6 +3,7 @@
 import { z } from "zod";
 import { secret } from "../lib/config.ts";
 import { defineConnector } from "../lib/define.ts";
+import { serverUrl } from "../lib/urls.ts";
 
 const config = z.strictObject({
   host: z
@@ -66,6 +67,12 @@ export const mysql = defineConnector({
   config,
   sourceOptions,
   capabilities: { incremental: "cursor", incrementalWhen: "changes", resumable: true },
+  url: {
+    schemes: ["mysql", "mariadb"],
+    example: "mysql://user@host:3306/database",
+    environment: { password: ["MYSQL_PWD"] },
+    read: (text) => serverUrl(text, "mysql"),
+  },
   notes,
   open: async (parsed, context) => (await import("./connector.ts")).openMysql(parsed, context),
 });

@@ -1,6 +1,7 @@
 // Opens PostgreSQL: every role connects when it is used, and no sooner.
 
 import type { Connector, ConnectorContext } from "../connector.ts";
+import { describeSqlTarget } from "../lib/load/describe-target.ts";
 import { openSqlLoad } from "../lib/load/sql-load.ts";
 import { connectPostgres, type PostgresConfig } from "./client.ts";
 import { PostgresLoadSession } from "./load-session.ts";
@@ -15,6 +16,8 @@ export const openPostgres = (config: PostgresConfig, context: ConnectorContext):
       await client.driver.query("select 1");
     },
     destination: {
+      describeTarget: async (target) =>
+        describeSqlTarget(await PostgresLoadSession.open(config, context, `${server}, table ${target.table}`), target),
       openLoad: async (target) => openSqlLoad(await PostgresLoadSession.open(config, context, `${server}, table ${target.table}`), target),
     },
     source: createPostgresSource(config, context, server),

@@ -105,6 +105,14 @@ export const createPostgresSource = (config: PostgresConfig, context: ConnectorC
   };
   return {
     discover: () => connected(discover),
+    estimateRows: (stream) =>
+      connected(async ({ driver }) => {
+        const { rows } = await driver.query<{ readonly estimate: string }>(
+          "select reltuples::bigint::text as estimate from pg_class where oid = to_regclass($1) and relkind in ('r', 'm') and reltuples >= 0",
+          [quoteTable(tableOf(stream))],
+        );
+        return rows[0] === undefined ? undefined : Number(rows[0].estimate);
+      }),
     bounds: (request) =>
       connected(async (client): Promise<Json> => {
         if (request.cursor === undefined && request.key === undefined) return null;

@@ -3,6 +3,7 @@
 import { z } from "zod";
 import { secret } from "../lib/config.ts";
 import { defineConnector } from "../lib/define.ts";
+import { serverUrl } from "../lib/urls.ts";
 
 const config = z.strictObject({
   host: z
@@ -51,6 +52,13 @@ export const postgres = defineConnector({
   config,
   sourceOptions,
   capabilities: { incremental: "cursor", resumable: true, modes: ["append", "merge", "replace"], transactional: true },
+  url: {
+    schemes: ["postgres", "postgresql"],
+    example: "postgres://user@host:5432/database",
+    environment: { user: ["PGUSER"], password: ["PGPASSWORD"] },
+    read: (text) => serverUrl(text, "postgres"),
+    tableOf: (stream) => stream.replace(/^public\./, ""),
+  },
   notes,
   open: async (parsed, context) => (await import("./connector.ts")).openPostgres(parsed, context),
 });

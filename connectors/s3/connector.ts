@@ -12,6 +12,7 @@ import { createS3Client, s3Call } from "./client.ts";
 import { openS3Load } from "./load.ts";
 import { S3Files } from "./files.ts";
 import { isBookkeeping, listObjects } from "./list.ts";
+import { describeS3Target } from "./manifest.ts";
 import { S3Objects } from "./objects.ts";
 import type { S3Config } from "./spec.ts";
 
@@ -77,7 +78,10 @@ export const openS3 = async (config: S3Config, context: ConnectorContext): Promi
       );
     },
     source: createObjectSource(store, context),
-    destination: { openLoad: (target) => openS3Load(new S3Objects(client, sdk, Bucket, context), prefix, target) },
+    destination: {
+      describeTarget: (target) => describeS3Target(new S3Objects(client, sdk, Bucket, context), prefix, target),
+      openLoad: (target) => openS3Load(new S3Objects(client, sdk, Bucket, context), prefix, target),
+    },
     files: new S3Files({ client, sdk, config, context }),
     async [Symbol.asyncDispose]() {
       client.destroy();

@@ -1,42 +1,14 @@
 // A load into S3: files that nobody knows yet, and a manifest, written last and on condition, that says which of them count.
 
-import { createHash, randomUUID } from "node:crypto";
+import { randomUUID } from "node:crypto";
 import { DownbeatError } from "../../core/errors.ts";
 import type { Json } from "../../core/json.ts";
 import type { Batch, Reject } from "../batch.ts";
 import type { Load, LoadTarget, ResumePoint } from "../connector.ts";
 import { encodeFile } from "../lib/formats/write-file.ts";
+import { digest, filesOf, folderOf, type LoadState, type Manifest, manifestKeyOf } from "./manifest.ts";
 import type { S3Objects } from "./objects.ts";
 import { s3TargetOptions } from "./spec.ts";
-
-/** One run's load as far as it has come. */
-interface LoadState {
-  readonly position: Json;
-  readonly bounds: Json;
-  readonly chunks: number;
-  readonly rows: number;
-  readonly bytes: number;
-  readonly dead_letters: number;
-  /** A chunk without a position was committed: the stream has been read to its end. */
-  readonly whole: boolean;
-  readonly done: boolean;
-  /** Replace: files of the load that is under way; they become the manifest's `files` at its end. */
-  readonly staged: readonly string[];
-}
-
-/** What readers go by: only these files count. */
-interface Manifest {
-  readonly key: string;
-  /** Which attempt wrote it: one whose write was answered too late must know it again. */
-  readonly writer: string;
-  readonly seq: number;
-  readonly files: readonly string[];
-  /** Where an incremental load goes on in the next run. */
-  readonly cursor: Json;
-  readonly items: readonly string[];
-  /** By origin, oldest first: an earlier run that is tried again must find what it did. */
-  readonly loads: Readonly<Record<string, LoadState>>;
-}
 
 /** What was written since the last commit; nobody's data until the manifest names it. */
 interface OpenChunk {
@@ -51,8 +23,6 @@ const EMPTY_CHUNK: OpenChunk = { files: [], rows: 0, bytes: 0, rejects: [], item
 
 /** Runs whose loads are remembered. */
 const REMEMBERED_LOADS = 50;
-
-const digest = (text: string): string => createHash("sha256").update(text).digest("hex").slice(0, 16);
 
 export const openS3Load = async (objects: S3Objects, prefix: string, target: LoadTarget): Promise<Load> => {
   const load = new S3Load(objects, prefix, target);
@@ -75,14 +45,8 @@ class S3Load implements Load {
   constructor(objects: S3Objects, prefix: string, target: LoadTarget) {
     this.#objects = objects;
     this.#target = target;
-    if (/^\.{0,2}$|^\/|\0/.test(target.table)) {
-      throw new DownbeatError(
-        "DESTINATION_TABLE_INVALID",
-        `"${target.table}" is no folder under the bucket; write a path such as "published/revenue"`,
-      );
-    }
-    this.#folder = `${prefix}${target.table.replace(/\/+$/, "")}/`;
-    this.#manifestKey = `${this.#folder}_downbeat/${digest(target.key)}.json`;
+    this.#folder = folderOf(prefix, target.table);
+    this.#manifestKey = manifestKeyOf(this.#folder, target.key);
   }
 
   get resume(): ResumePoint {
@@ -137,7 +101,7 @@ class S3Load implements Load {
 
   /** What all files of this run's load begin with. */
   get #prefix(): string {
-    return `${digest(this.#target.key)}-${this.#target.origin}-`;
+    return `${filesOf(this.#target.key)}${this.#target.origin}-`;
   }
 
   /** Depends on where the chunk began, not on the attempt. */

@@ -4,6 +4,7 @@ import { z } from "zod";
 import { secret } from "../lib/config.ts";
 import { defineConnector } from "../lib/define.ts";
 import { fileOptions } from "../lib/formats/read-file.ts";
+import { afterScheme, decoded, tableOfPath } from "../lib/urls.ts";
 
 export const s3Config = z.strictObject({
   bucket: z.string().min(3).max(63),
@@ -37,6 +38,23 @@ export const s3 = defineConnector({
   }),
   targetOptions: s3TargetOptions,
   capabilities: { incremental: "never", incrementalWhen: "new_only", resumable: true, modes: ["append", "replace"], transactional: true },
+  url: {
+    schemes: ["s3"],
+    example: "s3://bucket/orders/*.csv.gz",
+    environment: {
+      region: ["AWS_REGION", "AWS_DEFAULT_REGION"],
+      endpoint: ["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"],
+    },
+    read: (text, { role }) => {
+      const [, bucket = "", rest = ""] = /^([^/]*)\/?(.*)$/s.exec(afterScheme(text)) ?? [];
+      const key = decoded(rest);
+      if (key === undefined) return "it has a % that begins no encoded character; write % as %25";
+      const place = `s3://${bucket}`;
+      if (role === "source" && key !== "" && !key.endsWith("/")) return { config: { bucket }, stream: key, place };
+      return { config: { bucket, prefix: key === "" || key.endsWith("/") ? key : `${key}/` }, place: `${place}/${key}` };
+    },
+    tableOf: tableOfPath,
+  },
   notes: `
 A stream is a key or a glob: \`prices/2026/*.csv.gz\`; the part before the first \`*\` is what is listed. Objects are read in key order, each in the version that was listed: one that changes
 meanwhile ends the attempt with SOURCE_CHANGED. With \`new_only\` the destination remembers each object by key and ETag, and an object that was begun is read on, also

@@ -1,7 +1,7 @@
 // The image as the Dockerfile would fill it: its processes start from the copied folders and production dependencies alone.
 
 import { spawnSync } from "node:child_process";
-import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync } from "node:fs";
+import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
@@ -34,6 +34,13 @@ describe("the image", () => {
   it.each(["bin/api.ts", "bin/worker.ts", "bin/migrate.ts"])("%s starts", { timeout: 60_000 }, (script) => {
     const { status, output } = run([script, "--help"]);
     expect(output).toContain("DATABASE_URL");
+    expect(status).toBe(0);
+  });
+
+  it("copies", { timeout: 60_000 }, () => {
+    writeFileSync(path.join(image, "items.csv"), "id\n1\n");
+    const { status, output } = run(["bin/downbeat.js", "copy", "items.csv", "items.duckdb"]);
+    expect(output).toMatch(/items +copied +1 /);
     expect(status).toBe(0);
   });
 
