@@ -15,7 +15,7 @@ export class Staging {
   /** From the batch into the temporary table. */
   #into: readonly InsertColumn[] = [];
   /** Columns of the table, by their names there, and of the temporary table, which has the same names. */
-  #names = new Map<string, InsertColumn>();
+  readonly #names = new Map<string, InsertColumn>();
   #waiting = false;
 
   constructor(session: LoadSession, target: LoadTarget) {
@@ -24,9 +24,10 @@ export class Staging {
     this.#relation = session.dialect.temporary("_downbeat_chunk");
   }
 
-  async prepare(schema: Schema, shape: Shape): Promise<void> {
+  /** `relation` is where rows go at last. */
+  async prepare(schema: Schema, shape: Shape, relation: string): Promise<void> {
     const { dialect } = this.#session;
-    this.#refuseMissingKeys(shape);
+    if (this.#columns !== undefined && !dialect.definesInTransactions) await this.#makeRoom(relation);
     const columns = shape.insert.map(({ index, name }) => ({ ...schema.columns[index]!, name }));
     const { definition } = dialect.rowNumber;
     const staged = shapeTable({
@@ -45,7 +46,15 @@ export class Staging {
     for (const column of shape.insert) this.#names.set(dialect.fold(column.name), column);
   }
 
-  #refuseMissingKeys({ insert }: Shape): void {
+  /** Altering the temporary table would commit the open transaction; dropping it and making another one does not. */
+  async #makeRoom(relation: string): Promise<void> {
+    await this.flush(relation);
+    await this.#session.run(`drop temporary table ${this.#relation}`);
+    this.#columns = undefined;
+    this.#names.clear();
+  }
+
+  refuseMissingKeys({ insert }: Shape): void {
     if (this.#target.mode !== "merge") return;
     const fold = (name: string): string => this.#session.dialect.fold(name);
     const lacking = this.#target.keyColumns.filter((key) => !insert.some(({ name }) => fold(name) === fold(key)));
@@ -73,7 +82,7 @@ export class Staging {
       await this.#session.run(
         `insert into ${relation} (${names}) select ${values} from ${this.#relation} as s order by ${this.#rowNumber}`,
       );
-    await this.#session.run(`truncate table ${this.#relation}`);
+    await this.#session.run(this.#session.dialect.emptyTemporary(this.#relation));
     this.#waiting = false;
   }
 
@@ -92,7 +101,7 @@ export class Staging {
     const staged = keys.map(({ name }) => `s.${quoteIdentifier(name)}`);
     await this.#refuseNullKeys(staged);
     const matches = keys.map((key) => `t.${quoteIdentifier(key.name)} = ${this.#value(key)}`).join(" and ");
-    await this.#session.run(`delete from ${relation} as t using ${this.#relation} as s where ${matches}`);
+    await this.#session.run(this.#session.dialect.deleteMatching(relation, this.#relation, matches));
     await this.#session.run(
       `insert into ${relation} (${names}) select ${values} from (
          select s.*, row_number() over (partition by ${staged.join(", ")} order by ${this.#rowNumber} desc) as _downbeat_rank from ${this.#relation} as s
