@@ -68,7 +68,8 @@ export const mysqlDialect = (database: string, textCollation: string): Dialect =
 /** A row of SHOW FULL COLUMNS: what MODIFY would drop if it were not said again. */
 export const attributesOf = (shown: Readonly<Record<string, unknown>>): string => {
   const [extra, fallback, comment] = [String(shown["Extra"]), shown["Default"], String(shown["Comment"])];
-  const isExpression = /DEFAULT_GENERATED/i.test(extra) || /^current_timestamp/i.test(String(fallback));
+  // Of types that can be widened a default that is no number, date or time is an expression.
+  const isExpression = /DEFAULT_GENERATED/i.test(extra) || !/^-?\d[\d.:-]*( [\d.:]+)?(e[-+]?\d+)?$/i.test(String(fallback));
   return [
     shown["Null"] === "NO" ? " not null" : "",
     fallback === null ? "" : ` default ${isExpression ? `(${String(fallback)})` : quoteText(String(fallback).replaceAll("\\", "\\\\"))}`,

@@ -17,11 +17,16 @@ const unavailable: Codes = {
 const statement: Codes = { source: "SOURCE_QUERY_FAILED", destination: "DESTINATION_TABLE_INVALID", sql: "SQL_FAILED" };
 const data: Codes = { ...statement, destination: "DESTINATION_DATA_REFUSED" };
 
+const full: Codes = { ...same("DESTINATION_FULL"), source: "SOURCE_UNAVAILABLE" };
+
 interface Rule {
   readonly code: Codes;
   readonly hint: string;
   readonly numbers: readonly number[];
 }
+
+/** Of files and storage engines the number says which step failed, and the text why: 28 is a full disk. */
+const FILE_ERRORS = [2, 3, 5, 6, 9, 23, 29, 1026, 1030];
 
 const RULES: readonly Rule[] = [
   {
@@ -40,7 +45,7 @@ const RULES: readonly Rule[] = [
   },
   // The snapshot does not know a table that was altered after it began.
   { code: { ...unavailable, source: "SOURCE_CHANGED" }, hint: "the table was altered while it was used; try again", numbers: [1412] },
-  { code: { ...same("DESTINATION_FULL"), source: "SOURCE_UNAVAILABLE" }, hint: "make room on the server", numbers: [1021, 1114] },
+  { code: full, hint: "make room on the server", numbers: [20, 1021, 1114] },
   { code: unavailable, hint: "another transaction held what this one needed; try again", numbers: [1020, 1205, 1213] },
   {
     code: unavailable,
@@ -51,6 +56,7 @@ const RULES: readonly Rule[] = [
       2003, 2006, 2013, 3024, 3169, 4031,
     ],
   },
+  { code: unavailable, hint: "the server could not use a file; see its log", numbers: FILE_ERRORS },
   {
     code: data,
     hint: "check the rows against the table's types and constraints",
@@ -75,6 +81,11 @@ const NETWORK = new Set([
   "PROTOCOL_CONNECTION_LOST",
 ]);
 
+const ruleOf = (errno: number, message: string): Rule | undefined =>
+  FILE_ERRORS.includes(errno) && /\b(?:Errcode:|error) 28\b/.test(message)
+    ? RULES.find(({ code }) => code === full)
+    : RULES.find(({ numbers }) => numbers.includes(errno));
+
 /** What the server says of refused rows quotes their values: those go into no message. */
 const withoutValues = (message: string): string => message.replace(/'[\s\S]*' for (column|key|function)/, "'…' for $1");
 
@@ -92,7 +103,7 @@ export const mysqlError = (error: unknown, side: Side, what: string, signal: Abo
   if (code === "HANDSHAKE_SSL_ERROR" || code === "HANDSHAKE_NO_SSL_SUPPORT") {
     return new DownbeatError("CONNECTION_INVALID", `${what}: ${error.message}; check the connection's tls and tls_ca`, { cause: error });
   }
-  const rule = errno === undefined ? undefined : RULES.find(({ numbers }) => numbers.includes(errno));
+  const rule = errno === undefined ? undefined : ruleOf(errno, error.message);
   const hint = rule === undefined ? "" : `; ${rule.hint}`;
   const message = rule?.code === data && side !== "source" ? withoutValues(error.message) : error.message;
   return new DownbeatError((rule?.code ?? statement)[side], `${what}: ${message}${hint}`, { cause: error, details });

@@ -61,7 +61,7 @@ export class FieldText {
     let rest = value;
     for (let at = this.length - 1; at >= start; at -= 1) {
       const quotient = Math.floor(rest / 10);
-      bytes[at] = ZERO + rest - quotient * 10;
+      bytes[at] = ZERO + (rest - quotient * 10);
       rest = quotient;
     }
   }
