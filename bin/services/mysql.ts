@@ -82,6 +82,8 @@ const startNative = async (programs: Programs, options: MysqlOptions, address: M
   const { dir, env } = fillOptions(options);
   const user = await systemUser("mysql");
   const data = await dataFolder(dir, "data", user);
+  // A server that starts removes what others have left in its folder for temporary tables.
+  const temporary = await dataFolder(dir, "tmp", user);
   if (!existsSync(path.join(data, "mysql"))) {
     const args = ["--no-defaults", `--datadir=${data}`, "--auth-root-authentication-method=socket", "--skip-test-db"];
     await runCommand(programs.installer, args, { env, cwd: data, timeoutMs: 120_000, ...user });
@@ -95,6 +97,7 @@ const startNative = async (programs: Programs, options: MysqlOptions, address: M
   // A socket's path may have 107 bytes at most; a relative one is taken from the data folder.
   const fixed = [
     `--datadir=${data}`,
+    `--tmpdir=${temporary}`,
     "--bind-address=127.0.0.1",
     `--port=${address.port}`,
     "--socket=server.sock",

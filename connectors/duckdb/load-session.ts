@@ -7,6 +7,7 @@ import type { Batch } from "../batch.ts";
 import type { ConnectorContext } from "../connector.ts";
 import type { SharedDuckdb } from "../lib/duckdb-instance.ts";
 import { quoteIdentifier, quoteTable, quoteText } from "../lib/load/names.ts";
+import { ownTables } from "../lib/load/own-tables.ts";
 import type { Dialect, InsertColumn, LoadSession, SqlParam, SqlResult, TableColumn, TableName } from "../lib/load/session.ts";
 import { encodeParquet } from "../lib/parquet-encoder.ts";
 import { DownbeatError } from "../../core/errors.ts";
@@ -17,6 +18,8 @@ import { heldType, toSqlType } from "./types.ts";
 export const duckdbDialect: Dialect = {
   title: "DuckDB",
   defaultSchema: "main",
+  ownTables,
+  definesInTransactions: true,
   // Tables cannot be moved between schemas, so staging lies where it will be needed.
   stagingSchema: ({ schema }) => schema,
   checkName: (name) => {
@@ -29,11 +32,15 @@ export const duckdbDialect: Dialect = {
   },
   fold: (name) => name.toLowerCase(),
   sqlType: toSqlType,
+  // With a length or a precision a type may cut or round instead, and only character types are known not to.
+  takesText: (sqlType) => !/\(\d/.test(sqlType) || /^char/i.test(sqlType),
   temporary: (name) => `temp.main.${quoteIdentifier(name)}`,
+  emptyTemporary: (relation) => `truncate table ${relation}`,
   rowNumber: { column: "rowid" },
-  indexMergeKeys: false,
+  keyIndex: () => undefined,
+  deleteMatching: (relation, other, condition) => `delete from ${relation} as t using ${other} as s where ${condition}`,
   assign: (expression, _type, sqlType) => `cast(${expression} as ${sqlType})`,
-  alterType: (relation, column, sqlType) => `alter table ${relation} alter column ${column} set data type ${sqlType}`,
+  alterType: (relation, { name }, sqlType) => `alter table ${relation} alter column ${quoteIdentifier(name)} set data type ${sqlType}`,
 };
 
 export class DuckdbLoadSession implements LoadSession {

@@ -20,8 +20,20 @@ const BEFORE_PARAMETER = /[\w:"'[\])}]/;
 const missing = (name: string, given: Readonly<Record<string, Json>>): DownbeatError =>
   new DownbeatError("SQL_FAILED", `the SQL uses :${name}, but params has no "${name}"; given: ${Object.keys(given).join(", ") || "none"}`);
 
-/** Splits at semicolons and parameters; `null` = the text has no parameters. */
-export const parseSql = (sql: string, given: Readonly<Record<string, Json>> | null): readonly SqlStatement[] => {
+/** What of a text is no code, system by system. */
+export interface SqlLexis {
+  /** The end of the string, quoted name or comment that begins here, or here itself. */
+  skip(sql: string, at: number): number;
+  /** Comments, all of them; in `skip` they end where they do here. */
+  readonly comments: RegExp;
+}
+
+/** Splits at semicolons and parameters; `null` = the text has no parameters. The lexis is PostgreSQL's and DuckDB's unless told otherwise. */
+export const parseSql = (
+  sql: string,
+  given: Readonly<Record<string, Json>> | null,
+  { skip, comments }: SqlLexis = standardLexis,
+): readonly SqlStatement[] => {
   const statements: SqlStatement[] = [];
   let pieces: string[] = [];
   let names: string[] = [];
@@ -29,12 +41,12 @@ export const parseSql = (sql: string, given: Readonly<Record<string, Json>> | nu
   let at = 0;
   const endStatement = (): void => {
     const last = sql.slice(start, at);
-    if (pieces.length > 0 || hasCode(last)) statements.push({ pieces: [...pieces, last], names });
+    if (pieces.length > 0 || last.replaceAll(comments, "").trim() !== "") statements.push({ pieces: [...pieces, last], names });
     pieces = [];
     names = [];
   };
   while (at < sql.length) {
-    const skipped = skipOpaque(sql, at);
+    const skipped = skip(sql, at);
     if (skipped > at) {
       at = skipped;
       continue;
@@ -61,9 +73,6 @@ export const parseSql = (sql: string, given: Readonly<Record<string, Json>> | nu
   return statements;
 };
 
-const hasCode = (text: string): boolean => text.replaceAll(/--[^\n]*|\/\*[\s\S]*?\*\//g, "").trim() !== "";
-
-/** The end of what begins here and is no code, or here itself. */
 const skipOpaque = (sql: string, at: number): number => {
   const isWordBefore = /\w/.test(sql[at - 1] ?? " ");
   ESCAPE_STRING.lastIndex = at;
@@ -88,6 +97,8 @@ const endOfComment = (sql: string, at: number): number => {
   }
   return sql.length;
 };
+
+const standardLexis: SqlLexis = { skip: skipOpaque, comments: /--[^\n]*|\/\*[\s\S]*?\*\//g };
 
 /** The statement's text with `place(n)` for its nth parameter (from 1). */
 export const sqlWith = ({ pieces }: SqlStatement, place: (number: number) => string): string =>

@@ -8,7 +8,8 @@ import { PacketReader } from "./packet-reader.ts";
 const COM_STMT_PREPARE = 0x16;
 const COM_STMT_EXECUTE = 0x17;
 const COM_STMT_CLOSE = 0x19;
-const TYPE_STRING = 0xfe;
+/** Types of parameters. https://mariadb.com/kb/en/com_stmt_execute/#binary-parameter-types */
+const TYPE = { tiny: 0x01, double: 0x05, null: 0x06, longlong: 0x08, string: 0xfe } as const;
 const OK = 0x00;
 const ERR = 0xff;
 const MOST_PAYLOAD = 0xff_ff_ff;
@@ -25,6 +26,8 @@ export class ServerError extends Error {
     this.sqlState = sqlState;
   }
 }
+
+export type BinaryParam = string | number | boolean | null;
 
 export interface PreparedStatement {
   readonly id: number;
@@ -102,7 +105,7 @@ export class BinarySession {
   /** Runs a statement and feeds its rows into the sink that `begin` gives, until it is full (true) or the rows have ended (false). */
   async execute(
     statement: PreparedStatement,
-    params: readonly string[],
+    params: readonly BinaryParam[],
     begin: (columns: readonly ColumnDefinition[]) => RowSink,
   ): Promise<boolean> {
     const columns: ColumnDefinition[] = [];
@@ -216,15 +219,33 @@ const parseError = (bytes: Buffer, start: number, end: number): ServerError => {
   return new ServerError(errno, sqlState, bytes.toString("utf8", start + (hasState ? 9 : 3), end));
 };
 
-const executePayload = ({ id }: PreparedStatement, params: readonly string[]): Buffer => {
+const executePayload = ({ id }: PreparedStatement, params: readonly BinaryParam[]): Buffer => {
   const head = Buffer.alloc(10);
   head[0] = COM_STMT_EXECUTE;
   head.writeUInt32LE(id, 1);
   head.writeUInt32LE(1, 6);
   if (params.length === 0) return head;
   const nulls = Buffer.alloc((params.length + 7) >> 3);
-  const types = Buffer.concat([Buffer.from([1]), ...params.map(() => Buffer.from([TYPE_STRING, 0]))]);
-  return Buffer.concat([head, nulls, types, ...params.map(lengthEncodedText)]);
+  for (const [place, param] of params.entries()) if (param === null) nulls[place >> 3]! |= 1 << (place & 7);
+  const types = Buffer.concat([Buffer.from([1]), ...params.map((param) => Buffer.from([typeOf(param), 0]))]);
+  return Buffer.concat([head, nulls, types, ...params.map(encodedParam)]);
+};
+
+const typeOf = (param: BinaryParam): number => {
+  if (param === null) return TYPE.null;
+  if (typeof param === "string") return TYPE.string;
+  if (typeof param === "boolean") return TYPE.tiny;
+  return Number.isSafeInteger(param) ? TYPE.longlong : TYPE.double;
+};
+
+const encodedParam = (param: BinaryParam): Buffer => {
+  if (param === null) return Buffer.alloc(0);
+  if (typeof param === "string") return lengthEncodedText(param);
+  if (typeof param === "boolean") return Buffer.from([param ? 1 : 0]);
+  const bytes = Buffer.alloc(8);
+  if (Number.isSafeInteger(param)) bytes.writeBigInt64LE(BigInt(param));
+  else bytes.writeDoubleLE(param);
+  return bytes;
 };
 
 const lengthEncodedText = (text: string): Buffer => {

@@ -12,7 +12,7 @@ export interface TableKeys {
 
 export const listTables = async (client: MysqlClient, database: string): Promise<readonly string[]> => {
   const rows = await client.query(
-    "select table_name as name from information_schema.tables where table_schema = ? and table_type in ('BASE TABLE', 'VIEW', 'SYSTEM VERSIONED') order by table_name",
+    "select table_name as name from information_schema.tables where table_schema = ? and table_type in ('BASE TABLE', 'VIEW', 'SYSTEM VERSIONED') and left(table_name, 10) <> '_downbeat_' order by table_name",
     [database],
   );
   return rows.map((row) => String(row["name"]));

@@ -2,14 +2,14 @@
 
 import type { Reject, Schema, Vector } from "../batch.ts";
 import { BATCH_BYTES, BATCH_ROWS } from "../lib/batch-builder.ts";
-import type { BinarySession } from "./binary-session.ts";
+import type { BinaryParam, BinarySession } from "./binary-session.ts";
 import { orderValues } from "./order.ts";
 import { RowColumns, type RowColumnsOptions } from "./row-columns.ts";
 import { resultColumns, type TypeOptions } from "./types.ts";
 
 export interface BlockQuery {
   readonly sql: string;
-  readonly params: readonly string[];
+  readonly params: readonly BinaryParam[];
   /** Columns that the query orders by, cursor first; they say where a block ends. */
   readonly orderNames: readonly string[];
   /** No two rows share the values of all of them: a block may end behind any row. */

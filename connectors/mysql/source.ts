@@ -105,7 +105,7 @@ export const createMysqlSource = (
         );
       }
     } catch (error) {
-      throw mysqlError(error, what, context.signal);
+      throw mysqlError(error, "source", what, context.signal);
     } finally {
       clearInterval(beat);
     }
@@ -118,7 +118,7 @@ const answered = async <Value>(what: string, { progress, signal }: ConnectorCont
   try {
     return await work();
   } catch (error) {
-    throw mysqlError(error, what, signal);
+    throw mysqlError(error, "source", what, signal);
   } finally {
     clearInterval(beat);
   }

@@ -4,7 +4,8 @@ import { once } from "node:events";
 import { from as copyFrom, type CopyStreamQuery } from "pg-copy-streams";
 import type { Batch } from "../batch.ts";
 import type { ConnectorContext } from "../connector.ts";
-import { quoteIdentifier, quoteTable, BOOKKEEPING_SCHEMA } from "../lib/load/names.ts";
+import { BOOKKEEPING_SCHEMA, quoteIdentifier, quoteTable } from "../lib/load/names.ts";
+import { ownTables } from "../lib/load/own-tables.ts";
 import type { Dialect, InsertColumn, LoadSession, SqlParam, SqlResult, TableColumn, TableName } from "../lib/load/session.ts";
 import { copyScratch, encodeCopy } from "../lib/pg-copy-encoder.ts";
 import { DownbeatError } from "../../core/errors.ts";
@@ -18,6 +19,8 @@ const NAME_BYTES = 63;
 export const postgresDialect: Dialect = {
   title: "PostgreSQL",
   defaultSchema: "public",
+  ownTables,
+  definesInTransactions: true,
   stagingSchema: () => BOOKKEEPING_SCHEMA,
   checkName: (name) => {
     const bytes = Buffer.byteLength(name);
@@ -30,13 +33,18 @@ export const postgresDialect: Dialect = {
   },
   fold: (name) => name,
   sqlType: toSqlType,
+  // With a length or a precision a type may cut or round instead, and only character types are known not to.
+  takesText: (sqlType) => !/\(\d/.test(sqlType) || /^char/i.test(sqlType),
   temporary: (name) => `pg_temp.${quoteIdentifier(name)}`,
+  emptyTemporary: (relation) => `truncate table ${relation}`,
   rowNumber: { column: "_downbeat_row", definition: "_downbeat_row bigint generated always as identity" },
-  indexMergeKeys: true,
+  keyIndex: (relation, columns) => `create index on ${relation} (${columns.map(({ name }) => quoteIdentifier(name)).join(", ")})`,
+  deleteMatching: (relation, other, condition) => `delete from ${relation} as t using ${other} as s where ${condition}`,
   // An explicit cast to varchar(n) cuts; an assignment refuses.
   assign: (expression, type, sqlType) =>
     type.kind === "string" && /^(text|char)/.test(sqlType) ? expression : `cast(${expression} as ${sqlType})`,
-  alterType: (relation, column, sqlType) => `alter table ${relation} alter column ${column} type ${sqlType} using ${column}::${sqlType}`,
+  alterType: (relation, { name }, sqlType) =>
+    `alter table ${relation} alter column ${quoteIdentifier(name)} type ${sqlType} using ${quoteIdentifier(name)}::${sqlType}`,
 };
 
 export class PostgresLoadSession implements LoadSession {

@@ -1,6 +1,7 @@
 // SQL text: parameters and statements are told from strings, names and comments.
 
 import { describe, expect, it } from "vitest";
+import { mysqlLexis } from "../../connectors/mysql/sql-lexis.ts";
 import { onlyStatement, parseSql, scalar, sqlWith } from "../../connectors/lib/sql-text.ts";
 
 const params = { a: 1, b: 2, name: "x" };
@@ -53,5 +54,24 @@ describe("sql text", () => {
       "[1]",
       '{"a":1}',
     ]);
+  });
+});
+
+describe("MySQL's SQL text", () => {
+  const numberedMysql = (sql: string): readonly string[] =>
+    parseSql(sql, params, mysqlLexis).map((statement) => sqlWith(statement, (number) => `$${number}`));
+
+  it.each([
+    ["select ':a\\' :b', \"it\\\"s :a\", `:a``;`, :a", ["select ':a\\' :b', \"it\\\"s :a\", `:a``;`, $1"]],
+    ["select '\\\\', :a", ["select '\\\\', $1"]],
+    ["select :a # :b; no\n, :b", ["select $1 # :b; no\n, $2"]],
+    ["select :a -- :b; no\n, 2--:b", ["select $1 -- :b; no\n, 2--$2"]],
+    ["select /* :a; /* */ :b", ["select /* :a; /* */ $1"]],
+    ["set @x := 1; select $$ :a", ["set @x := 1", " select $$ $1"]],
+    ["select 1; # that is all", ["select 1"]],
+    ["/*!40101 set names utf8 */; --\n/* nothing */", ["/*!40101 set names utf8 */"]],
+    ["select /* open :a", ["select /* open :a"]],
+  ])("%s", (sql, expected) => {
+    expect(numberedMysql(sql)).toEqual(expected);
   });
 });

@@ -5,34 +5,9 @@ import type { Position, Reject } from "../../batch.ts";
 import type { LoadTarget } from "../../connector.ts";
 import { DownbeatError } from "../../../core/errors.ts";
 import type { Json } from "../../../core/json.ts";
-import { BOOKKEEPING_SCHEMA } from "./names.ts";
+import { quoteTable } from "./names.ts";
+import { definitions, type OwnTable } from "./own-tables.ts";
 import type { LoadSession, SqlParam } from "./session.ts";
-
-const SCHEMA = BOOKKEEPING_SCHEMA;
-
-/** Read by people too: docs/reference/bookkeeping.md describes every column. */
-const TABLES: readonly string[] = [
-  // One row a load: a key (pipeline, task, stream) in one origin run. seq goes up with every commit and fences off overtaken attempts.
-  `create table if not exists ${SCHEMA}.loads (
-     "key" text not null, "origin" text not null, "seq" bigint not null, "table_name" text not null, "mode" text not null,
-     "position" text, "bounds" text not null, "rows" bigint not null, "bytes" bigint not null, "dead_letters" bigint not null,
-     "chunks" bigint not null, "complete" boolean not null, "done" boolean not null,
-     "started_at" timestamptz not null, "updated_at" timestamptz not null, primary key ("key", "origin"))`,
-  // Where the next run of an incremental load goes on, whichever run moved it last.
-  `create table if not exists ${SCHEMA}.cursors (
-     "key" text primary key, "position" text, "origin" text not null, "seq" bigint not null, "updated_at" timestamptz not null)`,
-  // The proof of each committed chunk.
-  `create table if not exists ${SCHEMA}.receipts (
-     "key" text not null, "origin" text not null, "seq" bigint not null, "start_hash" text not null, "rows" bigint not null,
-     "bytes" bigint not null, "dead_letters" bigint not null, "committed_at" timestamptz not null, primary key ("key", "origin", "seq"))`,
-  // Objects and files that were read to their end.
-  `create table if not exists ${SCHEMA}.items (
-     "key" text not null, "item" text not null, "origin" text not null, primary key ("key", "item"))`,
-  // Rows that could not be read, for people to repair.
-  `create table if not exists ${SCHEMA}.dead_letters (
-     "key" text not null, "origin" text not null, "place" text not null, "code" text not null, "reason" text not null,
-     "raw" text not null, "at" timestamptz not null)`,
-];
 
 export interface LoadRow {
   readonly seq: number;
@@ -81,17 +56,22 @@ export class Bookkeeping {
 
   /** Creates what is missing: in the ordinary case one look and nothing else. */
   async prepare(): Promise<void> {
-    const last = await this.#session.describe({ schema: SCHEMA, name: "dead_letters" });
-    if (last !== undefined) return;
-    await this.#session.defining(SCHEMA, async () => {
-      await this.#session.ensureSchema(SCHEMA);
-      for (const statement of TABLES) await this.#session.run(statement);
+    const { ownTables } = this.#session.dialect;
+    const last = ownTables.table("dead_letters");
+    if ((await this.#session.describe(last)) !== undefined) return;
+    await this.#session.defining(quoteTable(last), async () => {
+      await this.#session.ensureSchema(last.schema);
+      for (const statement of definitions(ownTables, (table) => this.#named(table))) await this.#session.run(statement);
     });
+  }
+
+  #named(table: OwnTable): string {
+    return quoteTable(this.#session.dialect.ownTables.table(table));
   }
 
   async readLoad(): Promise<LoadRow | undefined> {
     const { rows } = await this.#session.run(
-      `select "seq", "position", "bounds", "rows", "bytes", "dead_letters", "chunks", "complete", "done" from ${SCHEMA}.loads where "key" = $1 and "origin" = $2`,
+      `select "seq", "position", "bounds", "rows", "bytes", "dead_letters", "chunks", "complete", "done" from ${this.#named("loads")} where "key" = $1 and "origin" = $2`,
       [this.#target.key, this.#target.origin],
     );
     const [row] = rows;
@@ -110,7 +90,9 @@ export class Bookkeeping {
   }
 
   async readCursor(): Promise<CursorRow | undefined> {
-    const { rows } = await this.#session.run(`select "seq", "position" from ${SCHEMA}.cursors where "key" = $1`, [this.#target.key]);
+    const { rows } = await this.#session.run(`select "seq", "position" from ${this.#named("cursors")} where "key" = $1`, [
+      this.#target.key,
+    ]);
     const [row] = rows;
     return row === undefined ? undefined : { seq: Number(row["seq"]), position: parse(row["position"]) };
   }
@@ -118,26 +100,26 @@ export class Bookkeeping {
   async begin(bounds: Json): Promise<void> {
     const { key, origin, table, mode } = this.#target;
     const changed = await this.#fenceOff(
-      `insert into ${SCHEMA}.loads ("key", "origin", "seq", "table_name", "mode", "position", "bounds", "rows", "bytes", "dead_letters", "chunks",
+      `insert into ${this.#named("loads")} ("key", "origin", "seq", "table_name", "mode", "position", "bounds", "rows", "bytes", "dead_letters", "chunks",
          "complete", "done", "started_at", "updated_at")
-       values ($1, $2, 1, $3, $4, null, $5, 0, 0, 0, 0, false, false, now(), now()) on conflict ("key", "origin") do nothing`,
+       values ($1, $2, 1, $3, $4, null, $5, 0, 0, 0, 0, false, false, now(), now()) ${this.#session.dialect.ownTables.unlessThere(["key", "origin"])}`,
       [key, origin, table, mode, JSON.stringify(bounds)],
     );
-    if (changed !== 1) throw fenced(this.#target);
+    if (changed !== 1) await this.#yield();
   }
 
   /** Moves the load on within the open transaction; LOAD_FENCED when it is not where it was left. */
   async advance(seq: number, chunk: Chunk, position: Position | null): Promise<void> {
     const { key, origin } = this.#target;
     const changed = await this.#fenceOff(
-      `update ${SCHEMA}.loads set "seq" = "seq" + 1, "position" = coalesce($4, "position"), "rows" = "rows" + $5, "bytes" = "bytes" + $6,
+      `update ${this.#named("loads")} set "seq" = "seq" + 1, "position" = coalesce($4, "position"), "rows" = "rows" + $5, "bytes" = "bytes" + $6,
          "dead_letters" = "dead_letters" + $7, "chunks" = "chunks" + 1, "complete" = $8, "updated_at" = now()
        where "key" = $1 and "origin" = $2 and "seq" = $3`,
       [key, origin, seq, jsonText(position), chunk.rows, chunk.bytes, chunk.deadLetters, position === null],
     );
-    if (changed !== 1) throw fenced(this.#target);
+    if (changed !== 1) await this.#yield();
     await this.#session.run(
-      `insert into ${SCHEMA}.receipts ("key", "origin", "seq", "start_hash", "rows", "bytes", "dead_letters", "committed_at")
+      `insert into ${this.#named("receipts")} ("key", "origin", "seq", "start_hash", "rows", "bytes", "dead_letters", "committed_at")
        values ($1, $2, $3, $4, $5, $6, $7, now())`,
       [key, origin, seq, hashOf(chunk.start), chunk.rows, chunk.bytes, chunk.deadLetters],
     );
@@ -146,57 +128,59 @@ export class Bookkeeping {
   /** Moves the cursor that later runs go on from; it must be where this load found it. */
   async moveCursor(seq: number, position: Position): Promise<void> {
     const { key, origin } = this.#target;
-    const changed = await this.#fenceOff(
+    const changed =
       seq === 0
-        ? `insert into ${SCHEMA}.cursors ("key", "position", "origin", "seq", "updated_at") values ($1, $2, $3, cast($4 as bigint) + 1, now()) on conflict ("key") do nothing`
-        : `update ${SCHEMA}.cursors set "position" = $2, "origin" = $3, "seq" = "seq" + 1, "updated_at" = now() where "key" = $1 and "seq" = $4`,
-      [key, JSON.stringify(position), origin, seq],
-    );
-    if (changed !== 1) throw fenced(this.#target);
+        ? await this.#fenceOff(
+            `insert into ${this.#named("cursors")} ("key", "position", "origin", "seq", "updated_at") values ($1, $2, $3, 1, now())
+             ${this.#session.dialect.ownTables.unlessThere(["key"])}`,
+            [key, JSON.stringify(position), origin],
+          )
+        : await this.#fenceOff(
+            `update ${this.#named("cursors")} set "position" = $2, "origin" = $3, "seq" = "seq" + 1, "updated_at" = now() where "key" = $1 and "seq" = $4`,
+            [key, JSON.stringify(position), origin, seq],
+          );
+    if (changed !== 1) await this.#yield();
   }
 
   async end(seq: number): Promise<void> {
     const { key, origin } = this.#target;
     const changed = await this.#fenceOff(
-      `update ${SCHEMA}.loads set "seq" = "seq" + 1, "complete" = true, "done" = true, "updated_at" = now() where "key" = $1 and "origin" = $2 and "seq" = $3`,
+      `update ${this.#named("loads")} set "seq" = "seq" + 1, "complete" = true, "done" = true, "updated_at" = now() where "key" = $1 and "origin" = $2 and "seq" = $3`,
       [key, origin, seq],
     );
-    if (changed !== 1) throw fenced(this.#target);
+    if (changed !== 1) await this.#yield();
   }
 
   /** Other origins' loads of this key that never ended. */
   async unfinishedOrigins(): Promise<readonly string[]> {
     const { rows } = await this.#session.run(
-      `select "origin" from ${SCHEMA}.loads where "key" = $1 and "origin" <> $2 and "mode" = 'replace' and not "done"`,
+      `select "origin" from ${this.#named("loads")} where "key" = $1 and "origin" <> $2 and "mode" = 'replace' and not "done"`,
       [this.#target.key, this.#target.origin],
     );
     return rows.map((row) => String(row["origin"]));
   }
 
   async forget(origin: string): Promise<void> {
-    await this.#session.run(`delete from ${SCHEMA}.loads where "key" = $1 and "origin" = $2`, [this.#target.key, origin]);
-    await this.#session.run(`delete from ${SCHEMA}.receipts where "key" = $1 and "origin" = $2`, [this.#target.key, origin]);
+    await this.#session.run(`delete from ${this.#named("loads")} where "key" = $1 and "origin" = $2`, [this.#target.key, origin]);
+    await this.#session.run(`delete from ${this.#named("receipts")} where "key" = $1 and "origin" = $2`, [this.#target.key, origin]);
   }
 
   async addItems(items: readonly string[]): Promise<void> {
     const { key, origin } = this.#target;
     await this.#insertRows(
-      `insert into ${SCHEMA}.items ("key", "item", "origin")`,
+      `insert into ${this.#named("items")} ("key", "item", "origin")`,
       items.map((item) => [key, item, origin]),
-      `on conflict ("key", "item") do nothing`,
+      { tail: this.#session.dialect.ownTables.unlessThere(["key", "item"]) },
     );
   }
 
   async addDeadLetters(rejects: readonly Reject[]): Promise<void> {
     const { key, origin } = this.#target;
-    const at = new Date().toISOString();
     await this.#insertRows(
-      `insert into ${SCHEMA}.dead_letters ("key", "origin", "place", "code", "reason", "raw", "at")`,
+      `insert into ${this.#named("dead_letters")} ("key", "origin", "place", "code", "reason", "raw", "at")`,
       // A text column may not be able to hold a NUL; a letter for people does without.
-      rejects.map(({ where, code, reason, raw }) =>
-        [key, origin, where, code, reason, raw].map((text) => text.replaceAll("\0", "�")).concat(at),
-      ),
-      "",
+      rejects.map(({ where, code, reason, raw }) => [key, origin, where, code, reason, raw].map((text) => text.replaceAll("\0", "�"))),
+      { last: ", now()" },
     );
   }
 
@@ -204,7 +188,7 @@ export class Bookkeeping {
     const seen = new Set<string>();
     for (const part of slices([...new Set(items)])) {
       const places = part.map((_, place) => `$${place + 2}`).join(", ");
-      const { rows } = await this.#session.run(`select "item" from ${SCHEMA}.items where "key" = $1 and "item" in (${places})`, [
+      const { rows } = await this.#session.run(`select "item" from ${this.#named("items")} where "key" = $1 and "item" in (${places})`, [
         this.#target.key,
         ...part,
       ]);
@@ -213,10 +197,14 @@ export class Bookkeeping {
     return seen;
   }
 
-  async #insertRows(head: string, rows: readonly (readonly SqlParam[])[], tail: string): Promise<void> {
+  async #insertRows(
+    head: string,
+    rows: readonly (readonly SqlParam[])[],
+    { last = "", tail = "" }: { readonly last?: string; readonly tail?: string },
+  ): Promise<void> {
     for (const part of slices(rows)) {
       let place = 0;
-      const tuples = part.map((row) => `(${row.map(() => `$${(place += 1)}`).join(", ")})`);
+      const tuples = part.map((row) => `(${row.map(() => `$${(place += 1)}`).join(", ")}${last})`);
       await this.#session.run(`${head} values ${tuples.join(", ")} ${tail}`, part.flat());
     }
   }
@@ -226,9 +214,15 @@ export class Bookkeeping {
     try {
       return (await this.#session.run(sql, params)).changed;
     } catch (error) {
-      if (error instanceof DownbeatError && error.details?.["conflict"] === true) throw fenced(this.#target);
+      if (error instanceof DownbeatError && error.details?.["conflict"] === true) return this.#yield();
       throw error;
     }
+  }
+
+  /** What a lost attempt holds must not keep the one that has won waiting. */
+  async #yield(): Promise<never> {
+    if (this.#session.inTransaction) await this.#session.rollback().catch(() => undefined);
+    throw fenced(this.#target);
   }
 }
 

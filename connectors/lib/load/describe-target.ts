@@ -1,17 +1,17 @@
 // What a transactional SQL system knows of a load's target: the table, and the key's last load in the bookkeeping.
 
 import type { LoadTarget, TargetState } from "../../connector.ts";
-import { BOOKKEEPING_SCHEMA, parseTable } from "./names.ts";
+import { parseTable, quoteTable } from "./names.ts";
 import type { LoadSession } from "./session.ts";
 
 /** Closes the session. */
 export const describeSqlTarget = async (opened: LoadSession, { key, table }: Pick<LoadTarget, "key" | "table">): Promise<TargetState> => {
   await using session = opened;
   const exists = (await session.describe(parseTable(table, session.dialect))) !== undefined;
-  const books = await session.describe({ schema: BOOKKEEPING_SCHEMA, name: "loads" });
-  if (books === undefined) return { exists };
+  const loads = session.dialect.ownTables.table("loads");
+  if ((await session.describe(loads)) === undefined) return { exists };
   const { rows } = await session.run(
-    `select "origin", "mode", "rows", "done" from ${BOOKKEEPING_SCHEMA}.loads where "key" = $1 order by "started_at" desc, "updated_at" desc limit 1`,
+    `select "origin", "mode", "rows", "done" from ${quoteTable(loads)} where "key" = $1 order by "started_at" desc, "updated_at" desc limit 1`,
     [key],
   );
   const [row] = rows;

@@ -16,6 +16,8 @@ export interface TableColumn {
   readonly type: ColumnType | undefined;
   /** Must be given a value with every row: NOT NULL without a default. */
   readonly required: boolean;
+  /** Defaults and the like, where the system wants them repeated when the type is altered. */
+  readonly attributes?: string;
 }
 
 /** A column of the batch on its way into a column of a table. */
@@ -28,10 +30,25 @@ export interface InsertColumn {
   readonly sqlType: string;
 }
 
+/** How Downbeat's own tables are written. */
+export interface OwnTables {
+  table(name: string): TableName;
+  /** Types of texts of any length, which compare byte by byte, and of moments. */
+  readonly text: string;
+  readonly moment: string;
+  /** What a table definition says so that no two rows share these columns, and a row is found by them. */
+  unique(texts: readonly string[], numbers?: readonly string[]): string;
+  /** Ends an INSERT: a row that is there already stays as it is, and does not count as changed. */
+  unlessThere(key: readonly string[]): string;
+}
+
 export interface Dialect {
   /** For messages: "PostgreSQL". */
   readonly title: string;
   readonly defaultSchema: string;
+  readonly ownTables: OwnTables;
+  /** Whether what defines tables is part of a transaction; other systems commit the open one first. */
+  readonly definesInTransactions: boolean;
   /** Where the staging table of a replace lies, seen from its target. */
   stagingSchema(target: TableName): string;
   /** Throws DESTINATION_TABLE_INVALID for names that the system cannot hold. */
@@ -40,15 +57,23 @@ export interface Dialect {
   fold(name: string): string;
   /** The SQL type that holds every value of a logical type. Throws DESTINATION_TYPE_UNSUPPORTED naming the column. */
   sqlType(type: ColumnType, column: string): string;
+  /** The type by which a system that has none for a logical type holds its values all the same. */
+  heldAs?(type: ColumnType): ColumnType;
+  /** Whether a column of a type that is none of ours takes text and refuses what it cannot hold, without cutting or rounding. */
+  takesText(sqlType: string): boolean;
   /** A table that lives as long as the session. */
   temporary(name: string): string;
+  /** Takes all rows out of such a table, within the open transaction. */
+  emptyTemporary(relation: string): string;
   /** Definition of a column that numbers rows in the order in which they came, where the system has none of its own. */
   readonly rowNumber: { readonly column: string; readonly definition?: string };
-  /** Whether a table that merges write into should get an index on its key when it is created. */
-  readonly indexMergeKeys: boolean;
+  /** The index on its key that a table which merges write into gets when it is created; undefined = it would not help. */
+  keyIndex(relation: string, columns: readonly TableColumn[]): string | undefined;
+  /** Deletes rows of `relation`, called t, that match rows of `other`, called s. */
+  deleteMatching(relation: string, other: string, condition: string): string;
   /** An expression of a logical type, made fit to be inserted into a column: never by a cast that cuts or rounds. */
   assign(expression: string, type: ColumnType, sqlType: string): string;
-  alterType(relation: string, column: string, sqlType: string): string;
+  alterType(relation: string, column: TableColumn, sqlType: string): string;
 }
 
 export type SqlParam = string | number | boolean | null;
@@ -78,6 +103,9 @@ export interface LoadSession extends AsyncDisposable {
   insert(relation: string, columns: readonly InsertColumn[], batch: Batch): Promise<void>;
   /** Waits until all inserts have ended. */
   settle(): Promise<void>;
-  /** Puts staging in the place of the target within the open transaction, keeping what depends on the target. */
+  /**
+   * Puts staging's rows in the place of the target's within the open transaction, keeping what depends on the target; null: there is none yet, and staging becomes it.
+   * Staging is gone after it, but where definitions are not part of transactions the caller drops it.
+   */
   swap(staging: TableName, target: TableName, columns: readonly InsertColumn[] | null): Promise<void>;
 }

@@ -5,8 +5,8 @@ import type { Load, LoadTarget, ResumePoint } from "../../connector.ts";
 import { DownbeatError } from "../../../core/errors.ts";
 import type { Json } from "../../../core/json.ts";
 import { Bookkeeping, stagingName } from "./bookkeeping.ts";
-import { parseTable, quoteIdentifier, quoteTable } from "./names.ts";
-import type { LoadSession, TableColumn, TableName } from "./session.ts";
+import { parseTable, quoteTable } from "./names.ts";
+import type { InsertColumn, LoadSession, TableColumn, TableName } from "./session.ts";
 import { Staging } from "./staging.ts";
 import { shapeTable, type Shape } from "./table-shape.ts";
 
@@ -36,6 +36,8 @@ class SqlLoad implements Load {
   #shape: { readonly schema: Schema; readonly hasDeletes: boolean; readonly shape: Shape } | undefined;
   #tableColumns: readonly TableColumn[] | undefined;
   #chunk = { rows: 0, bytes: 0, deadLetters: 0 };
+  /** Where the last batch of the open chunk ends; null = not a place where a chunk may end. */
+  #place: Position | null = null;
   #letters: Reject[] = [];
   #items: string[] = [];
 
@@ -46,6 +48,9 @@ class SqlLoad implements Load {
     await books.prepare();
     const staged: TableName = { schema: session.dialect.stagingSchema(table), name: stagingName(target, target.origin) };
     let row = await books.readLoad();
+    // The attempt before died between the commit of its swap and the end of what was staged.
+    if (target.mode === "replace" && row?.done === true && !session.dialect.definesInTransactions)
+      await session.run(`drop table if exists ${quoteTable(staged)}`);
     if (target.mode === "replace" && row !== undefined && !row.done) {
       const staging = await session.describe(staged);
       if (row.chunks > 0 && staging === undefined) {
@@ -121,6 +126,7 @@ class SqlLoad implements Load {
     const rejects = batch.rejects ?? [];
     this.#letters.push(...rejects);
     this.#items.push(...(batch.items ?? []));
+    this.#place = batch.position;
     this.#chunk.rows += batch.rows;
     this.#chunk.bytes += batch.bytes;
     this.#chunk.deadLetters += rejects.length;
@@ -143,7 +149,7 @@ class SqlLoad implements Load {
     if (hasDeletes) refuseChanges(this.#target);
     await this.#session.settle();
     const shape = await this.#define(schema);
-    if (this.#isStaged(shape.insert)) await this.#staging.prepare(schema, shape, hasDeletes);
+    if (this.#isStaged(shape.insert)) await this.#staging.prepare(schema, shape, { relation: quoteTable(this.#into), hasDeletes });
     this.#shape = { schema, hasDeletes, shape };
     return shape;
   }
@@ -156,22 +162,40 @@ class SqlLoad implements Load {
     const request = { dialect, relation, table: this.#target.table, existing, schema: accepted.schema, policy: accepted.policy };
     // Looked at outside the lock first: in the ordinary case nothing is to be done.
     let shape = shapeTable(request);
+    this.#staging.refuseMissingKeys(shape);
     if (shape.statements.length > 0) {
-      await this.#session.defining(relation, async () => {
+      await this.#defining(relation, async () => {
         if (existing === undefined) await this.#session.ensureSchema(this.#into.schema);
         shape = shapeTable({ ...request, existing: await this.#session.describe(this.#into) });
         for (const statement of shape.statements) await this.#session.run(statement);
-        if (existing === undefined && shape.statements.length > 0) await this.#indexKeys(relation);
+        if (existing === undefined && shape.statements.length > 0) await this.#indexKeys(relation, shape.columns);
       });
     }
     this.#tableColumns = shape.columns;
     return { ...shape, insert: shape.insert.map((column) => ({ ...column, index: accepted.places[column.index]! })) };
   }
 
-  async #indexKeys(relation: string): Promise<void> {
+  /** Where defining tables ends the transaction, the open chunk ends here: it is committed as a whole, or undone. */
+  async #defining(relation: string, run: () => Promise<void>): Promise<void> {
+    const cutsChunk = this.#session.inTransaction && !this.#session.dialect.definesInTransactions;
+    const place = this.#place;
+    if (cutsChunk && place === null) await this.#session.rollback();
+    else if (cutsChunk) await this.commit(place);
+    await this.#session.defining(relation, run);
+    if (!cutsChunk || place !== null) return;
+    throw new DownbeatError(
+      "DESTINATION_UNAVAILABLE",
+      `table ${this.#target.table}: the stream's columns changed where it has no place to go on from, and ${this.#session.dialect.title} cannot alter a table within a transaction; the table has been altered now, try again`,
+    );
+  }
+
+  async #indexKeys(relation: string, columns: readonly TableColumn[]): Promise<void> {
     const { mode, keyColumns } = this.#target;
-    if (mode !== "merge" || !this.#session.dialect.indexMergeKeys) return;
-    await this.#session.run(`create index on ${relation} (${keyColumns.map(quoteIdentifier).join(", ")})`);
+    if (mode !== "merge") return;
+    const { dialect } = this.#session;
+    const keys = keyColumns.flatMap((key) => columns.filter(({ name }) => dialect.fold(name) === dialect.fold(key)));
+    const statement = dialect.keyIndex(relation, keys);
+    if (statement !== undefined) await this.#session.run(statement);
   }
 
   /** Staging of a replace takes what its target would take by the policy; everything else is asked of the table itself. */
@@ -218,6 +242,7 @@ class SqlLoad implements Load {
     this.#position = position;
     this.#chunk = { rows: 0, bytes: 0, deadLetters: 0 };
     this.#items = [];
+    this.#place = null;
   }
 
   async finish(): Promise<void> {
@@ -225,32 +250,33 @@ class SqlLoad implements Load {
       throw new DownbeatError("INTERNAL", `load ${this.#target.key}: finish with an open chunk; commit it first`);
     const staged = this.#target.mode === "replace" ? await this.#session.describe(this.#replaceInto) : undefined;
     if (staged !== undefined) await this.#target.failpoint("between-staging-and-swap");
-    await this.#session.begin("end");
-    if (staged !== undefined) await this.#swap(staged);
+    const { definesInTransactions } = this.#session.dialect;
+    if (definesInTransactions) await this.#session.begin("end");
+    const columns = staged === undefined ? undefined : await this.#fitTable(staged);
+    if (!definesInTransactions) await this.#session.begin("end");
+    if (columns !== undefined) await this.#session.swap(this.#replaceInto, this.#table, columns);
     await this.#books.end(this.#seq);
     await this.#session.commit();
     this.#seq += 1;
+    if (columns !== undefined && !definesInTransactions) await this.#session.run(`drop table if exists ${quoteTable(this.#replaceInto)}`);
   }
 
-  async #swap(staged: readonly TableColumn[]): Promise<void> {
-    const existing = await this.#session.describe(this.#table);
-    if (existing === undefined) {
-      await this.#session.ensureSchema(this.#table.schema);
-      return this.#session.swap(this.#replaceInto, this.#table, null);
-    }
-    const columns = staged.map(({ name, type }) => ({ name, type: type!, nullable: true }));
+  /** Makes the table fit what was staged: the columns that it goes into, or null where staging can become the table. */
+  async #fitTable(staged: readonly TableColumn[]): Promise<readonly InsertColumn[] | null> {
     const { dialect } = this.#session;
     const relation = quoteTable(this.#table);
-    const shape = shapeTable({
-      dialect,
-      relation,
-      table: this.#target.table,
-      existing,
-      schema: { columns },
-      policy: this.#target.schema,
+    const columns = staged.map(({ name, type }) => ({ name, type: type!, nullable: true }));
+    let insert: readonly InsertColumn[] | null = null;
+    await this.#session.defining(relation, async () => {
+      const existing = await this.#session.describe(this.#table);
+      if (existing === undefined) await this.#session.ensureSchema(this.#table.schema);
+      if (existing === undefined && dialect.definesInTransactions) return;
+      const { table, schema: policy } = this.#target;
+      const shape = shapeTable({ dialect, relation, table, existing, schema: { columns }, policy });
+      for (const statement of shape.statements) await this.#session.run(statement);
+      insert = shape.insert;
     });
-    for (const statement of shape.statements) await this.#session.run(statement);
-    await this.#session.swap(this.#replaceInto, this.#table, shape.insert);
+    return insert;
   }
 
   seen(items: readonly string[]): Promise<ReadonlySet<string>> {

@@ -18,7 +18,7 @@ export class Staging {
   /** From the batch into the temporary table. */
   #into: readonly InsertColumn[] = [];
   /** Columns of the table, by their names there, and of the temporary table, which has the same names. */
-  #names = new Map<string, InsertColumn>();
+  readonly #names = new Map<string, InsertColumn>();
   #hasDeletes = false;
   #waiting = false;
 
@@ -28,9 +28,14 @@ export class Staging {
     this.#relation = session.dialect.temporary("_downbeat_chunk");
   }
 
-  async prepare(schema: Schema, shape: Shape, hasDeletes: boolean): Promise<void> {
+  /** `relation` is where rows go at last. */
+  async prepare(
+    schema: Schema,
+    shape: Shape,
+    { relation, hasDeletes }: { readonly relation: string; readonly hasDeletes: boolean },
+  ): Promise<void> {
     const { dialect } = this.#session;
-    this.#refuseMissingKeys(shape);
+    if (this.#columns !== undefined && !dialect.definesInTransactions) await this.#makeRoom(relation);
     this.#hasDeletes ||= hasDeletes;
     const places = shape.insert.map(({ index }) => index);
     const columns = shape.insert.map(({ index, name }) => ({ ...schema.columns[index]!, name }));
@@ -56,7 +61,16 @@ export class Staging {
     for (const column of shape.insert) this.#names.set(dialect.fold(column.name), column);
   }
 
-  #refuseMissingKeys({ insert }: Shape): void {
+  /** Altering the temporary table would commit the open transaction; dropping it and making another one does not. */
+  async #makeRoom(relation: string): Promise<void> {
+    await this.flush(relation);
+    await this.#session.run(`drop temporary table ${this.#relation}`);
+    this.#columns = undefined;
+    this.#names.clear();
+    this.#hasDeletes = false;
+  }
+
+  refuseMissingKeys({ insert }: Shape): void {
     if (this.#target.mode !== "merge") return;
     const fold = (name: string): string => this.#session.dialect.fold(name);
     const lacking = this.#target.keyColumns.filter((key) => !insert.some(({ name }) => fold(name) === fold(key)));
@@ -84,7 +98,7 @@ export class Staging {
       await this.#session.run(
         `insert into ${relation} (${names}) select ${values} from ${this.#relation} as s order by ${this.#rowNumber}`,
       );
-    await this.#session.run(`truncate table ${this.#relation}`);
+    await this.#session.run(this.#session.dialect.emptyTemporary(this.#relation));
     this.#waiting = false;
   }
 
@@ -103,7 +117,7 @@ export class Staging {
     const staged = keys.map(({ name }) => `s.${quoteIdentifier(name)}`);
     await this.#refuseNullKeys(staged);
     const matches = keys.map((key) => `t.${quoteIdentifier(key.name)} = ${this.#value(key)}`).join(" and ");
-    await this.#session.run(`delete from ${relation} as t using ${this.#relation} as s where ${matches}`);
+    await this.#session.run(this.#session.dialect.deleteMatching(relation, this.#relation, matches));
     const isThere = this.#hasDeletes ? ` and s.${quoteIdentifier(DELETED.name)} is not true` : "";
     await this.#session.run(
       `insert into ${relation} (${names}) select ${values} from (

@@ -115,15 +115,15 @@ const missing = ({ dialect, relation, table, policy }: ShapeRequest, column: Col
   return { column: added, statement: `alter table ${relation} add column ${quoteIdentifier(added.name)} ${added.sqlType}` };
 };
 
-/**
- * A type that is none of ours (an enum, an address) still takes text: the system itself says what it refuses.
- * But with a length or a precision it may cut or round instead, and only character types are known not to.
- */
-const takesText = (sqlType: string): boolean => !/\(\d/.test(sqlType) || /^char/i.test(sqlType);
+/** A type that is none of ours (an enum, an address) still takes text: the system itself says what it refuses. */
+const takes = (dialect: Dialect, { type: have, sqlType }: TableColumn, want: ColumnType): boolean =>
+  have === undefined
+    ? want.kind === "string" && dialect.takesText(sqlType)
+    : holds(have, want) || (dialect.heldAs !== undefined && holds(have, dialect.heldAs(want)));
 
 const present = ({ dialect, relation, table, policy }: ShapeRequest, found: TableColumn, { type }: Column): Fitted => {
-  if (found.type === undefined ? takesText(found.sqlType) && type.kind === "string" : holds(found.type, type)) return { column: found };
-  const wider = found.type === undefined || policy !== "evolve" ? undefined : widened(found.type, type);
+  if (takes(dialect, found, type)) return { column: found };
+  const wider = found.type === undefined || policy !== "evolve" ? undefined : widened(found.type, dialect.heldAs?.(type) ?? type);
   if (wider === undefined) {
     const hint =
       policy === "evolve"
@@ -141,6 +141,6 @@ const present = ({ dialect, relation, table, policy }: ShapeRequest, found: Tabl
   const sqlType = dialect.sqlType(wider, found.name);
   return {
     column: { ...found, type: wider, sqlType },
-    statement: dialect.alterType(relation, quoteIdentifier(found.name), sqlType),
+    statement: dialect.alterType(relation, found, sqlType),
   };
 };

@@ -118,7 +118,7 @@ export const createChangesSource = (options: ChangesOptions): Required<Pick<Sour
     try {
       yield* batches();
     } catch (error) {
-      throw mysqlError(error, whatOf(request, where), context.signal);
+      throw mysqlError(error, "source", whatOf(request, where), context.signal);
     } finally {
       clearInterval(beat);
     }
@@ -133,7 +133,7 @@ export const createChangesSource = (options: ChangesOptions): Required<Pick<Sour
         await requireKey(client, request, parseStream(request.stream, database), what);
         return (await placeNow(what)) as unknown as Json;
       } catch (error) {
-        throw mysqlError(error, what, context.signal);
+        throw mysqlError(error, "source", what, context.signal);
       }
     },
 

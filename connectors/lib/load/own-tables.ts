@@ -1,0 +1,39 @@
+// The definitions of Downbeat's own tables in a destination.
+
+import { BOOKKEEPING_SCHEMA, quoteIdentifier } from "./names.ts";
+import type { OwnTables } from "./session.ts";
+
+/** Of systems that speak as PostgreSQL does. */
+export const ownTables: OwnTables = {
+  table: (name) => ({ schema: BOOKKEEPING_SCHEMA, name }),
+  text: "text",
+  moment: "timestamptz",
+  unique: (texts, numbers = []) => `primary key (${[...texts, ...numbers].map(quoteIdentifier).join(", ")})`,
+  unlessThere: (key) => `on conflict (${key.map(quoteIdentifier).join(", ")}) do nothing`,
+};
+
+export type OwnTable = "loads" | "cursors" | "receipts" | "items" | "dead_letters";
+
+/** Read by people too: docs/reference/bookkeeping.md describes every column. */
+export const definitions = ({ text, moment, unique }: OwnTables, named: (table: OwnTable) => string): readonly string[] => [
+  // One row a load: a key (pipeline, task, stream) in one origin run. seq goes up with every commit and fences off overtaken attempts.
+  `create table if not exists ${named("loads")} (
+     "key" ${text} not null, "origin" ${text} not null, "seq" bigint not null, "table_name" ${text} not null, "mode" ${text} not null,
+     "position" ${text}, "bounds" ${text} not null, "rows" bigint not null, "bytes" bigint not null, "dead_letters" bigint not null,
+     "chunks" bigint not null, "complete" boolean not null, "done" boolean not null,
+     "started_at" ${moment} not null, "updated_at" ${moment} not null, ${unique(["key", "origin"])})`,
+  // Where the next run of an incremental load goes on, whichever run moved it last.
+  `create table if not exists ${named("cursors")} (
+     "key" ${text} not null, "position" ${text}, "origin" ${text} not null, "seq" bigint not null, "updated_at" ${moment} not null, ${unique(["key"])})`,
+  // The proof of each committed chunk.
+  `create table if not exists ${named("receipts")} (
+     "key" ${text} not null, "origin" ${text} not null, "seq" bigint not null, "start_hash" ${text} not null, "rows" bigint not null,
+     "bytes" bigint not null, "dead_letters" bigint not null, "committed_at" ${moment} not null, ${unique(["key", "origin"], ["seq"])})`,
+  // Objects and files that were read to their end.
+  `create table if not exists ${named("items")} (
+     "key" ${text} not null, "item" ${text} not null, "origin" ${text} not null, ${unique(["key", "item"])})`,
+  // Rows that could not be read, for people to repair.
+  `create table if not exists ${named("dead_letters")} (
+     "key" ${text} not null, "origin" ${text} not null, "place" ${text} not null, "code" ${text} not null, "reason" ${text} not null,
+     "raw" ${text} not null, "at" ${moment} not null)`,
+];
