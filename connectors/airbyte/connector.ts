@@ -40,7 +40,7 @@ export const openAirbyte = (config: AirbyteConfig, context: ConnectorContext): P
           stream: request.stream,
           keepsState,
           position: request.position,
-          log: context.log,
+          note: (text) => run.note("info", text),
           progress: context.progress,
           confirm: () => talk.confirm(),
         });

@@ -35,7 +35,7 @@ export const openSinger = (config: SingerConfig, context: ConnectorContext): Pro
           stream: request.stream,
           keepsState,
           position: request.position,
-          log: context.log,
+          note: (text) => run.note("info", text),
           progress: context.progress,
           confirm: () => run.confirm(),
         });

@@ -133,7 +133,7 @@ describe("a Singer tap", () => {
       partitions: Array.from({ length: 20_000 }, (_, index) => ({ context: { id: index }, replication_key_value: "2026-01-01T00:00:00Z" })),
     };
     const [batch] = await read(await open({ say: [schemaMessage, record(1), state(value)] }), { cursor: "id" });
-    const { state: text } = batch?.position as { readonly state: string };
+    const { state: text } = batch!.position as { readonly state: string };
     expect(text.length).toBeGreaterThan(1_000_000);
     await read(await open({ say: [schemaMessage] }), { cursor: "id", position: { state: text } });
     expect(starts().at(-1)?.state).toEqual(value);
@@ -166,24 +166,27 @@ describe("a Singer tap", () => {
   });
 
   it("makes rejects of records that do not fit, with where and why, and none is lost in garbage", async () => {
-    const tap = await open({
-      say: [
-        "Starting up …",
-        schemaMessage,
-        record("abc"),
-        '{"type": "RECORD", "stream": "orders", "record": {"id": NaN}}',
-        record(null),
-        { type: "RECORD", stream: "orders", record: [1] },
-        '{"type": "RECO',
-        '{"type": "STATE", "value": {',
-        { type: "NEW_KIND" },
-        { type: "NEW_KIND" },
-        { type: "ACTIVATE_VERSION", stream: "orders", version: 1 },
-        { type: "RECORD", stream: "shop-orders", record: { id: 5 } },
-        { type: "RECORD", stream: "public-orders", record: { id: 6 } },
-        { type: "RECORD", stream: "customers", record: { id: 99 } },
-      ],
-    });
+    const tap = await open(
+      {
+        say: [
+          "Starting up with hush-hush …",
+          schemaMessage,
+          record("abc"),
+          '{"type": "RECORD", "stream": "orders", "record": {"id": NaN}}',
+          record(null),
+          { type: "RECORD", stream: "orders", record: [1] },
+          '{"type": "RECO',
+          '{"type": "STATE", "value": {',
+          { type: "NEW_KIND" },
+          { type: "NEW_KIND" },
+          { type: "ACTIVATE_VERSION", stream: "orders", version: 1 },
+          { type: "RECORD", stream: "shop-orders", record: { id: 5 } },
+          { type: "RECORD", stream: "public-orders", record: { id: 6 } },
+          { type: "RECORD", stream: "customers", record: { id: 99 } },
+        ],
+      },
+      { secrets: { token: "hush-hush" } },
+    );
     const batches = await read(tap);
     expect(rejectsIn(batches)).toMatchObject([
       { where: "record 2 of orders", reason: expect.stringContaining("JSON") as unknown },
@@ -193,7 +196,7 @@ describe("a Singer tap", () => {
     ]);
     expect(rowsIn(batches).map(({ id }) => id)).toEqual([5, 6]);
     expect(said.map(({ line }) => line)).toEqual([
-      "Starting up …",
+      "Starting up with *** …",
       '{"type": "RECO',
       '{"type": "STATE", "value": {',
       "messages of the type NEW_KIND are passed over",

@@ -2,7 +2,6 @@
 
 import { isUtf8 } from "node:buffer";
 import type { Batch, Column, Position } from "../../batch.ts";
-import type { Log } from "../../connector.ts";
 import type { Line } from "../formats/lines.ts";
 import { jsonText, parseObject } from "../json-text.ts";
 import type { Row } from "../rows.ts";
@@ -37,7 +36,8 @@ export interface ReadOptions {
   /** Whether states are positions: a full read begins anew. */
   readonly keepsState: boolean;
   readonly position: Position | null;
-  readonly log: Log;
+  /** Takes the tap's talk, secrets and all. */
+  readonly note: (text: string) => void;
   readonly progress: () => void;
   /** Called at the end of the lines, before the last batch; throws when the tap has failed. */
   readonly confirm: () => Promise<void>;
@@ -52,13 +52,12 @@ const parseLine = ({ bytes, isCut }: Line, text: string): Row | string => {
   return isUtf8(bytes) ? parseObject(text) : "is not UTF-8";
 };
 
-const SHOWN = 2_000;
 const RAW_BYTES = 64 * 1024;
 
 export async function* readMessages(
   lines: AsyncIterable<readonly Line[]>,
   messages: TapMessages,
-  { stream, keepsState, position: first, log, progress, confirm }: ReadOptions,
+  { stream, keepsState, position: first, note, progress, confirm }: ReadOptions,
 ): AsyncGenerator<Batch> {
   const batches = new RecordBatches(stream, messages.columns);
   const unknown = new Set<string>();
@@ -70,7 +69,7 @@ export async function* readMessages(
       const message = parseLine({ bytes, isCut }, text);
       if (typeof message === "string") {
         if (isRecordText(text)) batches.addUnreadable(message, bytes.toString("utf8", 0, RAW_BYTES));
-        else if (text.trim() !== "") log.info({ stream: "stdout" }, text.slice(0, SHOWN));
+        else if (text.trim() !== "") note(text);
         if (batches.isFull) yield batches.take(null);
         continue;
       }
@@ -93,7 +92,7 @@ export async function* readMessages(
           const type = String(message["type"]);
           if (unknown.has(type)) break;
           unknown.add(type);
-          log.info({ type }, `messages of the type ${type.slice(0, 100)} are passed over`);
+          note(`messages of the type ${type.slice(0, 100)} are passed over`);
         }
       }
     }

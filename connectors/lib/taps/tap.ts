@@ -42,6 +42,8 @@ export interface TapRun extends AsyncDisposable {
   confirm(): Promise<void>;
 }
 
+/** A log is read by people. */
+const NOTE_LENGTH = 2_000;
 const NO_PROGRAMS: ProgramHost = { allowed: [], images: [], environment: {}, folder: "/" };
 
 export class Tap {
@@ -75,7 +77,7 @@ export class Tap {
       const env = { ...host.environment, ...this.#environment };
       const last = new LastLines();
       const note = (level: NoteLevel, text: string): void => {
-        const line = this.redact(text);
+        const line = this.redact(text).slice(0, NOTE_LENGTH);
         log[level]({ program: path.basename(file) }, line);
         last.push(line);
       };
