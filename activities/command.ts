@@ -1,27 +1,22 @@
 // The command verb: runs an allowed program on the worker, its output going to the log line by line.
 
-import { constants } from "node:fs";
-import { access, stat } from "node:fs/promises";
+import { stat } from "node:fs/promises";
 import path from "node:path";
+import { findProgram, type Invocation, type ProgramHost } from "../connectors/lib/programs/allowed-program.ts";
+import { LastLines, startFailure } from "../connectors/lib/programs/program-failure.ts";
+import { createRedactor, LineReader } from "../connectors/lib/programs/program-output.ts";
+import { runProgram, type ProgramEnd } from "../connectors/lib/programs/run-program.ts";
 import { DownbeatError } from "../core/errors.ts";
 import { deliveryKey, workKey } from "../core/ids.ts";
 import type { Json, JsonObject } from "../core/json.ts";
 import { LIMITS } from "../core/limits.ts";
 import type { TaskCall } from "../workflows/ports.ts";
-import { createRedactor, LineReader } from "./program-output.ts";
-import { runProgram, type ProgramEnd } from "./program.ts";
 import type { VerbContext } from "./run-verb.ts";
 import { renderedConfig, type Verb, type VerbDeps } from "./verb.ts";
 
 /** What this worker lets programs do and have. */
-export interface CommandHost {
-  /** Names on the PATH, paths, globs; empty: no program. */
-  readonly allowed: readonly string[];
+export interface CommandHost extends ProgramHost {
   readonly shell: boolean;
-  /** Variables that every program gets. */
-  readonly environment: Readonly<Record<string, string>>;
-  /** Where programs run that do not say where. */
-  readonly folder: string;
   /** The value of `{ env: NAME }`; throws SECRET_UNRESOLVED. */
   readonly resolveSecret: (reference: JsonObject) => Promise<string>;
 }
@@ -76,11 +71,6 @@ const textOf = (value: Json, where: string): string => {
   throw new DownbeatError("EXPRESSION_FAILED", `${where} is null with its expressions evaluated; a program takes texts`);
 };
 
-interface Invocation {
-  readonly file: string;
-  readonly args: readonly string[];
-}
-
 const shellLine = ([line = "", ...args]: readonly string[], { shell }: CommandHost): Invocation => {
   if (!shell) {
     const message =
@@ -88,33 +78,6 @@ const shellLine = ([line = "", ...args]: readonly string[], { shell }: CommandHo
     throw new DownbeatError("COMMAND_REFUSED", message);
   }
   return { file: SHELL, args: ["-c", line, SHELL, ...args] };
-};
-
-/** The allowed program itself, as an absolute path: what a task says of its environment cannot lead to another. */
-const findProgram = async ([name = "", ...args]: readonly string[], cwd: string, host: CommandHost): Promise<Invocation> => {
-  const isPath = name.includes("/");
-  const wanted = isPath ? path.resolve(cwd, name) : name;
-  if (!host.allowed.some((entry) => path.matchesGlob(wanted, entry))) {
-    const allows = host.allowed.length === 0 ? "no program" : `only ${host.allowed.join(", ")}`;
-    const message = `the worker may not run "${wanted}": DOWNBEAT_COMMANDS allows ${allows}; add it there, in the worker's environment`;
-    throw new DownbeatError("COMMAND_REFUSED", message, { details: { program: wanted, allowed: host.allowed } });
-  }
-  const folders = isPath ? [""] : (host.environment["PATH"] ?? "").split(":").filter((folder) => path.isAbsolute(folder));
-  for (const folder of folders) {
-    const file = path.join(folder, wanted);
-    if (await isExecutable(file)) return { file, args };
-  }
-  const where = isPath ? "is no executable file on the worker" : "is not on the worker's PATH";
-  throw new DownbeatError("COMMAND_REFUSED", `"${wanted}" ${where}`);
-};
-
-const isExecutable = async (file: string): Promise<boolean> => {
-  try {
-    await access(file, constants.X_OK);
-    return (await stat(file)).isFile();
-  } catch {
-    return false;
-  }
 };
 
 const variablesOf = async (
@@ -141,24 +104,11 @@ const factsOf = ({ run, taskId, attempt, itemKey }: TaskCall): Readonly<Record<s
   DOWNBEAT_IDEMPOTENCY_KEY: deliveryKey(run.origin, workKey(taskId, itemKey)),
 });
 
-/** What the system says when there is no room for another process passes; everything else about a start stays. */
-const PASSING = new Set(["EAGAIN", "ENOMEM", "EMFILE", "ENFILE", "ETXTBSY"]);
-
-const startFailure = (error: unknown, file: string): unknown => {
-  const { code, syscall = "", message } = error as NodeJS.ErrnoException;
-  if (code === undefined || !(syscall.startsWith("spawn") || code.startsWith("ERR_INVALID_ARG"))) return error;
-  const what = `${file} cannot be started: ${code === "E2BIG" ? "its arguments and variables are too long" : message}`;
-  return new DownbeatError(PASSING.has(code) ? "COMMAND_FAILED" : "COMMAND_REFUSED", what, { cause: error });
-};
-
-const LAST_LINES = 20;
-const LAST_LENGTH = 2_000;
-
 /** Output on its way into the log, kept as far as the task's own output and its error need it. */
 class ProgramOutput {
   readonly #redact;
   readonly #lines: Readonly<Record<"stdout" | "stderr", LineReader>>;
-  readonly #last: Record<"stdout" | "stderr", string[]> = { stdout: [], stderr: [] };
+  readonly #last = { stdout: new LastLines(), stderr: new LastLines() };
   readonly #keeps: boolean;
   #kept = "";
   #bytes = 0;
@@ -169,9 +119,7 @@ class ProgramOutput {
     const reader = (stream: "stdout" | "stderr"): LineReader =>
       new LineReader(this.#redact, (line) => {
         log.info({ stream }, line);
-        const last = this.#last[stream];
-        last.push(line);
-        if (last.length > LAST_LINES) last.shift();
+        this.#last[stream].push(line);
       });
     this.#lines = { stdout: reader("stdout"), stderr: reader("stderr") };
   }
@@ -204,11 +152,8 @@ class ProgramOutput {
   }
 
   /** Most programs say on standard error why they fail, some on standard output. */
-  failure(file: string, { code, signal }: ProgramEnd): DownbeatError {
-    const lines = this.#last.stderr.length > 0 ? this.#last.stderr : this.#last.stdout;
-    const said = lines.join("\n").slice(-LAST_LENGTH);
-    const how = code === null ? `was ended by ${signal}` : `ended with exit code ${code}`;
-    const details = code === null ? { signal } : { exitCode: code };
-    return new DownbeatError("COMMAND_FAILED", `${file} ${how}${said === "" ? " and wrote nothing" : `:\n${said}`}`, { details });
+  failure(file: string, end: ProgramEnd): DownbeatError {
+    const { stdout, stderr } = this.#last;
+    return (stderr.isEmpty ? stdout : stderr).failure(file, end);
   }
 }

@@ -3,6 +3,7 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import path from "node:path";
 import type { Connector, ConnectorContext, ConnectorSpec, Role } from "../connectors/connector.ts";
+import type { ProgramHost } from "../connectors/lib/programs/allowed-program.ts";
 import { DownbeatError } from "../core/errors.ts";
 import type { JsonObject } from "../core/json.ts";
 import { withSpan } from "./span.ts";
@@ -24,6 +25,8 @@ export interface ConnectionDeps {
   readonly baseDir: string;
   /** Globs under `baseDir` that are Downbeat's own. */
   readonly reserved?: readonly string[];
+  /** The programs that connectors may run. */
+  readonly programs?: ProgramHost;
 }
 
 export interface OpenedConnection extends AsyncDisposable {
@@ -78,6 +81,7 @@ export const createConnectionOpener = (deps: ConnectionDeps): OpenConnection => 
           tempDir,
           baseDir: deps.baseDir,
           ...(deps.reserved === undefined ? {} : { reserved: deps.reserved }),
+          ...(deps.programs === undefined ? {} : { programs: deps.programs }),
         }),
       );
       return {

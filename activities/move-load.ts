@@ -4,9 +4,11 @@ import type { Batch, Reject } from "../connectors/batch.ts";
 import type { Load, Source, StreamRequest } from "../connectors/connector.ts";
 import { DownbeatError } from "../core/errors.ts";
 
-/** A chunk ends at the first resumable place after this many rows or bytes: a natural unit of receipt and of work lost by a crash. */
+/** A chunk ends at the first resumable place after this many rows, bytes or milliseconds: a natural unit of receipt and of work lost by a crash. */
 const CHUNK_ROWS = 200_000;
 const CHUNK_BYTES = 64 * 1024 * 1024;
+/** For sources that take their time: an API may give a few rows a second for hours. */
+const CHUNK_MS = 60_000;
 
 export interface LoadFigures {
   readonly rows: number;
@@ -52,10 +54,11 @@ export const moveLoad = async (options: MoveOptions): Promise<LoadFigures> => {
     await load.begin(bounds);
   }
 
-  let chunk = { rows: 0, bytes: 0, open: false };
+  const emptyChunk = () => ({ rows: 0, bytes: 0, open: false, since: performance.now() });
+  let chunk = emptyChunk();
   const commit = async (position: Batch["position"]): Promise<void> => {
     await load.commit(position);
-    chunk = { rows: 0, bytes: 0, open: false };
+    chunk = emptyChunk();
     figures = { ...figures, chunks: figures.chunks + 1, position };
   };
   let lastPosition: Batch["position"] = null;
@@ -66,9 +69,10 @@ export const moveLoad = async (options: MoveOptions): Promise<LoadFigures> => {
     refuseOverLimit(options, rejects, deadLetters);
     await load.write(batch);
     figures = { ...figures, rows: figures.rows + batch.rows, bytes: figures.bytes + batch.bytes, deadLetters };
-    chunk = { rows: chunk.rows + batch.rows, bytes: chunk.bytes + batch.bytes, open: true };
+    chunk = { ...chunk, rows: chunk.rows + batch.rows, bytes: chunk.bytes + batch.bytes, open: true };
     lastPosition = batch.position;
-    if (lastPosition !== null && (chunk.rows >= CHUNK_ROWS || chunk.bytes >= CHUNK_BYTES)) await commit(lastPosition);
+    const isLarge = chunk.rows >= CHUNK_ROWS || chunk.bytes >= CHUNK_BYTES || performance.now() - chunk.since >= CHUNK_MS;
+    if (lastPosition !== null && isLarge) await commit(lastPosition);
     options.progress(figures);
   }
   signal.throwIfAborted();

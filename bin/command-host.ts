@@ -11,10 +11,14 @@ const OWN: ReadonlySet<string> = new Set(VARIABLES.flatMap(({ name }) => [name, 
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
-export const commandHost = ({ commands, commandShell }: Pick<Config, "commands" | "commandShell">, env: Environment): CommandHost => {
+export const commandHost = (
+  { commands, commandShell, images }: Pick<Config, "commands" | "commandShell" | "images">,
+  env: Environment,
+): CommandHost => {
   const resolveSecret = createSecretResolver(env);
   return {
     allowed: commands,
+    images,
     shell: commandShell,
     environment: Object.fromEntries(PASSED_ON.flatMap((name) => (env[name] === undefined ? [] : [[name, env[name]]]))),
     folder: process.cwd(),

@@ -40,6 +40,7 @@ export interface Config {
   readonly buildId: string | undefined;
   /** Programs that `command` tasks may run: names on the PATH, paths, globs. */
   readonly commands: readonly string[];
+  readonly images: readonly string[];
   readonly commandShell: boolean;
   readonly failpoints: string | undefined;
   readonly shutdownGraceMs: number;
@@ -111,7 +112,11 @@ export const VARIABLES = [
   {
     name: "DOWNBEAT_COMMANDS",
     description:
-      "Programs that `command` tasks may run, such as `python3,dbt,/opt/etl/*`: names on the worker's PATH, paths, globs; without it none",
+      "Programs that `command` tasks and connections may run, such as `python3,dbt,/opt/etl/*`: names on the worker's PATH, paths, globs; without it none",
+  },
+  {
+    name: "DOWNBEAT_IMAGES",
+    description: "Container images that connections may run with docker, such as `airbyte/source-*`; without it none",
   },
   {
     name: "DOWNBEAT_COMMAND_SHELL",
@@ -255,6 +260,7 @@ export const parseConfig = (env: Readonly<Record<string, string | undefined>>): 
     maxWorkflows: whole("DOWNBEAT_MAX_WORKFLOWS", 10, 100_000),
     buildId,
     commands,
+    images: list("DOWNBEAT_IMAGES"),
     commandShell: flag("DOWNBEAT_COMMAND_SHELL"),
     failpoints,
     shutdownGraceMs: duration("DOWNBEAT_SHUTDOWN_GRACE"),

@@ -6,6 +6,7 @@ import path from "node:path";
 import { parseArgs } from "node:util";
 import { selectCases } from "../connectors/contract/case.ts";
 import { sourceCases } from "../connectors/contract/source.ts";
+import { commandHost } from "./command-host.ts";
 import { parseConfig } from "./config.ts";
 import { loadCatalogue } from "./user-config.ts";
 
@@ -39,7 +40,8 @@ if (values.help) {
 }
 const [kind] = positionals;
 if (kind === undefined || values.config === undefined || values.stream === undefined) fail(USAGE);
-const { catalogue } = await loadCatalogue(parseConfig(process.env).userConfigFile);
+const settings = parseConfig(process.env);
+const { catalogue } = await loadCatalogue(settings.userConfigFile);
 const spec = catalogue.find(kind ?? "") ?? fail(`there is no connector "${kind}"; known: ${catalogue.kinds.join(", ")}`);
 const config = spec.config.safeParse(JSON.parse(values.config ?? "{}"));
 if (!config.success) fail(`--config: ${config.error.issues.map((issue) => `${issue.path.join(".")}: ${issue.message}`).join("; ")}`);
@@ -56,6 +58,7 @@ try {
         signal,
         tempDir,
         baseDir: process.cwd(),
+        programs: commandHost(settings, process.env),
         progress: () => undefined,
         log: { debug: () => undefined, info: () => undefined, warn: () => undefined },
       }),

@@ -90,6 +90,7 @@ export const startWorker = async (deps: WorkerDeps): Promise<RunningWorker> => {
   const ownActivities = loaded.implementations as Readonly<Record<string, OwnActivity>>;
   const saveOutput: VerbHost["saveOutput"] = (place, output) => store.items.saveOutput(place, output);
   const resolveSecret = createSecretResolver(env);
+  const commands = commandHost(config, env);
   const activities = createActivities({
     resolveSecret,
     findConfig: planCache(store),
@@ -100,8 +101,9 @@ export const startWorker = async (deps: WorkerDeps): Promise<RunningWorker> => {
       tempRoot,
       baseDir: config.dataDir,
       reserved: OWN_FILES,
+      programs: commands,
     }),
-    commands: commandHost(config, env),
+    commands,
     files: { baseDir: config.dataDir, reserved: OWN_FILES },
     failpoint: createFailpoint(config.failpoints),
     findOutput: async (place) => (await store.items.findOutput(place)) ?? null,

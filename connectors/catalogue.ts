@@ -69,6 +69,7 @@ export const createCatalogue = (specs: readonly ConnectorSpec[], activities: rea
     ...(spec.capabilities.modes === undefined ? {} : { modes: spec.capabilities.modes }),
     ...(spec.capabilities.incremental === undefined ? {} : { incremental: spec.capabilities.incremental }),
     ...(spec.capabilities.incrementalWhen === undefined ? {} : { incrementalWhen: spec.capabilities.incrementalWhen }),
+    ...(spec.capabilities.repeatsUnless === undefined ? {} : { repeatsUnless: spec.capabilities.repeatsUnless }),
     ...(spec.sourceOptions === undefined ? {} : { sourceOptions: spec.sourceOptions }),
     ...(spec.targetOptions === undefined ? {} : { targetOptions: spec.targetOptions }),
     ...(spec.publishOptions === undefined ? {} : { publishOptions: spec.publishOptions }),

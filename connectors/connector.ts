@@ -6,6 +6,7 @@ import type { Batch, Column, Position } from "./batch.ts";
 import type { ConnectorUrl } from "./connector-url.ts";
 import type { EventSource } from "./event-source.ts";
 import type { FileStore } from "./file-store.ts";
+import type { ProgramHost } from "./lib/programs/allowed-program.ts";
 
 export type Role = "source" | "destination" | "sql" | "publish" | "http" | "files" | "events";
 
@@ -21,6 +22,8 @@ export interface ConnectorContext {
   readonly baseDir: string;
   /** Globs under `baseDir` that are Downbeat's own: no task reads or writes them. */
   readonly reserved?: readonly string[];
+  /** The programs that the host lets connectors run; absent: none. */
+  readonly programs?: ProgramHost;
 }
 
 export interface Log {
@@ -35,6 +38,11 @@ export interface Capabilities {
   readonly incremental?: "cursor" | "always" | "never";
   /** Source: the boolean option that, set to true, makes a stream go on by itself although others do not. */
   readonly incrementalWhen?: string;
+  /**
+   * Source: reading on from a position may bring rows again that came before it, which only mode merge takes without doubling them.
+   * Names the boolean option with which a task says that it takes them twice.
+   */
+  readonly repeatsUnless?: string;
   /** Source: a broken load goes on from its last committed position instead of from the start. */
   readonly resumable?: boolean;
   /** Destination: modes that it can do. */
@@ -123,7 +131,7 @@ export interface Source {
   bounds?(request: Omit<StreamRequest, "bounds">): Promise<Json>;
   /**
    * Yields batches of about 32 MB or 122,880 rows (lib/batch-builder.ts), whichever comes first, in a stable order.
-   * Promise: reading from a batch's `position` yields exactly the rows that follow it, up to the same bounds.
+   * Promise: reading from a batch's `position` yields exactly the rows that follow it, up to the same bounds; before them perhaps some again, where `repeatsUnless` is set.
    * An empty stream yields one batch without rows, so that the destination learns the columns.
    */
   read(request: StreamRequest): AsyncIterable<Batch>;

@@ -1,6 +1,7 @@
 // The connectors that ship, one line each.
 
 import type { ConnectorSpec } from "./connector.ts";
+import { airbyte } from "./airbyte/spec.ts";
 import { duckdb } from "./duckdb/spec.ts";
 import { file } from "./file.ts";
 import { http } from "./http/spec.ts";
@@ -8,5 +9,6 @@ import { kafka } from "./kafka/spec.ts";
 import { mysql } from "./mysql/spec.ts";
 import { postgres } from "./postgres/spec.ts";
 import { s3 } from "./s3/spec.ts";
+import { singer } from "./singer/spec.ts";
 
-export const builtinConnectors: readonly ConnectorSpec[] = [duckdb, file, http, kafka, mysql, postgres, s3];
+export const builtinConnectors: readonly ConnectorSpec[] = [airbyte, duckdb, file, http, kafka, mysql, postgres, s3, singer];

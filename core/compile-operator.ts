@@ -102,6 +102,12 @@ export class OperatorCheck {
       const message = `${onlyNew} leaves out what was read before, and mode replace would leave only the rest in the table; write append or merge`;
       this.#fault("MODE_UNSUPPORTED", [...path, "to", "mode"], message);
     }
+    const mayRepeat = source?.repeatsUnless;
+    const isIncremental = from.cursor !== undefined || (onlyNew !== undefined && from[onlyNew] === true);
+    if (mayRepeat !== undefined && isIncremental && to.mode !== "merge" && from[mayRepeat] !== true) {
+      const message = `what is read on from a state may come twice, which mode ${to.mode} would double; write merge with a key, or ${mayRepeat}: true to take rows twice`;
+      this.#fault("MODE_UNSUPPORTED", [...path, "to", "mode"], message);
+    }
     if (columns !== undefined)
       for (const { at, message } of choiceFaults(columns, to.key)) this.#fault("INVALID_VALUE", [...path, ...at], message);
     this.#mode(to.mode, target, to.connection, [...path, "to", "mode"]);

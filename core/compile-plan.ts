@@ -34,6 +34,8 @@ export interface ConnectorFacts {
   readonly incremental?: "cursor" | "always" | "never";
   /** The source option that, set to true, leaves out what was read before. */
   readonly incrementalWhen?: string;
+  /** Source: the boolean option without which an incremental load must merge: rows may come twice. */
+  readonly repeatsUnless?: string;
   readonly sourceOptions?: OptionsSchema;
   readonly targetOptions?: OptionsSchema;
   readonly publishOptions?: OptionsSchema;

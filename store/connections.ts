@@ -44,9 +44,27 @@ export interface Connections {
   remove(name: string): Promise<boolean>;
 }
 
-/** How a stored configuration holds a secret. */
-export const isSealed = (value: unknown): value is { readonly sealed: string } =>
+/** How a stored configuration holds a secret; `json`: it is the text of an object with several. */
+interface Sealed {
+  readonly sealed: string;
+  readonly json?: true;
+}
+
+export const isSealed = (value: unknown): value is Sealed =>
   typeof value === "object" && value !== null && "sealed" in value && typeof value.sealed === "string";
+
+/** Whether there is anything to seal: references tell nothing. */
+const holdsText = (value: unknown): boolean => {
+  if (typeof value !== "object" || value === null) return typeof value === "string";
+  if (isSealed(value) || (Object.keys(value).length === 1 && ("env" in value || "file" in value))) return false;
+  return Object.values(value).some(holdsText);
+};
+
+const sealedValue = (value: unknown, seal: (text: string) => string): JsonObject =>
+  typeof value === "string" ? { sealed: seal(value) } : { sealed: seal(JSON.stringify(value)), json: true };
+
+const openedValue = ({ sealed, json }: Sealed, open: (sealed: string) => string): Json =>
+  json === true ? (JSON.parse(open(sealed)) as Json) : open(sealed);
 
 export const createConnections = (db: Database, box: SecretBox): Connections => {
   const place = (name: string, key: string): string => `connection ${name}.${key}`;
@@ -59,7 +77,7 @@ export const createConnections = (db: Database, box: SecretBox): Connections => 
       storeCall(async () => {
         const entries = Object.entries(config).map(([key, value]): [string, Json] => [
           key,
-          secretKeys.includes(key) && typeof value === "string" ? { sealed: box.seal(value, place(name, key)) } : (value as Json),
+          secretKeys.includes(key) && holdsText(value) ? sealedValue(value, (text) => box.seal(text, place(name, key))) : (value as Json),
         ]);
         const sealed: JsonObject = Object.fromEntries(entries);
         const [row] = await db
@@ -82,7 +100,7 @@ export const createConnections = (db: Database, box: SecretBox): Connections => 
       if (record === undefined) return undefined;
       const entries = Object.entries(record.config).map(([key, value]): [string, Json] => [
         key,
-        isSealed(value) ? box.open(value.sealed, place(name, key)) : (value as Json),
+        isSealed(value) ? openedValue(value, (sealed) => box.open(sealed, place(name, key))) : (value as Json),
       ]);
       return { name, kind: record.kind, config: Object.fromEntries(entries) };
     },

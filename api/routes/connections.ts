@@ -26,10 +26,18 @@ const specOf = (deps: ApiDeps, kind: string): ConnectorSpec => {
   });
 };
 
+/** References are texts on the worker, wherever they stand. */
+const asResolved = (value: unknown): unknown => {
+  if (reference.safeParse(value).success) return SECRET_PLACEHOLDER;
+  if (Array.isArray(value)) return value.map(asResolved);
+  if (typeof value !== "object" || value === null) return value;
+  return Object.fromEntries(Object.entries(value).map(([key, entry]) => [key, asResolved(entry)]));
+};
+
 /** Checks the configuration as the worker will see it: references and kept secrets stand for any text. */
 const checkConfig = (spec: ConnectorSpec, config: JsonObject, kept: ReadonlySet<string>): void => {
   const resolved = Object.fromEntries(
-    Object.entries(config).map(([key, value]) => [key, kept.has(key) || reference.safeParse(value).success ? SECRET_PLACEHOLDER : value]),
+    Object.entries(config).map(([key, value]) => [key, kept.has(key) ? SECRET_PLACEHOLDER : asResolved(value)]),
   );
   const parsed = spec.config.safeParse(resolved);
   if (parsed.success) return;

@@ -71,7 +71,7 @@ export const ERROR_ADVICE: Readonly<Record<ErrorCode, string>> = {
   HTTP_REFUSED: "The endpoint answered with a status of 400 to 499; the message has the beginning of its answer.",
   HTTP_UNAVAILABLE: "The endpoint does not answer or answered with a status from 500. The task tries again.",
   COMMAND_REFUSED:
-    "Workers run no program that `DOWNBEAT_COMMANDS` does not allow, and no shell without `DOWNBEAT_COMMAND_SHELL`; or it is not on the worker's PATH, or not executable. The message says which.",
+    "Workers run no program that `DOWNBEAT_COMMANDS` does not allow, no container image that `DOWNBEAT_IMAGES` does not, and no shell without `DOWNBEAT_COMMAND_SHELL`; or it is not on the worker's PATH, or not executable. The message says which.",
   COMMAND_FAILED:
     "The message ends with the last lines that the program wrote to standard error; the worker's log has all. The task tries again as its `retry` says: a program cannot tell whether that helps. `never_on: [COMMAND_FAILED]` ends it at once.",
   COMMAND_OUTPUT_INVALID:

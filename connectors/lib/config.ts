@@ -6,6 +6,10 @@ import { z } from "zod";
 export const secret = (description = "Secret; write a value, { env: NAME } or { file: PATH }"): z.ZodString =>
   z.string().meta({ secret: true, description });
 
+/** Several secrets by name, each a value or a reference; or one reference to the JSON of them all. */
+export const secrets = (description: string): z.ZodUnion<readonly [z.ZodString, z.ZodRecord<z.ZodString, z.ZodString>]> =>
+  z.union([z.string(), z.record(z.string(), z.string())]).meta({ secret: true, description });
+
 /** Whether a field (optional or not, with default or not) was made with `secret()`. */
 export const isSecret = (schema: z.core.$ZodType): boolean => {
   let current: z.core.$ZodType | undefined = schema;

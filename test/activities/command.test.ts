@@ -53,7 +53,7 @@ const run = async (config: JsonObject, { params = {}, host = {}, signal, call = 
   const deps = {
     findConfig: () => Promise.resolve(commandSchema.parse(config) as unknown as JsonObject),
     findOutput: () => Promise.resolve(null),
-    commands: { ...commandHost({ commands: ALLOWED, commandShell: false }, ENV), folder, ...host },
+    commands: { ...commandHost({ commands: ALLOWED, commandShell: false, images: [] }, ENV), folder, ...host },
   } as unknown as VerbDeps & { readonly commands: CommandHost };
   const write = ({ stream }: { stream?: unknown }, line: string): void => {
     lines.push({ stream, line });

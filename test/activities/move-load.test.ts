@@ -1,6 +1,6 @@
 // Moving a load: where chunks end, what is resumed, how many rows may be refused, and that nothing is committed after a fault.
 
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { moveLoad } from "../../activities/move-load.ts";
 import type { Batch, Position, Reject } from "../../connectors/batch.ts";
 import type { Load, ResumePoint, Source } from "../../connectors/connector.ts";
@@ -85,6 +85,18 @@ describe("a load", () => {
     const { calls, move } = setUp([batchOf(5, 9)], { ...FRESH, rows: 7, position: 8, done: true });
     expect(await move()).toMatchObject({ rows: 7, chunks: 0, position: 8 });
     expect(calls).toEqual([]);
+  });
+
+  it("of a slow source is committed from time to time, at the next place to go on from", async () => {
+    let now = 0;
+    const clock = vi.spyOn(performance, "now").mockImplementation(() => (now += 20_000));
+    try {
+      const { calls, move } = setUp([batchOf(1, 1), batchOf(1, 2), batchOf(1, null), batchOf(1, 4), batchOf(1, 5)]);
+      await move();
+      expect(calls.filter((call) => call.startsWith("commit"))).toEqual(["commit 4", "commit 5"]);
+    } finally {
+      clock.mockRestore();
+    }
   });
 
   it("ends with the source's failure, what was not committed is not", async () => {

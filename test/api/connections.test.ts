@@ -46,6 +46,21 @@ describe("connections over HTTP", () => {
     expect(none).toMatchObject({ status: 422, body: { code: "CONNECTION_INVALID", issues: [{ path: "config.password" }] } });
   });
 
+  it("take several secrets under one key, as values or references, and show none", async () => {
+    const { send, store } = api();
+    const keys = { "auth.token": "hunter2", "auth.key": { env: "K" } };
+    expect((await send("PUT", "/v1/connections/several", { kind: "sample", config: { host: "h", keys } })).status).toBe(201);
+    const shown = await send("GET", "/v1/connections/several");
+    expect(shown.body).toMatchObject({ config: { host: "h", keys: { secret: true } } });
+    expect(shown.text).not.toMatch(/hunter2|sealed/);
+    expect((await send("PATCH", "/v1/connections/several", { config: { host: "h2" } })).status).toBe(200);
+    expect(await store.connections.findOpened("several")).toMatchObject({ config: { host: "h2", keys } });
+    expect((await send("PUT", "/v1/connections/several", { kind: "sample", config: { host: "h", keys: { a: 1 } } })).status).toBe(422);
+    const references = { a: { env: "K" } };
+    await send("PUT", "/v1/connections/several", { kind: "sample", config: { host: "h", keys: references } });
+    expect((await send("GET", "/v1/connections/several")).body).toMatchObject({ config: { keys: references } });
+  });
+
   it("are changed key by key by PATCH", async () => {
     const { send, store } = api();
     await send("PUT", "/v1/connections/patched", { kind: "sample", config: { host: "h", port: 1, password: "hunter2" } });

@@ -13,7 +13,7 @@ import type { TriggerDoor } from "../../api/orchestrator-triggers.ts";
 import type { ScheduleDoor, WantedSchedule } from "../../api/orchestrator-schedules.ts";
 import { createCatalogue } from "../../connectors/catalogue.ts";
 import type { ConnectorSpec } from "../../connectors/connector.ts";
-import { secret } from "../../connectors/lib/config.ts";
+import { secret, secrets } from "../../connectors/lib/config.ts";
 import { controlBackfill, refuseBackfillControl } from "../../core/backfill.ts";
 import { DownbeatError } from "../../core/errors.ts";
 import { scheduleId } from "../../core/ids.ts";
@@ -41,7 +41,13 @@ const sample: ConnectorSpec = {
   title: "Sample",
   description: "A connector for tests",
   roles: ["source", "destination", "sql", "http"],
-  config: z.strictObject({ host: z.string(), port: z.int().optional(), password: secret().optional(), token: secret().optional() }),
+  config: z.strictObject({
+    host: z.string(),
+    port: z.int().optional(),
+    password: secret().optional(),
+    token: secret().optional(),
+    keys: secrets("Several").optional(),
+  }),
   capabilities: { incremental: "cursor", modes: ["append", "merge", "replace"] },
   open: () => Promise.reject(new Error("the API must not open connectors")),
 };

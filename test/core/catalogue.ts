@@ -3,7 +3,7 @@ import { z } from "zod";
 import type { Catalogue } from "../../core/compile-plan.ts";
 
 export const catalogue: Catalogue = {
-  connections: { shop: "table", warehouse: "table", lake: "objects", hook: "endpoint", orphan: "tables", broker: "topics" },
+  connections: { shop: "table", warehouse: "table", lake: "objects", hook: "endpoint", orphan: "tables", broker: "topics", crm: "tap" },
   connectors: {
     table: {
       roles: ["source", "destination", "sql"],
@@ -19,6 +19,13 @@ export const catalogue: Catalogue = {
       incrementalWhen: "new_only",
       sourceOptions: z.strictObject({ format: z.enum(["csv", "json"]).optional(), new_only: z.boolean().optional() }),
       targetOptions: z.strictObject({ format: z.enum(["csv", "json"]).optional() }),
+    },
+    tap: {
+      roles: ["source"],
+      incremental: "cursor",
+      incrementalWhen: "incremental",
+      repeatsUnless: "accept_repeats",
+      sourceOptions: z.strictObject({ incremental: z.boolean(), accept_repeats: z.boolean() }).partial(),
     },
     topics: {
       roles: ["events"],

@@ -200,6 +200,24 @@ describe("faults", () => {
     expect(issuesOf([{ id: "a", transfer: { from: { ...from, new_only: false }, to } }])).toEqual([]);
   });
 
+  it("refuses to append what may come twice, unless the task says that it may", () => {
+    const issues = (more: object, mode: string) =>
+      issuesOf([{ id: "a", transfer: { from: { connection: "crm", stream: "deals", ...more }, to: { ...copy.to, mode, key: ["id"] } } }]);
+    for (const more of [{ incremental: true }, { cursor: "updated_at" }]) {
+      expect(issues(more, "append")).toMatchObject([
+        {
+          code: "MODE_UNSUPPORTED",
+          path: "tasks[0].transfer.to.mode",
+          message: expect.stringContaining("accept_repeats: true") as unknown,
+        },
+      ]);
+      expect(issues(more, "merge")).toEqual([]);
+      expect(issues({ ...more, accept_repeats: true }, "append")).toEqual([]);
+    }
+    expect(issues({}, "append")).toEqual([]);
+    expect(issues({}, "replace")).toEqual([]);
+  });
+
   it.each(["dbt", "spark", "refresh", "external"])("says that the operator %s is of a later version", (operator) => {
     expect(issuesOf([{ id: "a", [operator]: {} }])).toMatchObject([
       { code: "UNKNOWN_OPERATOR", message: `operator "${operator}" is not in this version yet; remove it` },

@@ -179,7 +179,7 @@ export const startWhole = async (address = temporalServer().address): Promise<Wh
     startRun: async (run, plan, priority) => orchestrator.startRun(await runInput(store, run, plan), priority),
     items: store.items,
     files: { baseDir: dataDir, reserved: [] },
-    commands: { allowed: [], shell: false, environment: {}, folder: tmpdir(), resolveSecret: unused },
+    commands: { allowed: [], images: [], shell: false, environment: {}, folder: tmpdir(), resolveSecret: unused },
     findPause: (pipeline) => store.definitions.findPause(pipeline),
     findVersion: (pipeline, version) => store.definitions.find(pipeline, version),
     firstStartedBy: (task, pipeline) => store.runs.firstStartedBy(task, pipeline),

@@ -105,6 +105,19 @@ export const otherCases = (kit: StoreKit): void => {
     expect(await kit.store.connections.find(name)).toBeUndefined();
   });
 
+  caseOf("several secrets under one key are sealed together, references alone are not", async () => {
+    const name = unique("c");
+    const config = { secrets: { "a.key": "hunter2", token: { env: "TOKEN" } }, others: { "a.key": { env: "KEY" } }, all: { file: "/f" } };
+    await kit.store.connections.save({ name, kind: "k", config, secretKeys: ["secrets", "others", "all"] });
+    const stored = await kit.store.connections.find(name);
+    expect(JSON.stringify(stored)).not.toContain("hunter2");
+    expect(stored?.config).toMatchObject({ others: config.others, all: config.all });
+    expect(await kit.store.connections.findOpened(name)).toEqual({ name, kind: "k", config });
+    // What was kept stays sealed as it is.
+    await kit.store.connections.save({ name, kind: "k", config: stored?.config ?? {}, secretKeys: ["secrets", "others", "all"] });
+    expect(await kit.store.connections.findOpened(name)).toEqual({ name, kind: "k", config });
+  });
+
   caseOf("a secret that was sealed for another connection does not open", async () => {
     const [mine, other] = [unique("c"), unique("c")];
     await kit.store.connections.save({ name: mine, kind: "k", config: { password: "p" }, secretKeys: ["password"] });

@@ -1,4 +1,4 @@
-// Lines of a file as bytes, split at line feeds alone: text inside JSON may hold every other separator.
+// Lines as bytes, split at line feeds alone: text inside JSON may hold every other separator.
 
 import { createReadStream } from "node:fs";
 
@@ -12,8 +12,8 @@ export interface Line {
   readonly isCut: boolean;
 }
 
-/** Yields the lines of one piece of the file at a time. */
-export async function* readLines(file: string, signal: AbortSignal): AsyncGenerator<readonly Line[]> {
+/** Yields the lines of one piece at a time. */
+export async function* splitLines(pieces: AsyncIterable<Buffer>, signal: AbortSignal): AsyncGenerator<readonly Line[]> {
   let parts: Buffer[] = [];
   let length = 0;
   let isCut = false;
@@ -31,9 +31,8 @@ export async function* readLines(file: string, signal: AbortSignal): AsyncGenera
     isCut = false;
     return line;
   };
-  for await (const piece of createReadStream(file, { highWaterMark: READ_BYTES })) {
+  for await (const bytes of pieces) {
     signal.throwIfAborted();
-    const bytes = piece as Buffer;
     const lines: Line[] = [];
     let start = 0;
     for (let end = bytes.indexOf(LINE_FEED); end >= 0; end = bytes.indexOf(LINE_FEED, start)) {
@@ -46,3 +45,6 @@ export async function* readLines(file: string, signal: AbortSignal): AsyncGenera
   }
   if (length > 0) yield [take()];
 }
+
+export const readLines = (file: string, signal: AbortSignal): AsyncGenerator<readonly Line[]> =>
+  splitLines(createReadStream(file, { highWaterMark: READ_BYTES }), signal);
