@@ -26,12 +26,14 @@ export interface MoveOptions {
   readonly request: Omit<StreamRequest, "newRun" | "position" | "bounds" | "seen">;
   /** Rows that may be diverted to the dead-letter table before the load fails; 0 = the first one fails it. */
   readonly maxDeadLetters: number;
+  /** Rows after which a chunk ends at the next resumable place. */
+  readonly chunkRows?: number;
   readonly signal: AbortSignal;
   readonly progress: (figures: LoadFigures) => void;
 }
 
 export const moveLoad = async (options: MoveOptions): Promise<LoadFigures> => {
-  const { source, load, signal } = options;
+  const { source, load, signal, chunkRows = CHUNK_ROWS } = options;
   const { resume } = load;
   let figures: LoadFigures = {
     rows: resume.rows,
@@ -71,7 +73,7 @@ export const moveLoad = async (options: MoveOptions): Promise<LoadFigures> => {
     figures = { ...figures, rows: figures.rows + batch.rows, bytes: figures.bytes + batch.bytes, deadLetters };
     chunk = { ...chunk, rows: chunk.rows + batch.rows, bytes: chunk.bytes + batch.bytes, open: true };
     lastPosition = batch.position;
-    const isLarge = chunk.rows >= CHUNK_ROWS || chunk.bytes >= CHUNK_BYTES || performance.now() - chunk.since >= CHUNK_MS;
+    const isLarge = chunk.rows >= chunkRows || chunk.bytes >= CHUNK_BYTES || performance.now() - chunk.since >= CHUNK_MS;
     if (lastPosition !== null && isLarge) await commit(lastPosition);
     options.progress(figures);
   }

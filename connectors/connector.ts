@@ -20,6 +20,8 @@ export interface ConnectorContext {
   readonly tempDir: string;
   /** Relative paths in configurations are resolved against it. */
   readonly baseDir: string;
+  /** About how many rows a batch should have, for hosts that want smaller ones than sources make by themselves. What comes in one piece, such as a page of an API, stays whole. */
+  readonly batchRows?: number | undefined;
   /** Globs under `baseDir` that are Downbeat's own: no task reads or writes them. */
   readonly reserved?: readonly string[];
   /** The programs that the host lets connectors run; absent: none. */

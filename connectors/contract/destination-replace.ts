@@ -1,9 +1,9 @@
 // The contract of destinations: replace the whole table in one step.
 
 import { deepStrictEqual, rejects } from "node:assert/strict";
-import type { LoadTarget } from "../connector.ts";
+import type { FailpointName, LoadTarget } from "../connector.ts";
 import type { ContractCase } from "./case.ts";
-import { batchOf, type DestinationKit, flow, Killed, killedAt, rowsOf, target } from "./destination-kit.ts";
+import { batchOf, type DestinationKit, flow, hasCode, Killed, killedAt, rowsOf, target } from "./destination-kit.ts";
 
 export const replaceCases = (kit: DestinationKit): readonly ContractCase[] => {
   const { suite, opened, withLoad, move, expectIds } = kit;
@@ -53,6 +53,35 @@ export const replaceCases = (kit: DestinationKit): readonly ContractCase[] => {
     await rejects(attempt(killedAt("between-staging-and-swap")), Killed);
     await attempt(() => Promise.resolve());
     await expectIds(into.table, 1, 2);
+  });
+
+  add("an attempt of a replace that another one overtakes before the swap is fenced", async () => {
+    const into = flow();
+    const all = rowsOf(5, 6, 7);
+    const later = { ...replace, origin: "run-2" };
+    await move(target(into, replace), rowsOf(1, 2));
+    const overtaken = async (name: FailpointName): Promise<void> => {
+      if (name === "between-staging-and-swap") await move(target(into, later), all);
+    };
+    await rejects(move(target(into, { ...later, failpoint: overtaken }), all), hasCode("LOAD_FENCED"));
+    await expectIds(into.table, 5, 6, 7);
+  });
+
+  add("an attempt of a replace that another one overtakes while it writes is fenced", async () => {
+    const into = flow();
+    await opened(async (destination) => {
+      await using slow = await destination.openLoad(target(into, replace));
+      await slow.begin(null);
+      await slow.write(batchOf(rowsOf(1), 1));
+      await slow.commit(1);
+      await move(target(into, replace), rowsOf(1, 2, 3));
+      const lost = (async () => {
+        await slow.write(batchOf(rowsOf(2), 2));
+        await slow.commit(2);
+      })();
+      await rejects(lost, hasCode("LOAD_FENCED"));
+    });
+    await expectIds(into.table, 1, 2, 3);
   });
 
   add("a replace that was overtaken begins anew", async () => {

@@ -106,7 +106,8 @@ const nullCursors = async (connection: DuckDBConnection, request: StreamRequest,
   return new BatchBuilder({ columns }).take(null, { rejects });
 };
 
-export const createDuckdbSource = (share: Share, what: string, { signal }: ConnectorContext): Source => {
+export const createDuckdbSource = (share: Share, what: string, context: ConnectorContext): Source => {
+  const { signal } = context;
   const withConnection = async <Value>(work: (connection: DuckDBConnection) => Promise<Value>): Promise<Value> => {
     const connection = await (await share()).connect();
     try {
@@ -192,7 +193,7 @@ export const createDuckdbSource = (share: Share, what: string, { signal }: Conne
         const atEnd =
           request.cursor === undefined ? null : typeof request.bounds === "string" ? { values: [request.bounds] } : request.position;
         let held: Batch | undefined;
-        for await (const batch of readResult(result, columns, signal)) {
+        for await (const batch of readResult(result, columns, context)) {
           if (resumable) yield bare(batch, batch.rows === 0 ? request.position : { values: lastKey(batch, wanted.length) });
           else {
             if (held !== undefined) yield bare(held, null);

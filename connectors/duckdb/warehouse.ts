@@ -94,7 +94,7 @@ export const createDuckdbWarehouse = (share: Share, what: string, { signal }: Co
       // The order of a query's rows is part of what it says, whatever loads prefer.
       await connection.run("set preserve_insertion_order = true");
       const values = statement.names.length === 0 ? undefined : valuesOf(statement, params);
-      yield* readResult(await connection.stream(select, values), columns, signal);
+      yield* readResult(await connection.stream(select, values), columns, { signal });
     } catch (error) {
       throw duckdbError(error, "sql", what, signal);
     } finally {

@@ -64,7 +64,7 @@ export const openKafka = async (config: KafkaConfig, context: ConnectorContext):
         const options = request.options as unknown as KafkaSourceOptions;
         refuseForeignOptions(request);
         const ranges = await rangesOf(request, options, request.bounds as Offsets);
-        const batches = createMessageBatches(request.stream, options);
+        const batches = createMessageBatches(request.stream, options, context.batchRows);
         const position = (): Json => positionOf(ranges);
         try {
           for await (const messages of readPartitions(consumer, request.stream, ranges, context)) {

@@ -16,7 +16,7 @@ const METADATA: readonly Column[] = [
 ];
 
 /** Rows are objects in memory until they are columns, so a batch of messages is smaller than others. */
-const ROWS = 25_000;
+const MOST_ROWS = 25_000;
 const BYTES = 16 * 1024 * 1024;
 
 export interface MessageBatches {
@@ -25,7 +25,7 @@ export interface MessageBatches {
   take(position: Position): Batch;
 }
 
-export const createMessageBatches = (topic: string, options: KafkaSourceOptions): MessageBatches => {
+export const createMessageBatches = (topic: string, options: KafkaSourceOptions, batchRows = MOST_ROWS): MessageBatches => {
   const declared = options.columns;
   const metadataColumns = options.metadata ? METADATA : [];
   let columns: readonly Column[] =
@@ -58,7 +58,7 @@ export const createMessageBatches = (topic: string, options: KafkaSourceOptions)
     },
 
     get isFull() {
-      return rows.length + rejects.length >= ROWS || bytes >= BYTES;
+      return rows.length + rejects.length >= batchRows || bytes >= BYTES;
     },
 
     take(position) {

@@ -85,7 +85,8 @@ export class FixedColumnBuilder extends ColumnBuilder {
   }
 
   appendBool(value: boolean): void {
-    this.#data[this.#grow()] = value ? 1 : 0;
+    const offset = this.#grow();
+    this.#data[offset] = value ? 1 : 0;
   }
 
   appendInt32(value: number): void {

@@ -3,8 +3,9 @@
 import type { DuckDBConnection, DuckDBPreparedStatement, DuckDBType, DuckDBDataChunk, DuckDBResult, DuckDBValue } from "@duckdb/node-api";
 import { DownbeatError } from "../../core/errors.ts";
 import type { Batch, Column, ColumnType } from "../batch.ts";
+import type { ConnectorContext } from "../connector.ts";
 import { readCast, readType } from "../duckdb/types.ts";
-import { BatchBuilder, type FixedColumnBuilder, type TextColumnBuilder } from "./batch-builder.ts";
+import { BATCH_ROWS, BatchBuilder, type FixedColumnBuilder, type TextColumnBuilder } from "./batch-builder.ts";
 
 export interface DescribedQuery {
   readonly columns: readonly Column[];
@@ -102,35 +103,44 @@ interface Moment {
 const microsOf = ({ micros, milliseconds, millis, seconds }: Moment): bigint =>
   micros ?? (milliseconds ?? millis ?? (seconds ?? 0n) * 1_000n) * 1_000n;
 
-const appendChunk = (chunk: DuckDBDataChunk, builder: BatchBuilder): void => {
-  // Asked once: each time is a call into the driver's native part.
-  const rows = chunk.rowCount;
+/** The rows from `from` up to `to`. */
+const appendRows = (chunk: DuckDBDataChunk, builder: BatchBuilder, from: number, to: number): void => {
   for (const [place, column] of builder.schema.columns.entries()) {
     const target = builder.columns[place];
     if (target === undefined) continue;
     const vector = chunk.getColumnVector(place);
     const append = appender(column.type, target);
-    for (let row = 0; row < rows; row += 1) {
+    for (let row = from; row < to; row += 1) {
       const value = vector.getItem(row);
       if (value === null) target.appendNull();
       else append(value);
     }
   }
-  for (let row = 0; row < rows; row += 1) builder.endRow();
+  for (let row = from; row < to; row += 1) builder.endRow();
 };
 
 /** Streams a result as batches without positions; one without rows when the result is empty. */
-export async function* readResult(result: DuckDBResult, columns: readonly Column[], signal: AbortSignal): AsyncGenerator<Batch> {
+export async function* readResult(
+  result: DuckDBResult,
+  columns: readonly Column[],
+  { signal, batchRows = BATCH_ROWS }: Pick<ConnectorContext, "signal" | "batchRows">,
+): AsyncGenerator<Batch> {
   const builder = new BatchBuilder({ columns });
   let isEmpty = true;
   for (;;) {
     signal.throwIfAborted();
     const chunk = await result.fetchChunk();
-    if (chunk === null || chunk.rowCount === 0) break;
-    appendChunk(chunk, builder);
-    if (!builder.isFull) continue;
-    isEmpty = false;
-    yield builder.take(null);
+    // Asked once: each time is a call into the driver's native part.
+    const rows = chunk?.rowCount ?? 0;
+    if (chunk === null || rows === 0) break;
+    for (let from = 0; from < rows; ) {
+      const to = Math.min(rows, from + batchRows - builder.rows);
+      appendRows(chunk, builder, from, to);
+      from = to;
+      if (!builder.isFull && builder.rows < batchRows) continue;
+      isEmpty = false;
+      yield builder.take(null);
+    }
   }
   if (builder.rows > 0 || isEmpty) yield builder.take(null);
 }

@@ -2,7 +2,7 @@
 
 import { DownbeatError } from "../../core/errors.ts";
 import type { Batch, Column, Position } from "../batch.ts";
-import type { Source, StreamInfo, StreamRequest } from "../connector.ts";
+import type { ConnectorContext, Source, StreamInfo, StreamRequest } from "../connector.ts";
 import { BatchBuilder } from "./batch-builder.ts";
 import { parseColumnType } from "./column-types.ts";
 import { readFile, type Compression, type Format } from "./formats/read-file.ts";
@@ -59,10 +59,7 @@ const sampleColumns = async (store: ObjectStore, example: ListedObject, host: So
   return [];
 };
 
-export interface SourceHost {
-  readonly signal: AbortSignal;
-  readonly tempDir: string;
-}
+export type SourceHost = Pick<ConnectorContext, "signal" | "tempDir" | "batchRows">;
 
 export const createObjectSource = (store: ObjectStore, host: SourceHost): Source => ({
   async discover(): Promise<readonly StreamInfo[]> {

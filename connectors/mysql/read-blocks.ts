@@ -1,7 +1,7 @@
 // Runs one query and gives its rows in blocks, each with the place where it ends.
 
 import type { Reject, Schema, Vector } from "../batch.ts";
-import { BATCH_BYTES, BATCH_ROWS } from "../lib/batch-builder.ts";
+import { BATCH_BYTES } from "../lib/batch-builder.ts";
 import type { BinaryParam, BinarySession } from "./binary-session.ts";
 import { orderValues } from "./order.ts";
 import { RowColumns, type RowColumnsOptions } from "./row-columns.ts";
@@ -18,6 +18,7 @@ export interface BlockQuery {
   readonly after: readonly string[] | null;
   readonly types: TypeOptions;
   readonly rejectAll?: NonNullable<RowColumnsOptions["rejectAll"]>;
+  readonly batchRows: number;
   /** For messages: what is read. */
   readonly what: string;
 }
@@ -36,7 +37,7 @@ const MOST_REJECTS = 1_000;
 
 /** At least one block, if without rows. */
 export async function* readBlocks(session: BinarySession, query: BlockQuery): AsyncGenerator<Block> {
-  const { orderNames, isUnique } = query;
+  const { orderNames, isUnique, batchRows } = query;
   const statement = await session.prepare(query.sql);
   let sink: RowColumns | undefined;
   let more = await session.execute(statement, query.params, (definitions) => {
@@ -49,7 +50,7 @@ export async function* readBlocks(session: BinarySession, query: BlockQuery): As
     sink = columns;
     return {
       row: (bytes, start, end) => columns.decode(bytes, start, end),
-      isFull: () => columns.rows >= BATCH_ROWS || columns.bytes >= BATCH_BYTES || columns.rejects.length >= MOST_REJECTS,
+      isFull: () => columns.rows >= batchRows || columns.bytes >= BATCH_BYTES || columns.rejects >= MOST_REJECTS,
     };
   });
   if (sink === undefined) throw new Error(`${query.what}: the query has ended without columns`);
@@ -59,12 +60,13 @@ export async function* readBlocks(session: BinarySession, query: BlockQuery): As
   let end = query.after;
   let isHeldBack = false;
   for (let isFirst = true; ; isFirst = false) {
-    const isLast = !more;
-    const change = isLast ? rows.rows : isUnique ? Math.min(rows.rows, BATCH_ROWS) : rows.lastChange(places);
+    // Where a block may end behind any row, what came last is cut like the rest: the same rows make the same blocks.
+    const isLast = !more && !(isUnique && rows.rows > batchRows);
+    const change = isLast ? rows.rows : isUnique ? Math.min(rows.rows, batchRows) : rows.lastChange(places);
     // Rows that are all alike go out together, though their end is no place to stop at.
     const count = change === 0 ? rows.rows : change;
     const tail = count === rows.rows ? rows.tailValues : undefined;
-    const rejects = rows.takeRejects();
+    const rejects = rows.takeRejects(count);
     const vectors = rows.take(count);
     if (tail !== undefined && tail !== null) end = tail;
     else if (count > 0) end = places.length === 0 ? null : orderValues(rows.columns, vectors, places, count - 1);
@@ -74,6 +76,6 @@ export async function* readBlocks(session: BinarySession, query: BlockQuery): As
     }
     if (isLast) return;
     isHeldBack = !mayStop;
-    more = await session.more();
+    if (more) more = await session.more();
   }
 }

@@ -138,6 +138,12 @@ interface Tail {
   readonly values: readonly string[] | null;
 }
 
+/** A row that was refused, and how many of the rows that wait here came before it. */
+interface Refused {
+  readonly behind: number;
+  readonly reject: Reject;
+}
+
 export class RowColumns {
   readonly columns: readonly ResultColumn[];
   readonly #cells: readonly Cells[];
@@ -146,12 +152,12 @@ export class RowColumns {
   #capacity = FIRST_CAPACITY;
   #fault: Fault | undefined;
   #tail: Tail | undefined;
+  #refused: Refused[] = [];
   /** What the last row lay in: many rows come in one piece. */
   #source = viewedBytes(Buffer.alloc(0));
   rows = 0;
   /** Bytes of the rows as they came: close to what they take in memory. */
   bytes = 0;
-  rejects: Reject[] = [];
 
   constructor(columns: readonly ResultColumn[], options: RowColumnsOptions) {
     this.columns = columns;
@@ -377,12 +383,12 @@ export class RowColumns {
     if (fault?.isDate === true && zeroDates === "fail" && rejectAll === undefined) {
       throw new DownbeatError("SOURCE_DATA_INVALID", `${what}: ${where}: ${reason}`, { details: { column: faulty } });
     }
-    this.rejects.push({
-      where,
-      code: rejectAll?.code ?? "SOURCE_DATA_INVALID",
-      reason,
-      raw: JSON.stringify(text).slice(0, RAW_LENGTH),
-    });
+    const code = rejectAll?.code ?? "SOURCE_DATA_INVALID";
+    this.#refused.push({ behind: row, reject: { where, code, reason, raw: JSON.stringify(text).slice(0, RAW_LENGTH) } });
+  }
+
+  get rejects(): number {
+    return this.#refused.length;
   }
 
   /** Order values of a row that was refused and lies behind all that were taken: undefined = there is none, null = they cannot be told. */
@@ -390,10 +396,11 @@ export class RowColumns {
     return this.#tail?.behind === this.rows ? this.#tail.values : undefined;
   }
 
-  /** The last row from whose predecessor it differs in one of the columns; 0 = all rows are alike there. */
+  /** The last row that differs from its predecessor in one of the columns, and has no refused row between, which might be like either; 0 = there is none. */
   lastChange(places: readonly number[]): number {
     const cells = places.map((place) => this.#cells[place]!);
-    for (let row = this.rows - 1; row > 0; row -= 1) if (cells.some((cell) => differs(cell, row))) return row;
+    const refused = new Set(this.#refused.map(({ behind }) => behind));
+    for (let row = this.rows - 1; row > 0; row -= 1) if (!refused.has(row) && cells.some((cell) => differs(cell, row))) return row;
     return 0;
   }
 
@@ -417,10 +424,12 @@ export class RowColumns {
     return vectors;
   }
 
-  takeRejects(): readonly Reject[] {
-    const taken = this.rejects;
-    this.rejects = [];
-    return taken;
+  /** Those that came before the last of the first `rows` rows, or behind it where no row follows: a load that goes on behind it meets the others again. To be called before `take`. */
+  takeRejects(rows: number): readonly Reject[] {
+    const isAll = rows === this.rows;
+    const taken = this.#refused.filter(({ behind }) => isAll || behind < rows);
+    this.#refused = this.#refused.slice(taken.length).map(({ behind, reject }) => ({ behind: behind - rows, reject }));
+    return taken.map(({ reject }) => reject);
   }
 }
 

@@ -3,6 +3,7 @@
 import { DownbeatError } from "../../core/errors.ts";
 import type { Json } from "../../core/json.ts";
 import { type Batch, sizeOf } from "../batch.ts";
+import { BATCH_ROWS } from "../lib/batch-builder.ts";
 import type { ConnectorContext, Source, StreamInfo, StreamRequest } from "../connector.ts";
 import { keysetClause, lookBack } from "../lib/keyset.ts";
 import { ServerError, type BinarySession } from "./binary-session.ts";
@@ -92,7 +93,7 @@ export const createMysqlSource = (
       }
       let hasRows = false;
       let end: readonly string[] | null = null;
-      const query = rowsQuery(plan, request, what);
+      const query = rowsQuery(plan, request, context.batchRows ?? BATCH_ROWS, what);
       for await (const block of readBlocks(plan.session, query)) {
         hasRows ||= block.rows > 0;
         end = block.end;
@@ -149,6 +150,7 @@ const plainQuery = (sql: string, what: string): BlockQuery => ({
   isUnique: true,
   after: null,
   types: { tinyint1: "int", zeroDates: "null" },
+  batchRows: BATCH_ROWS,
   what,
 });
 
@@ -184,7 +186,7 @@ async function* nullCursorRows(plan: ReadPlan, request: StreamRequest, cursor: s
   }
 }
 
-const rowsQuery = (plan: ReadPlan, request: StreamRequest, what: string): BlockQuery => {
+const rowsQuery = (plan: ReadPlan, request: StreamRequest, batchRows: number, what: string): BlockQuery => {
   const { order, selection, relation } = plan;
   const position = request.position as Position | null;
   const bounds = request.bounds as Bounds | null;
@@ -206,6 +208,7 @@ const rowsQuery = (plan: ReadPlan, request: StreamRequest, what: string): BlockQ
     isUnique: plan.isUnique,
     after: position?.values ?? null,
     types: plan.types,
+    batchRows,
     what,
   };
 };

@@ -7,6 +7,7 @@ import type { ConnectorContext, SqlWarehouse } from "../connector.ts";
 import { splitName } from "../lib/load/names.ts";
 import { onlyStatement, parseSql, scalar, sqlWith, type SqlStatement } from "../lib/sql-text.ts";
 import type { MysqlClient } from "./client.ts";
+import { BATCH_ROWS } from "../lib/batch-builder.ts";
 import { mysqlError } from "./errors.ts";
 import { quote } from "./names.ts";
 import { readBlocks } from "./read-blocks.ts";
@@ -51,6 +52,7 @@ export const createMysqlWarehouse = (connect: () => Promise<MysqlClient>, what: 
         orderNames: [],
         isUnique: true,
         after: null,
+        batchRows: BATCH_ROWS,
         types: { tinyint1: "int", zeroDates: "fail" },
         what,
       });

@@ -2,6 +2,7 @@
 
 import type { Client } from "pg";
 import type { Batch, Column, Position, Reject } from "../batch.ts";
+import type { ConnectorContext } from "../connector.ts";
 import { BatchBuilder } from "../lib/batch-builder.ts";
 import { rawText } from "../lib/rows.ts";
 import { appendRow, type TextRow } from "./decode.ts";
@@ -23,12 +24,12 @@ const FETCH_BYTES = 4 * 1024 * 1024;
 export async function* readCursor(
   client: Client,
   { sql, params, columns, positionOf }: CursorQuery,
-  signal: AbortSignal,
+  { signal, batchRows = MOST_ROWS * 10 }: Pick<ConnectorContext, "signal" | "batchRows">,
 ): AsyncGenerator<Batch> {
   await client.query(`declare downbeat_read no scroll cursor for ${sql}`, [...params]);
   const builder = new BatchBuilder({ columns });
   let rejects: Reject[] = [];
-  let size = FIRST_FETCH;
+  let size = Math.min(FIRST_FETCH, batchRows);
   let rows = 0;
   let position: Position | null = null;
   for (;;) {
@@ -44,13 +45,13 @@ export async function* readCursor(
     const last = result.rows.at(-1);
     if (last !== undefined) position = positionOf(last.slice(columns.length).map(String));
     const isEnd = result.rows.length < size;
-    if (builder.rows >= MOST_ROWS * 10 || builder.bytes >= FETCH_BYTES * 4 || (isEnd && (builder.rows > 0 || rejects.length > 0))) {
+    if (builder.rows >= batchRows || builder.bytes >= FETCH_BYTES * 4 || (isEnd && (builder.rows > 0 || rejects.length > 0))) {
       yield builder.take(position, { rejects });
       rejects = [];
     }
     if (isEnd) break;
     const perRow = Math.max(1, (builder.bytes - before) / result.rows.length);
-    size = Math.max(1, Math.min(MOST_ROWS, Math.floor(FETCH_BYTES / perRow)));
+    size = Math.max(1, Math.min(MOST_ROWS, batchRows, Math.floor(FETCH_BYTES / perRow)));
   }
   if (rows === 0) yield builder.take(null);
   await client.query("close downbeat_read");

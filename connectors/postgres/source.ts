@@ -123,7 +123,7 @@ export const createPostgresSource = (config: PostgresConfig, context: ConnectorC
       try {
         // One snapshot for all that is read, and nothing of it changes anything.
         await client.driver.query("begin isolation level repeatable read read only");
-        yield* readStream(client, request, signal);
+        yield* readStream(client, request, context);
       } catch (error) {
         throw postgresError(error, "source", what, signal);
       }
@@ -131,7 +131,7 @@ export const createPostgresSource = (config: PostgresConfig, context: ConnectorC
   };
 };
 
-async function* readStream(client: PostgresClient, request: StreamRequest, signal: AbortSignal): AsyncGenerator<Batch> {
+async function* readStream(client: PostgresClient, request: StreamRequest, context: ConnectorContext): AsyncGenerator<Batch> {
   const stream = await describe(client, request);
   const { relation, columns, order } = stream;
   const names = columns.map(({ column }) => quoteIdentifier(column.name));
@@ -159,7 +159,7 @@ async function* readStream(client: PostgresClient, request: StreamRequest, signa
       columns: columns.map(({ column }) => column),
       positionOf: (values): Position | null => (resumable ? { values } : null),
     },
-    signal,
+    context,
   );
   if (resumable) {
     for await (const batch of batches)

@@ -61,7 +61,7 @@ export const createPostgresWarehouse = (config: PostgresConfig, context: Connect
           columns: columns.map(({ column }) => column),
           positionOf: () => null,
         },
-        context.signal,
+        context,
       );
       for await (const batch of batches) {
         const [reject] = batch.rejects ?? [];

@@ -50,8 +50,9 @@ const setUp = (batches: readonly (Batch | Error)[], resume: ResumePoint = FRESH)
     seen: () => Promise.resolve(new Set()),
     [Symbol.asyncDispose]: () => Promise.resolve(),
   };
-  const move = (maxDeadLetters = 0, signal = new AbortController().signal) =>
+  const move = (maxDeadLetters = 0, signal = new AbortController().signal, chunks: { readonly chunkRows?: number } = {}) =>
     moveLoad({
+      ...chunks,
       source,
       load,
       request: { stream: "orders", options: {}, nullCursor: "fail" },
@@ -73,6 +74,12 @@ describe("a load", () => {
       "commit 4",
       "finish",
     ]);
+  });
+
+  it("commits after as many rows as it is told", async () => {
+    const { calls, move } = setUp([batchOf(3, 1), batchOf(3, 2), batchOf(3, 3)]);
+    expect(await move(0, undefined, { chunkRows: 5 })).toMatchObject({ rows: 9, chunks: 2 });
+    expect(calls.filter((call) => call.startsWith("commit"))).toEqual(["commit 2", "commit 3"]);
   });
 
   it("goes on where it was, within the bounds that it began with", async () => {

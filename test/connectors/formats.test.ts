@@ -51,6 +51,20 @@ const read = async (name: string, content: string | Uint8Array, { columns, ...mo
 
 const known = (name: string, kind: "int64" | "float64" | "bool" | "string"): Column => ({ name, type: { kind }, nullable: true });
 
+describe("batches as small as the host asks", () => {
+  const rows = Array.from({ length: 5_000 }, (_, id) => ({ id, even: id % 2 === 0 }));
+  const batch = fromRows([known("id", "int64"), known("even", "bool")], rows, { position: null });
+
+  it.each(["csv", "jsonl", "parquet"] as const)("%s gives the same rows in them, and goes on behind each", async (format) => {
+    const content = await encodeFile(format, batch);
+    const all = await read(`rows.${format}`, content, { batchRows: 700 });
+    expect(all.rows).toEqual(rows);
+    expect(all.ends.slice(0, 7)).toEqual([700, 1_400, 2_100, 2_800, 3_500, 4_200, 4_900]);
+    const rest = await read(`rows.${format}`, content, { batchRows: 700, skipRows: 2_100 });
+    expect(rest.rows).toEqual(rows.slice(2_100));
+  });
+});
+
 describe("CSV", () => {
   it.each([
     ["007\n12", "string", ["007", "12"]],

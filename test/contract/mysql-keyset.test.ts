@@ -5,7 +5,8 @@ import type { Batch } from "../../connectors/batch.ts";
 import type { StreamRequest } from "../../connectors/connector.ts";
 import { toRows } from "../../connectors/lib/rows.ts";
 import { BATCH_ROWS } from "../../connectors/lib/batch-builder.ts";
-import { load, make, numbers, run } from "./mysql-kit.ts";
+import { testContext } from "./kit.ts";
+import { folder, load, make, numbers, run } from "./mysql-kit.ts";
 import { expectCode } from "./sql-roles.ts";
 
 const ROWS = 2 * BATCH_ROWS + 5_000;
@@ -202,6 +203,28 @@ describe("keysets of MySQL", () => {
       [2, null],
       [1, 2],
     ]);
+  });
+
+  it("a refused row comes with the batch behind whose end nobody meets it again", async () => {
+    await run(
+      "create table faulty (id int primary key, class int not null, day date, filler char(200) not null, key (class))",
+      `insert into faulty select n, n div 10, if(n % 7 = 0, '0000-00-00', '2026-01-01'), repeat('x', 200) from ${numbers(6_000)}`,
+    );
+    const options = { zero_dates: "dead_letter" };
+    for (const order of [{}, { key: ["class"] }]) {
+      await using connector = await make({ ...testContext(folder), batchRows: 100 });
+      const refusedIn = (batches: readonly Batch[]): readonly string[] =>
+        batches.flatMap(({ rejects = [] }) => rejects.map(({ raw }) => raw)).toSorted();
+      const batches = await load(connector, { stream: "faulty", ...order, options });
+      const all = refusedIn(batches);
+      expect(new Set(all).size).toBe(Math.floor(6_000 / 7));
+      const between = [...batches.entries()].filter(([, { position }]) => position !== null).slice(0, -1);
+      expect(between.length).toBeGreaterThan(2);
+      for (const [index, { position }] of between) {
+        const rest = await load(connector, { stream: "faulty", ...order, options, position, newRun: false });
+        expect([...refusedIn(batches.slice(0, index + 1)), ...refusedIn(rest)].toSorted()).toEqual(all);
+      }
+    }
   });
 
   it("a reading sees one moment, whatever is written meanwhile", async () => {

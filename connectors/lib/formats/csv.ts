@@ -3,7 +3,7 @@
 import type { DuckDBConnection } from "@duckdb/node-api";
 import { DownbeatError } from "../../../core/errors.ts";
 import type { Column, Reject } from "../../batch.ts";
-import { BatchBuilder } from "../batch-builder.ts";
+import { BATCH_ROWS, BatchBuilder } from "../batch-builder.ts";
 import { appendValue, checkedJson, rawText, typeName } from "../rows.ts";
 import { firstRecord } from "./csv-header.ts";
 import { inferTypes } from "./csv-types.ts";
@@ -79,7 +79,7 @@ async function* convert(
   connection: DuckDBConnection,
   query: string,
   columns: readonly CsvColumn[],
-  { name, skipRows, signal }: FileRead,
+  { name, skipRows, signal, batchRows = BATCH_ROWS }: FileRead,
 ): AsyncGenerator<FileBatch> {
   const builder = new BatchBuilder({ columns: columns.map(({ column }) => column) });
   let rejects: Reject[] = [];
@@ -101,10 +101,10 @@ async function* convert(
         const raw = rawText(Object.fromEntries(columns.map(({ column }, index) => [column.name, values[index]])));
         rejects.push({ where: `row ${row} of ${name}`, code: "SOURCE_DATA_INVALID", reason: fault, raw });
       }
+      if (!builder.isFull && builder.rows < batchRows && rejects.length < MOST_RAGGED) continue;
+      yield { batch: builder.take(null, { rejects }), rows: row };
+      rejects = [];
     }
-    if (!builder.isFull && rejects.length < MOST_RAGGED) continue;
-    yield { batch: builder.take(null, { rejects }), rows: row };
-    rejects = [];
   }
   // Lines that do not fit are known once the whole file has been read.
   yield { batch: builder.take(null, { rejects: [...rejects, ...(await raggedLines(connection, name))] }), rows: row };

@@ -14,6 +14,8 @@ export interface FileRead {
   /** Rows of this file that were read before. */
   readonly skipRows: number;
   readonly signal: AbortSignal;
+  /** About how many rows a batch should have; undefined: as many as the format's reader likes. */
+  readonly batchRows: number | undefined;
 }
 
 export interface FileBatch {

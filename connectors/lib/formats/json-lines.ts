@@ -22,7 +22,15 @@ const isBlank = (bytes: Buffer): boolean => bytes.every((byte) => byte === 32 ||
 const BYTE_ORDER_MARK = Buffer.from([0xef, 0xbb, 0xbf]);
 
 /** Lines are counted from 1, blank ones are passed over. The last batch may be empty. */
-export async function* readJsonLines({ file, name, declared, known, skipRows, signal }: FileRead): AsyncGenerator<FileBatch> {
+export async function* readJsonLines({
+  file,
+  name,
+  declared,
+  known,
+  skipRows,
+  signal,
+  batchRows = MOST_LINES,
+}: FileRead): AsyncGenerator<FileBatch> {
   let columns = declared ?? known;
   let rows: Row[] = [];
   let places: number[] = [];
@@ -56,7 +64,7 @@ export async function* readJsonLines({ file, name, declared, known, skipRows, si
         places.push(line);
       }
       bytes += text.bytes.length;
-      if (rows.length + rejects.length >= MOST_LINES || bytes >= MOST_BYTES) yield flush();
+      if (rows.length + rejects.length >= batchRows || bytes >= MOST_BYTES) yield flush();
     }
   }
   yield flush();

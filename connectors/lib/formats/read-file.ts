@@ -43,6 +43,7 @@ export interface ReadFileOptions {
   readonly skipRows: number;
   readonly tempDir: string;
   readonly signal: AbortSignal;
+  readonly batchRows?: number | undefined;
 }
 
 const ENDINGS: readonly (readonly [RegExp, Format])[] = [
@@ -84,11 +85,11 @@ const unpack = async ({ file, name, tempDir, signal }: ReadFileOptions, compress
 };
 
 export async function* readFile(options: ReadFileOptions): AsyncGenerator<FileBatch> {
-  const { name, columns: declared, known, skipRows, signal, delimiter, header } = options;
+  const { name, columns: declared, known, skipRows, signal, batchRows, delimiter, header } = options;
   const format = options.format ?? formatOf(name);
   const compression = options.compression ?? compressionOf(name);
   await using plain = compression === "none" ? undefined : await unpack(options, compression);
-  const read = { file: plain?.path ?? options.file, name, declared, known, skipRows, signal };
+  const read = { file: plain?.path ?? options.file, name, declared, known, skipRows, signal, batchRows };
   switch (format) {
     case "csv":
       yield* readCsv(read, { delimiter: /\.tsv(\.|$)/i.test(name) && delimiter === "," ? "\t" : delimiter, header });

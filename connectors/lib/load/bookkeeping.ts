@@ -34,11 +34,11 @@ export interface Chunk {
   readonly deadLetters: number;
 }
 
-const fenced = (target: LoadTarget): DownbeatError =>
+export const fenced = (target: LoadTarget, cause?: unknown): DownbeatError =>
   new DownbeatError(
     "LOAD_FENCED",
     `load ${target.key} of ${target.origin}: another attempt or run has moved this load on meanwhile; what it committed stands, this attempt's open chunk is undone`,
-    { details: { key: target.key, origin: target.origin } },
+    { details: { key: target.key, origin: target.origin }, cause },
   );
 
 const parse = (text: unknown): Json => (typeof text === "string" ? (JSON.parse(text) as Json) : null);

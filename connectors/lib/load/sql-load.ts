@@ -4,7 +4,7 @@ import type { Batch, Position, Reject, Schema } from "../../batch.ts";
 import type { Load, LoadTarget, ResumePoint } from "../../connector.ts";
 import { DownbeatError } from "../../../core/errors.ts";
 import type { Json } from "../../../core/json.ts";
-import { Bookkeeping, stagingName } from "./bookkeeping.ts";
+import { Bookkeeping, fenced, stagingName } from "./bookkeeping.ts";
 import { parseTable, quoteTable } from "./names.ts";
 import type { InsertColumn, LoadSession, TableColumn, TableName } from "./session.ts";
 import { Staging } from "./staging.ts";
@@ -116,7 +116,11 @@ class SqlLoad implements Load {
     }
   }
 
-  async write(batch: Batch): Promise<void> {
+  write(batch: Batch): Promise<void> {
+    return this.#unlessOvertaken(() => this.#write(batch));
+  }
+
+  async #write(batch: Batch): Promise<void> {
     const { insert } = await this.#prepare(batch.schema, batch.deleted !== undefined);
     if (batch.rows > 0) {
       await this.#startTransaction();
@@ -222,7 +226,31 @@ class SqlLoad implements Load {
     this.#letters = [];
   }
 
-  async commit(position: Position | null): Promise<void> {
+  commit(position: Position | null): Promise<void> {
+    return this.#unlessOvertaken(() => this.#commit(position));
+  }
+
+  /** The staging of a replace goes with its swap: whatever then fails, an attempt that was overtaken has not failed but lost. */
+  async #unlessOvertaken(step: () => Promise<void>): Promise<void> {
+    try {
+      await step();
+    } catch (error) {
+      const mayBeOvertaken = this.#target.mode === "replace" && error instanceof DownbeatError && error.code !== "LOAD_FENCED";
+      throw mayBeOvertaken && (await this.#isOvertaken()) ? fenced(this.#target, error) : error;
+    }
+  }
+
+  async #isOvertaken(): Promise<boolean> {
+    try {
+      if (this.#session.inTransaction) await this.#session.rollback();
+      return (await this.#books.readLoad())?.seq !== this.#seq;
+    } catch {
+      // Nobody can be asked: what failed first says why.
+      return false;
+    }
+  }
+
+  async #commit(position: Position | null): Promise<void> {
     const { failpoint, incremental } = this.#target;
     await this.#startTransaction();
     await this.#session.settle();
@@ -251,14 +279,17 @@ class SqlLoad implements Load {
     const staged = this.#target.mode === "replace" ? await this.#session.describe(this.#replaceInto) : undefined;
     if (staged !== undefined) await this.#target.failpoint("between-staging-and-swap");
     const { definesInTransactions } = this.#session.dialect;
-    if (definesInTransactions) await this.#session.begin("end");
-    const columns = staged === undefined ? undefined : await this.#fitTable(staged);
-    if (!definesInTransactions) await this.#session.begin("end");
-    if (columns !== undefined) await this.#session.swap(this.#replaceInto, this.#table, columns);
+    const fitted = staged === undefined || definesInTransactions ? null : await this.#fitTable(staged);
+    await this.#session.begin("end");
+    // First of all: whoever was overtaken must learn that, and not that staging is gone.
     await this.#books.end(this.#seq);
+    if (staged !== undefined) {
+      const columns = definesInTransactions ? await this.#fitTable(staged) : fitted;
+      await this.#session.swap(this.#replaceInto, this.#table, columns);
+    }
     await this.#session.commit();
     this.#seq += 1;
-    if (columns !== undefined && !definesInTransactions) await this.#session.run(`drop table if exists ${quoteTable(this.#replaceInto)}`);
+    if (staged !== undefined && !definesInTransactions) await this.#session.run(`drop table if exists ${quoteTable(this.#replaceInto)}`);
   }
 
   /** Makes the table fit what was staged: the columns that it goes into, or null where staging can become the table. */

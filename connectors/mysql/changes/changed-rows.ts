@@ -15,6 +15,8 @@ export interface ChangedRowsOptions extends ValueOptions {
   readonly wanted: ReadonlySet<string> | undefined;
   /** Columns whose change makes another row of it: the merge's key. Empty: the table's primary key. */
   readonly key: readonly string[];
+  /** A batch should not have more. */
+  readonly batchRows: number;
   /** For messages. */
   readonly what: string;
 }
@@ -87,7 +89,7 @@ export class ChangedRows {
 
   /** 1 = as much as a batch should hold. */
   get fullness(): number {
-    return Math.max(this.#builder.rows / BATCH_ROWS, this.#bytes / BATCH_BYTES, this.#rejects.length / MOST_REJECTS);
+    return Math.max(this.#builder.rows / this.#options.batchRows, this.#bytes / BATCH_BYTES, this.#rejects.length / MOST_REJECTS);
   }
 
   get isEmpty(): boolean {

@@ -5,6 +5,7 @@ import { DownbeatError } from "../../../core/errors.ts";
 import type { Json } from "../../../core/json.ts";
 import type { Batch } from "../../batch.ts";
 import type { ConnectorContext, Source, StreamRequest } from "../../connector.ts";
+import { BATCH_ROWS } from "../../lib/batch-builder.ts";
 import { fromRows } from "../../lib/rows.ts";
 import { readKeys } from "../catalog.ts";
 import type { MysqlClient } from "../client.ts";
@@ -99,6 +100,7 @@ export const createChangesSource = (options: ChangesOptions): Required<Pick<Sour
       wanted: wantedOf(request),
       key: request.key ?? [],
       transcode: (collation) => transcodeFrom(charsets.get(collation) ?? "unknown"),
+      batchRows: context.batchRows ?? BATCH_ROWS,
       what,
       log: context.log,
     });

@@ -1,0 +1,116 @@
+// Everything that the matrix moves rows between, and lanes that play one case after the other beside each other.
+
+import { randomBytes } from "node:crypto";
+import { mkdirSync, rmSync } from "node:fs";
+import type { Server } from "node:http";
+import path from "node:path";
+import type { ServiceAddresses } from "../../bin/services/all.ts";
+import { Attempts } from "./attempts.ts";
+import type { Case, DestinationName, SourceName } from "./cases.ts";
+import { duckdbPlace, type Place, type PostgresDestination, postgresDestination } from "./destinations.ts";
+import { fillKafka, fillS3, serveHttp } from "./fill-streams.ts";
+import { fillDuckdb, fillMysql, fillPostgres } from "./fill-tables.ts";
+import type { PreparedSource } from "./sources.ts";
+
+export const SERVICES = ["mysql", "postgres", "s3", "kafka"] as const;
+
+const need = <Value>(value: Value | undefined, name: string): Value => {
+  if (value === undefined) throw new Error(`the matrix needs ${name}`);
+  return value;
+};
+
+/** A name that no other run has on the same servers. */
+const fresh = (): string => `faults_${randomBytes(4).toString("hex")}`;
+
+/** Plays one case at a time, with processes, a warehouse database and a folder of its own. */
+export interface Lane {
+  readonly attempts: Attempts;
+  /** A place that nothing was written to yet; its folder goes with the case. */
+  readonly place: (destination: DestinationName) => { readonly folder: string; readonly key: string; readonly place: Place };
+  readonly sourceFolder: string;
+}
+
+export class World {
+  readonly sources: Readonly<Record<SourceName, PreparedSource>>;
+  readonly #folder: string;
+  readonly #addresses: ServiceAddresses;
+  readonly #copySource: (folder: string) => Promise<void>;
+  readonly #http: Server;
+  readonly #closing: (() => Promise<void>)[] = [];
+  #lanes = 0;
+
+  private constructor(parts: {
+    sources: Readonly<Record<SourceName, PreparedSource>>;
+    folder: string;
+    addresses: ServiceAddresses;
+    copySource: (folder: string) => Promise<void>;
+    http: Server;
+  }) {
+    this.sources = parts.sources;
+    this.#folder = parts.folder;
+    this.#addresses = parts.addresses;
+    this.#copySource = parts.copySource;
+    this.#http = parts.http;
+  }
+
+  /** Fills every source. The folder is the caller's to remove. */
+  static async fill(folder: string, addresses: ServiceAddresses): Promise<World> {
+    const name = fresh();
+    const [mysql, postgres, duckdb, s3, kafka, http] = await Promise.all([
+      fillMysql(need(addresses.mysql, "mysql"), name),
+      fillPostgres(need(addresses.postgres, "postgres"), name),
+      fillDuckdb(folder),
+      fillS3(need(addresses.s3, "s3"), name.replaceAll("_", "-"), folder),
+      fillKafka(need(addresses.kafka, "kafka"), name),
+      serveHttp(),
+    ]);
+    const sources: Readonly<Record<SourceName, PreparedSource>> = {
+      mysql: mysql.whole,
+      "mysql-cursor": mysql.cursor,
+      ...s3,
+      kafka,
+      http: http.source,
+      "duckdb-table": duckdb.source,
+      "postgres-table": postgres,
+    };
+    return new World({ sources, folder, addresses, copySource: duckdb.copyInto, http: http.server });
+  }
+
+  async lane(): Promise<Lane> {
+    this.#lanes += 1;
+    const folder = path.join(this.#folder, `lane-${this.#lanes}`);
+    mkdirSync(folder, { recursive: true });
+    await this.#copySource(folder);
+    const postgres: PostgresDestination = await postgresDestination(need(this.#addresses.postgres, "postgres"), fresh());
+    const attempts = new Attempts(path.join(this.#folder, "compiled"));
+    this.#closing.push(async () => {
+      attempts.close();
+      await postgres[Symbol.asyncDispose]();
+    });
+    let places = 0;
+    return {
+      attempts,
+      sourceFolder: folder,
+      place: (destination) => {
+        places += 1;
+        const own = path.join(folder, String(places));
+        mkdirSync(own, { recursive: true });
+        const place = destination === "duckdb" ? duckdbPlace(own) : postgres.place(`orders_${places}`);
+        return {
+          folder: own,
+          key: `faults/load/${places}`,
+          place: { ...place, clear: () => place.clear().then(() => rmSync(own, { recursive: true, force: true })) },
+        };
+      },
+    };
+  }
+
+  async close(): Promise<void> {
+    await Promise.all(this.#closing.map((close) => close()));
+    this.#http.closeAllConnections();
+    this.#http.close();
+  }
+}
+
+/** Cases of one group share what a load without kills has shown. */
+export const groupOf = ({ source, destination, mode }: Case): string => `${source}/${destination}/${mode}`;
