@@ -41,7 +41,7 @@ describe("the API's answers", () => {
       items: [
         {
           kind: "sample",
-          secrets: ["password", "token"],
+          secrets: ["password", "token", "keys"],
           config: { properties: { password: { secret: true }, host: { type: "string" } } },
         },
       ],

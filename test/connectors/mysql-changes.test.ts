@@ -1,8 +1,9 @@
 // What a MariaDB server does not log: MySQL's binary JSON, and what statements do to a table. The bytes follow MySQL's description of the format.
 
 import { describe, expect, it } from "vitest";
+import type { MysqlClient } from "../../connectors/mysql/client.ts";
 import { jsonText } from "../../connectors/mysql/changes/json-binary.ts";
-import { type LogPlace, isBefore } from "../../connectors/mysql/changes/log-place.ts";
+import { type LogPlace, isBefore, requireUsableLog } from "../../connectors/mysql/changes/log-place.ts";
 import { effectOn } from "../../connectors/mysql/changes/statements.ts";
 
 const bytes = (...parts: readonly (number | string | Buffer)[]): Buffer =>
@@ -123,6 +124,36 @@ describe("statements of the log", () => {
   it("unqualified names are of the statement's own database", () => {
     expect(effect("truncate table orders", "elsewhere")).toBe("none");
     expect(effect("truncate table shop.orders", "elsewhere")).toBe("emptied");
+  });
+});
+
+describe("the settings of a server", () => {
+  const clientWith = (settings: Readonly<Record<string, string>>): MysqlClient => ({
+    query: () => Promise.resolve(Object.entries(settings).map(([name, value]) => ({ Variable_name: name, Value: value }))),
+    takeOver: () => {
+      throw new Error("nothing is read");
+    },
+    [Symbol.asyncDispose]: () => Promise.resolve(),
+  });
+  const good = { log_bin: "ON", binlog_format: "ROW", binlog_row_image: "FULL", binlog_row_metadata: "FULL", binlog_row_value_options: "" };
+
+  it("that suffice", async () => {
+    await requireUsableLog(clientWith(good), "shop");
+  });
+
+  it("that do not are told, all of them", async () => {
+    const { binlog_row_metadata: _, ...old } = {
+      ...good,
+      log_bin: "OFF",
+      binlog_format: "MIXED",
+      binlog_row_value_options: "PARTIAL_JSON",
+    };
+    await expect(requireUsableLog(clientWith(old), "shop")).rejects.toMatchObject({
+      code: "SOURCE_LOG_UNUSABLE",
+      message: expect.stringContaining(
+        "log_bin = ON (it is OFF), binlog_format = ROW (it is MIXED), binlog_row_metadata = FULL (it is unknown to this server), binlog_row_value_options = '' (it is PARTIAL_JSON)",
+      ) as string,
+    });
   });
 });
 

@@ -298,6 +298,15 @@ describe("changes that cannot be followed", () => {
     await expectCode(replica.next(connector), "SOURCE_LOG_LOST", "truncate table emptied");
   });
 
+  it("changes that a session has logged as statements end the load", async () => {
+    await run("create table stated (id int primary key, v int)", "insert into stated values (1, 1)");
+    await using connector = await make();
+    const replica = new Replica("stated");
+    await replica.next(connector);
+    await run("set session binlog_format = STATEMENT", "update stated set v = 2");
+    await expectCode(replica.next(connector), "SOURCE_LOG_UNUSABLE", "binlog_format = ROW", "update stated");
+  });
+
   it("a log that is gone, another server's and a later one's are told apart from an empty one", async () => {
     await run("create table purged (id int primary key)", "insert into purged values (1)");
     await using connector = await make();
