@@ -1,12 +1,13 @@
 // What people do to a run by hand: the control update, refused while nothing has happened or carried out and recorded.
 
-import { ApplicationFailure } from "@temporalio/workflow";
+import { ApplicationFailure, patched } from "@temporalio/workflow";
 import type { ErrorCode } from "../core/errors.ts";
 import type { PlanTask, Policy } from "../core/plan.ts";
 import type { TaskResult } from "../core/run-changes.ts";
 import * as control from "../core/run-control.ts";
 import { type Graph, isOver, type RunState, type Settled, taskOf } from "../core/run-state.ts";
 import type { ControlAnswer, ControlRequest, PauseSignal, RunInput } from "./messages.ts";
+import { PATCHES } from "./patches.ts";
 import type { Reporter } from "./reporter.ts";
 
 /** What it needs of the run: its state, and ways to change what is fixed otherwise. */
@@ -56,7 +57,9 @@ export class ByHand {
     const { state } = this.#run;
     const graph = this.#run.graph();
     const actor = { by, ...(why === undefined ? {} : { why }) };
-    if (isOver(state) || state.stopping !== undefined) throw refused("RUN_NOT_ACTIVE", "the run has ended or is about to");
+    // A run that failed while it was paused has tasks that run after failures.
+    const mayResume = asked.action === "resume" && state.paused;
+    if (isOver(state) || (state.stopping !== undefined && !mayResume)) throw refused("RUN_NOT_ACTIVE", "the run has ended or is about to");
     const reason = control.refusal(state, graph, asked, actor, Date.now());
     if (reason !== undefined) throw refused("ACTION_REFUSED", reason);
     const own = task === undefined ? undefined : graph.plan.tasks.find(({ id }) => id === task.id);
@@ -125,12 +128,17 @@ export class ByHand {
   /** What started the run was paused or goes on, and the run with it. */
   hear(pause: PauseSignal): void {
     const { state, reporter, tell, settle } = this.#run;
-    if (isOver(state) || state.stopping !== undefined || !control.pauseWith(state, pause.paused)) return;
+    if (isOver(state) || (state.stopping !== undefined && !this.#mayResumeFailed(pause)) || !control.pauseWith(state, pause.paused)) return;
     const { paused, ...actor } = pause;
     this.actions += 1;
     reporter.action({ number: this.actions, action: paused ? "pause" : "resume", ...actor, at: new Date().toISOString() });
     tell(pause);
     settle({ ended: [], cancel: [] });
+  }
+
+  #mayResumeFailed({ paused }: PauseSignal): boolean {
+    const { state } = this.#run;
+    return !paused && state.stopping === "failed" && state.pausedWith === true && patched(PATCHES.failedGoOn);
   }
 
   #replace(task: PlanTask, policy: Policy | undefined): void {

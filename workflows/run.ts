@@ -9,6 +9,7 @@ import {
   defineQuery,
   defineSignal,
   defineUpdate,
+  patched,
   setCurrentDetails,
   setHandler,
   sleep,
@@ -51,6 +52,7 @@ import {
   type WindowSignal,
 } from "./messages.ts";
 import { withOutputs } from "./outputs.ts";
+import { PATCHES } from "./patches.ts";
 import { Reporter } from "./reporter.ts";
 import { RunEntry } from "./run-entry.ts";
 import { RunSlots, type SlotEvents } from "./run-slots.ts";
@@ -262,7 +264,14 @@ class RunExecution {
   }
 
   #cancel(): void {
+    const { paused, stopping } = this.#state;
+    // Nobody resumes a run that is cancelled: what is left of it begins.
+    const goesOn = paused === true && stopping !== "cancelled" && patched(PATCHES.cancelEndsPause);
+    if (goesOn) byHand.endPause(this.#state);
     this.#settle(reducer.stop(this.#state, this.#graph, "cancelled", Date.now()));
+    // Where all is cancelled a message does not leave.
+    if (goesOn)
+      void this.#shield.run(async () => this.#children.goOn({ by: "cancellation", why: "the run that started it was cancelled" }));
   }
 
   /** Starts what may start. Skipped tasks settle inside and come back here: the flag keeps that a loop. */
