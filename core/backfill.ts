@@ -1,5 +1,6 @@
 // The state of a backfill: a cursor over its partitions, the few that are open, and what is no success. Changed only here.
 
+import { actedKey, type ActedKey, type Keyed } from "./acted-keys.ts";
 import type { Json } from "./json.ts";
 import { countNumbers, hasNumber, intersectRanges, type NumberRanges, subtractRanges, uniteRanges } from "./number-ranges.ts";
 
@@ -45,7 +46,7 @@ export interface BackfillState {
   /** How many things people did to it. */
   readonly actions: number;
   /** Keys of the last of them that had one, the oldest first: the same key acts once. Absent: none had. */
-  readonly keys?: readonly string[];
+  readonly keys?: readonly ActedKey[];
 }
 
 /** They go along wherever the state goes. */
@@ -197,12 +198,9 @@ const retried = ({ failed }: BackfillState, asked: NumberRanges | undefined): Nu
 const skippable = (state: BackfillState, asked: NumberRanges): NumberRanges =>
   intersectRanges(uniteRanges(pendingRanges(state), state.failed), asked);
 
-/** An action with this key has been carried out: another one does nothing. */
-export const hasActed = ({ keys = [] }: BackfillState, key: string | undefined): boolean => key !== undefined && keys.includes(key);
-
-/** What somebody does to it by hand; `refuseBackfillControl` and `hasActed` have been asked before. */
-export const controlBackfill = (before: BackfillState, control: BackfillControl, key?: string): BackfillState => {
-  const keys = key === undefined ? {} : { keys: [...(before.keys ?? []), key].slice(-MOST_KEYS) };
+/** What somebody does to it by hand; `refuseBackfillControl` and `keyUse` have been asked before. */
+export const controlBackfill = (before: BackfillState, control: BackfillControl, keyed?: Keyed): BackfillState => {
+  const keys = keyed === undefined ? {} : { keys: [...(before.keys ?? []), actedKey(keyed)].slice(-MOST_KEYS) };
   const state = { ...before, ...keys, actions: before.actions + 1 };
   const { reason: _, ...unexplained } = state;
   switch (control.action) {

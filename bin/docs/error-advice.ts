@@ -14,7 +14,8 @@ export const ERROR_ADVICE: Readonly<Record<ErrorCode, string>> = {
   METHOD_NOT_ALLOWED: "The detail names the methods that the path takes.",
   CONFLICT:
     "Something else stands in the way; the detail says what. A connection in use cannot be deleted before the pipelines go without it.",
-  IDEMPOTENCY_KEY_REUSED: "A key stands for one request. Use another key for other params or another version.",
+  IDEMPOTENCY_KEY_REUSED:
+    "A key stands for one request. Use another key for other params, another version, another action, or another body of the same action.",
   RUN_NOT_ACTIVE: "The run has ended; there is nothing to cancel.",
   ACTION_REFUSED:
     "The detail says in which state it is (the run and its task, the pipeline, the schedule, …), and what the action needs. Nothing has happened, and nothing is recorded.",

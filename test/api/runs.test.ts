@@ -281,9 +281,15 @@ describe("runs over HTTP", () => {
     expect((await cancel("one", { by: "anna" })).status).toBe(202);
     expect((await cancel("another", { by: "ben" })).status).toBe(409);
     expect([orchestrator.cancelled.length, await actions()]).toMatchObject([before, [{ action: "cancel", by: "anna" }]]);
-    expect((await cancel("one", { by: "ben", force: true })).status).toBe(202);
+    const reused = { status: 409, body: { code: "IDEMPOTENCY_KEY_REUSED" } };
+    expect(await cancel("one", { by: "anna", why: "another" })).toMatchObject(reused);
+    expect(await cancel("one", { by: "anna", force: true })).toMatchObject(reused);
+    expect(await send("POST", `/v1/runs/${id}/pause`, { by: "anna" }, { "idempotency-key": "one" })).toMatchObject(reused);
+    expect((await cancel("two", { by: "ben", force: true })).status).toBe(202);
     // It has ended, and who repeats the request is told what became of it.
-    expect((await cancel("one", { by: "ben", force: true })).status).toBe(202);
+    expect((await cancel("two", { by: "ben", force: true })).status).toBe(202);
+    expect((await cancel("one", { by: "anna" })).status).toBe(202);
+    expect(await cancel("two", { by: "eve", force: true })).toMatchObject(reused);
     expect((await cancel("third", { by: "ben", force: true })).status).toBe(409);
     expect(await actions()).toMatchObject([
       { action: "cancel", by: "anna" },

@@ -9,6 +9,9 @@ import { LIMITS } from "../../core/limits.ts";
 import type { WaitPlan } from "../../core/plan.ts";
 import type { Control } from "../../core/run-control.ts";
 import { CONTROL_UPDATE, type ControlAnswer, type ControlRequest } from "../../workflows/messages.ts";
+import { createOrchestrator } from "../../api/orchestrator.ts";
+import { takeSnapshot } from "../../core/run-snapshot.ts";
+import { graphOf, initRun } from "../../core/run-state.ts";
 import { planOf, policy } from "../core/runs.ts";
 import type { Behaviour, StartedRun } from "./engine.ts";
 import { isAt, statusesOf, until, useEngine } from "./kit.ts";
@@ -281,6 +284,26 @@ describe("acting on a run", () => {
       "1 pause",
       "2 resume",
     ]);
+  });
+
+  it("takes a key for one request alone, also where Temporal knows the key's update, and after the run has continued as new", async () => {
+    const plan = planOf({ hold: wait({ for: "1h" }) });
+    const known = { snapshot: takeSnapshot(initRun(graphOf(plan)), graphOf(plan)), seq: 0, keys: ["older", ["before", "h"] as const] };
+    const run = await engine().start(plan, { isNamed: true, continued: known });
+    const { controlRun } = createOrchestrator({ connection: engine().client.connection, namespace: "default" });
+    const action = (name: "pause" | "resume", key: string, requestHash: string = name) =>
+      controlRun({ pipeline: "tested", id: run.id }, { control: { action: name }, by: "anna" }, { key, requestHash });
+    const reused = { code: "IDEMPOTENCY_KEY_REUSED" };
+    expect(await action("pause", "k")).toMatchObject({ status: "paused" });
+    expect(await action("pause", "k")).toMatchObject({ status: "paused" });
+    await expect(action("resume", "k")).rejects.toMatchObject(reused);
+    await expect(action("resume", "before")).rejects.toMatchObject(reused);
+    expect(await action("resume", "before", "h")).toEqual({ status: "paused" });
+    // Nobody knows any more what was asked under it.
+    expect(await action("resume", "older")).toEqual({ status: "paused" });
+    expect(await action("resume", "k2")).toMatchObject({ status: "waiting", action: { key: "k2", requestHash: "resume" } });
+    await run.handle.cancel();
+    await run.end();
   });
 
   it("is refused when the run has no such task, and once it stops", async () => {
