@@ -385,12 +385,16 @@ class RunExecution {
         this.#settle(this.#ends.succeed(index, { output: held.output }, now));
         return true;
       case "skipped":
+        if (task.wait !== undefined) this.#ends.atDeadline(index, now);
         this.#settle(reducer.skip(this.#state, this.#graph, index, now));
         return true;
-      case "failed":
+      case "failed": {
+        const error = { code: "WAIT_DEADLINE", message: held.message };
+        if (task.wait !== undefined) this.#ends.atDeadline(index, now, error);
         this.#reporter.task(index);
-        this.#settle(retrying.failAttempt(this.#state, this.#graph, index, { code: "WAIT_DEADLINE", message: held.message }, now));
+        this.#settle(retrying.failAttempt(this.#state, this.#graph, index, error, now));
         return true;
+      }
     }
   }
 
@@ -417,6 +421,7 @@ class RunExecution {
 
   #settle({ ended, cancel }: reducer.Settled): void {
     for (const index of ended) {
+      this.#ends.close(index, Date.now());
       this.#reporter.task(index);
       this.#slots.giveBack(reducer.taskOf(this.#graph, index));
     }

@@ -78,6 +78,28 @@ describe("waits", () => {
     const run = await engine().run(plan, { verbs: { fails: never, skips: never } });
     expect([run.outcome, statusesOf(run)]).toEqual(["failed", { fails: "failed", skips: "skipped", late: "failed" }]);
     expect(run.tasks()["late"]?.error).toMatchObject({ code: "WAIT_DEADLINE" });
+    expect(run.attempts("fails").at(-1)).toMatchObject({ attempt: 1, status: "failed", error: { code: "WAIT_DEADLINE" } });
+    expect(run.attempts("skips").at(-1)).toMatchObject({ attempt: 1, status: "cancelled", finishedAt: expect.any(String) as string });
+  });
+
+  it("leave no attempt at work when they end between two looks", async () => {
+    const never: Behaviour = () => Promise.resolve({ output: { met: false } });
+    const away: Behaviour = () => Promise.reject(new DownbeatError("SOURCE_UNAVAILABLE", "away"));
+    const rare = { poll: { everyMs: 3_600_000, maxMs: 3_600_000 } };
+    const retried = { ...policy(), retry: { attempts: 9, backoffMs: 3_600_000, maxBackoffMs: 3_600_000, neverOn: [] } };
+    const plan = planOf(
+      { marked: wait(rare), cancelled: wait(rare), away: { ...wait({ ...rare, deadlineMs: 1_000 }), policy: 1 } },
+      { policies: [policy(), retried] },
+    );
+    const run = await engine().start(plan, { verbs: { marked: never, cancelled: never, away } });
+    for (const id of ["marked", "cancelled"]) await isAt(run, id, "waiting");
+    await act(run, { action: "mark", task: "marked", as: "succeeded" });
+    await isAt(run, "away", "failed");
+    await run.handle.cancel();
+    expect((await run.end()).outcome).toBe("cancelled");
+    const latest = (id: string) => new Map(run.attempts(id).map(({ attempt, status }) => [attempt, status]));
+    expect([latest("marked"), latest("cancelled")]).toEqual([new Map([[1, "cancelled"]]), new Map([[1, "cancelled"]])]);
+    expect([latest("away"), run.tasks()["away"]?.attempts]).toEqual([new Map([1, 2].map((attempt) => [attempt, "failed"])), 2]);
   });
 
   it("fall to their deadline once more when they are continued, or begun again by retry.on, and not at once", async () => {
