@@ -47,6 +47,8 @@ export interface BackfillState {
   readonly actions: number;
   /** Keys of the last of them that had one, the oldest first: the same key acts once. Absent: none had. */
   readonly keys?: readonly ActedKey[];
+  /** Somebody cancelled it with its open runs. */
+  readonly cancelsRuns?: true;
 }
 
 /** They go along wherever the state goes. */
@@ -184,7 +186,11 @@ export const refuseBackfillControl = (state: BackfillState, control: BackfillCon
     return retried(state, control.partitions).length === 0 ? "none of these partitions has failed" : undefined;
   }
   if (isBackfillEnded(status)) return `the backfill has ended: it is ${status}`;
-  if (status === "cancelling" && control.action !== "cancel") return "the backfill is being cancelled";
+  if (status === "cancelling") {
+    if (control.action !== "cancel") return "the backfill is being cancelled";
+    // Its open runs may be cancelled after all.
+    if (!control.runs || state.cancelsRuns) return "the backfill is being cancelled already";
+  }
   if (control.action === "pause" && status === "paused") return "the backfill is paused already";
   if (control.action === "resume" && status !== "paused") return "the backfill is not paused";
   if (control.action === "skip" && skippable(state, control.partitions).length === 0)
@@ -209,7 +215,7 @@ export const controlBackfill = (before: BackfillState, control: BackfillControl,
     case "resume":
       return { ...unexplained, status: "running", failures: 0 };
     case "cancel":
-      return { ...unexplained, status: "cancelling" };
+      return { ...unexplained, status: "cancelling", ...(control.runs ? { cancelsRuns: true } : {}) };
     case "change": {
       const { action: _action, ...changes } = control;
       return { ...state, ...changes };

@@ -98,7 +98,7 @@ export const control = (state: RunState, graph: Graph, asked: Control, actor: Ac
     case "mark": {
       leave(state, index);
       const because = `marked ${asked.as} by ${by}${why === undefined ? "" : `: ${why}`}`;
-      if (asked.as === "failed") return fail(state, graph, index, { code: "CANCELLED", message: because }, now);
+      if (asked.as === "failed") return fail(state, graph, index, { code: "MARKED_FAILED", message: because }, now);
       if (asked.as === "skipped") return settle(state, graph, index, "skipped", now);
       return succeed(state, graph, index, outputOf(asked, actor), now);
     }

@@ -25,13 +25,16 @@ import { findOnceEnded } from "../find-once-ended.ts";
 
 const MAX_WAIT_MS = 10 * 60_000;
 
+const waitQuery = z.strictObject({
+  wait: z
+    .string()
+    .refine((text) => (parseDuration(text) ?? Infinity) <= MAX_WAIT_MS, 'is a duration of at most 10m, such as "60s"')
+    .optional(),
+});
+
 export const waitOf = (request: Request): number => {
-  const wait = request.query["wait"];
-  if (wait === undefined) return 0;
-  const milliseconds =
-    typeof wait === "string" ? (parseDuration(wait) ?? (/^\d+$/.test(wait) ? Number(wait) * 1_000 : undefined)) : undefined;
-  if (milliseconds === undefined) throw new DownbeatError("REQUEST_INVALID", 'wait is a duration such as "60s"');
-  return Math.min(milliseconds, MAX_WAIT_MS);
+  const { wait } = parseInput(waitQuery, request.query);
+  return wait === undefined ? 0 : (parseDuration(wait) ?? 0);
 };
 
 export const pipelineRunRoutes = (deps: ApiDeps): Router => {

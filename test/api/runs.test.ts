@@ -185,12 +185,13 @@ describe("runs over HTTP", () => {
     });
     expect(orchestrator.waits.at(-1)).toBe(60_000);
     orchestrator.whileWaiting = () => Promise.resolve("open");
-    const open = await trigger("plain", {}, {}, "?wait=5");
+    const open = await trigger("plain", {}, {}, "?wait=5s");
     expect(open.status).toBe(202);
     expect(orchestrator.waits.at(-1)).toBe(5_000);
-    await send("GET", `/v1/runs/${idOf(open)}?wait=9h`);
+    await send("GET", `/v1/runs/${idOf(open)}?wait=10m`);
     expect(orchestrator.waits.at(-1)).toBe(600_000);
-    expect(await trigger("plain", {}, {}, "?wait=soon")).toMatchObject({ status: 400, body: { code: "REQUEST_INVALID" } });
+    for (const query of ["?wait=soon", "?wait=5", "?wait=11m", "?wiat=5s"])
+      expect(await trigger("plain", {}, {}, query), query).toMatchObject({ status: 400, body: { code: "REQUEST_INVALID" } });
   });
 
   it("are waited for until the store knows their end, which Temporal may know before", async () => {

@@ -172,6 +172,11 @@ describe("a backfill", () => {
   it("ends cancelled when the last open run has ended", () => {
     let state = backfill.controlBackfill(opened(begun()), { action: "cancel", runs: false });
     expect(backfill.settleBackfill(opened(state)).status).toBe("cancelling");
+    const cancel = (runs: boolean) => backfill.refuseBackfillControl(state, { action: "cancel", runs });
+    // Its open runs may be cancelled after all, once.
+    expect([cancel(false), cancel(true)]).toEqual([expect.stringContaining("being cancelled already"), undefined]);
+    state = backfill.controlBackfill(state, { action: "cancel", runs: true });
+    expect(cancel(true)).toContain("being cancelled already");
     state = backfill.settleBackfill(backfill.endPartition(backfill.endPartition(state, "b.0", true), "b.1", false));
     expect(state.status).toBe("cancelled");
     expect(backfill.countPartitions(state)).toMatchObject({ succeeded: 1, failed: 1, cancelled: 3, pending: 0 });
