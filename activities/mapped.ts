@@ -72,6 +72,7 @@ const runItems = async (deps: MappedDeps, operators: Verbs, call: ItemsCall, sco
   const recorder = new Recorder(deps, call, scope);
   const failures: ItemFailure[] = [];
   const left: number[] = [];
+  let mayFail = call.mayFail ?? Infinity;
   // A group that is tried again since its worker died: what is recorded is done.
   const found = await outlastingStore(scope.cancelled, () => deps.items.find(placeOf(call), [...attempts.keys()]));
   const open = found.filter(({ status }) => status !== "succeeded");
@@ -93,10 +94,12 @@ const runItems = async (deps: MappedDeps, operators: Verbs, call: ItemsCall, sco
         if (scope.cancelled.aborted) throw error;
         const failure = failureOf(next.item, error);
         failures.push(failure);
-        // The other side would not be better for the items after it.
-        if (saysUnwell(failure.code, call.task.itemSlots?.connections)) left.push(...open.splice(0).map(({ item }) => item));
+        const status = mayRetry(call.retry, attempt, failure.code) ? "pending" : "failed";
+        if (status === "failed") mayFail -= 1;
+        // The other side would not be better for the items after it, or the task fails without them.
+        if (mayFail < 0 || saysUnwell(failure.code, call.task.itemSlots?.connections)) left.push(...open.splice(0).map(({ item }) => item));
         const { item: _, retryAfterMs: __, ...shown } = failure;
-        await ended({ status: mayRetry(call.retry, attempt, failure.code) ? "pending" : "failed", error: shown });
+        await ended({ status, error: shown });
       }
     }
   };

@@ -69,7 +69,7 @@ export const queryOf = (schema: z.ZodObject): readonly Json[] => {
 };
 
 export const PAGE = queryOf(pageQuery);
-export const ACTION_KEY = header("idempotency-key", "The same key acts once");
+export const ACTION_KEY = header("idempotency-key", "The same key acts once; with another action or body it is refused");
 
 export const body = (name: keyof typeof BODIES, required = true): Json => ({
   required,

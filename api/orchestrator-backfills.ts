@@ -1,11 +1,12 @@
 // Backfills in Temporal: started, followed, acted on.
 
 import { type Client, WorkflowExecutionAlreadyStartedError, WorkflowNotFoundError } from "@temporalio/client";
+import type { Keyed } from "../core/acted-keys.ts";
 import type { BackfillState } from "../core/backfill.ts";
 import { backfillWorkflowId, DEFAULT_QUEUE } from "../core/ids.ts";
 import { BACKFILL_UPDATE, BACKFILL_WORKFLOW, backfillAttributes, type BackfillInput, type BackfillRequest } from "../workflows/messages.ts";
 import type { Call } from "./orchestrator-owners.ts";
-import { answeredUpdate } from "./orchestrator-updates.ts";
+import { answeredUpdate, updateIdOf } from "./orchestrator-updates.ts";
 
 export interface BackfillReference {
   readonly pipeline: string;
@@ -17,8 +18,8 @@ export interface BackfillDoor {
   start(input: BackfillInput): Promise<void>;
   /** Of one that has ended: the store hears of that a moment before Temporal, and until then it would count as one that runs. */
   startAgain(input: BackfillInput): Promise<void>;
-  /** Throws ACTION_REFUSED with the backfill's own reason; the same `key` acts once, in all executions of the backfill. */
-  control(backfill: BackfillReference, request: BackfillRequest, key: string | undefined): Promise<BackfillState>;
+  /** Throws ACTION_REFUSED with the backfill's own reason; the same key acts once, in all executions of the backfill, and throws IDEMPOTENCY_KEY_REUSED for another request. */
+  control(backfill: BackfillReference, request: BackfillRequest, keyed: Keyed | undefined): Promise<BackfillState>;
   /** `ended`: it or another execution of it came to its end by itself; `stopped`: somebody stopped it in Temporal. */
   statusOf(backfill: BackfillReference): Promise<"running" | "ended" | "stopped" | "unknown">;
 }
@@ -54,9 +55,8 @@ export const createBackfillDoor = (client: Client, call: Call): BackfillDoor => 
       await start(input);
     },
 
-    control(backfill, request, key) {
-      const keyed: BackfillRequest = key === undefined ? request : { ...request, key };
-      const options = { args: [keyed] as [BackfillRequest], ...(key === undefined ? {} : { updateId: key }) };
+    control(backfill, request, keyed) {
+      const options = { args: [{ ...request, ...keyed }] as [BackfillRequest], ...updateIdOf(keyed) };
       return answeredUpdate({ what: `backfill ${backfill.id}`, gone: "ACTION_REFUSED" }, () =>
         call(() => handleOf(backfill).executeUpdate<BackfillState, [BackfillRequest]>(BACKFILL_UPDATE, options)),
       );

@@ -2,7 +2,12 @@
 
 import { WorkflowNotFoundError, WorkflowUpdateFailedError, WorkflowUpdateRPCTimeoutOrCancelledError } from "@temporalio/client";
 import { ApplicationFailure } from "@temporalio/common";
+import type { Keyed } from "../core/acted-keys.ts";
 import { DownbeatError, type ErrorCode, isErrorCode } from "../core/errors.ts";
+
+/** Temporal answers a known id as it did before, whatever comes with it: another request under the same key must be another update. */
+export const updateIdOf = (keyed: Keyed | undefined): { readonly updateId?: string } =>
+  keyed === undefined ? {} : { updateId: `${keyed.key}#${keyed.requestHash ?? ""}` };
 
 /** Throws the workflow's own refusal, `gone` when it has ended, WORKER_LOST when no worker takes the update in time. */
 export const answeredUpdate = async <Answer>(

@@ -15,6 +15,7 @@ import {
   type WorkflowClientInterceptor,
 } from "@temporalio/client";
 import { randomUUID } from "node:crypto";
+import type { Keyed } from "../core/acted-keys.ts";
 import { DownbeatError } from "../core/errors.ts";
 import { DEFAULT_QUEUE, inspectWorkflowId, runWorkflowId } from "../core/ids.ts";
 import type { RunStatus } from "../core/run-changes.ts";
@@ -39,7 +40,7 @@ import { type BackfillDoor, createBackfillDoor } from "./orchestrator-backfills.
 import { createScheduleDoor, type ScheduleDoor } from "./orchestrator-schedules.ts";
 import { temporalClient } from "./orchestrator-client.ts";
 import { createTurns } from "./turns.ts";
-import { answeredUpdate } from "./orchestrator-updates.ts";
+import { answeredUpdate, updateIdOf } from "./orchestrator-updates.ts";
 
 export interface RunReference {
   readonly pipeline: string;
@@ -55,8 +56,8 @@ export interface Orchestrator {
   cancelRun(run: RunReference, reason: string): Promise<void>;
   /** Ends a run at once, whatever of it runs: for when it does not stop when it is asked. Safe to repeat. */
   terminateRun(run: RunReference, reason: string): Promise<void>;
-  /** Acts on an open run. Throws ACTION_REFUSED or RUN_NOT_ACTIVE with the run's own reason; the same `key` acts once. */
-  controlRun(run: RunReference, request: ControlRequest, key: string | undefined): Promise<ControlAnswer>;
+  /** Acts on an open run. Throws ACTION_REFUSED or RUN_NOT_ACTIVE with the run's own reason; the same key acts once, and throws IDEMPOTENCY_KEY_REUSED for another request. */
+  controlRun(run: RunReference, request: ControlRequest, keyed: Keyed | undefined): Promise<ControlAnswer>;
   /** Temporal's own view: undefined when it knows no such run. */
   statusOf(run: RunReference): Promise<RunStatus | undefined>;
   /** Starts the owner of a pool where it does not run. */
@@ -205,9 +206,8 @@ export const createOrchestrator = (options: OrchestratorOptions): Orchestrator =
       }
     },
 
-    controlRun(run, request, key) {
-      const keyed: ControlRequest = key === undefined ? request : { ...request, key };
-      const options = { args: [keyed] as [ControlRequest], ...(key === undefined ? {} : { updateId: key }) };
+    controlRun(run, request, keyed) {
+      const options = { args: [{ ...request, ...keyed }] as [ControlRequest], ...updateIdOf(keyed) };
       return inTurn(run.id, () =>
         answeredUpdate({ what: `run ${run.id}`, gone: "RUN_NOT_ACTIVE" }, () =>
           call(() => handleOf(run).executeUpdate<ControlAnswer, [ControlRequest]>(CONTROL_UPDATE, options)),

@@ -23,14 +23,15 @@ interface HttpError {
   readonly type?: string;
   readonly status?: number;
   readonly message: string;
+  /** Of a body that is too large. */
+  readonly limit?: number;
 }
 
 /** What body-parser and the router throw, as our codes. */
 const asDownbeatError = (error: unknown): DownbeatError | undefined => {
   if (error instanceof DownbeatError) return error;
-  const { type, status, message } = error as HttpError;
-  if (type === "entity.too.large")
-    return new DownbeatError("BODY_TOO_LARGE", `the request body is over the limit of ${LIMITS.bodyBytes} bytes`);
+  const { type, status, message, limit = LIMITS.bodyBytes } = error as HttpError;
+  if (type === "entity.too.large") return new DownbeatError("BODY_TOO_LARGE", `the request body is over the limit of ${limit} bytes`);
   if (type === "entity.parse.failed") return new DownbeatError("REQUEST_INVALID", `the body is not valid JSON: ${message}`);
   if (type === "encoding.unsupported" || type === "charset.unsupported") return new DownbeatError("MEDIA_TYPE_UNSUPPORTED", message);
   if (status !== undefined && status >= 400 && status < 500) return new DownbeatError("REQUEST_INVALID", message);

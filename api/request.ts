@@ -2,8 +2,10 @@
 
 import type { Request } from "express";
 import type { z } from "zod";
+import type { Keyed } from "../core/acted-keys.ts";
 import { DownbeatError } from "../core/errors.ts";
 import { formatPath, type PathPart } from "../core/issues.ts";
+import { contentHash } from "./hash.ts";
 import { IssuesError } from "./problem.ts";
 
 export const parseInput = <Schema extends z.ZodType>(schema: Schema, value: unknown): z.output<Schema> => {
@@ -74,4 +76,11 @@ export const idempotencyKeyOf = (request: Request): string | undefined => {
     throw new DownbeatError("REQUEST_INVALID", `idempotency-key is one text of 1 to ${IDEMPOTENCY_KEY_LENGTH} characters`);
   }
   return key;
+};
+
+/** The request's key, with a digest of what it asks for: of whom, what, and the body as it was read. */
+export const keyedOf = (request: Request, body: unknown): Keyed | undefined => {
+  const key = idempotencyKeyOf(request);
+  if (key === undefined) return undefined;
+  return { key, requestHash: contentHash({ method: request.method, path: `${request.baseUrl}${request.path}`, body }) };
 };

@@ -1,5 +1,6 @@
 // The state of a backfill: a cursor over its partitions, the few that are open, and what is no success. Changed only here.
 
+import { actedKey, type ActedKey, type Keyed } from "./acted-keys.ts";
 import type { Json } from "./json.ts";
 import { countNumbers, hasNumber, intersectRanges, type NumberRanges, subtractRanges, uniteRanges } from "./number-ranges.ts";
 
@@ -45,7 +46,9 @@ export interface BackfillState {
   /** How many things people did to it. */
   readonly actions: number;
   /** Keys of the last of them that had one, the oldest first: the same key acts once. Absent: none had. */
-  readonly keys?: readonly string[];
+  readonly keys?: readonly ActedKey[];
+  /** Somebody cancelled it with its open runs. */
+  readonly cancelsRuns?: true;
 }
 
 /** They go along wherever the state goes. */
@@ -183,7 +186,11 @@ export const refuseBackfillControl = (state: BackfillState, control: BackfillCon
     return retried(state, control.partitions).length === 0 ? "none of these partitions has failed" : undefined;
   }
   if (isBackfillEnded(status)) return `the backfill has ended: it is ${status}`;
-  if (status === "cancelling" && control.action !== "cancel") return "the backfill is being cancelled";
+  if (status === "cancelling") {
+    if (control.action !== "cancel") return "the backfill is being cancelled";
+    // Its open runs may be cancelled after all.
+    if (!control.runs || state.cancelsRuns) return "the backfill is being cancelled already";
+  }
   if (control.action === "pause" && status === "paused") return "the backfill is paused already";
   if (control.action === "resume" && status !== "paused") return "the backfill is not paused";
   if (control.action === "skip" && skippable(state, control.partitions).length === 0)
@@ -197,12 +204,9 @@ const retried = ({ failed }: BackfillState, asked: NumberRanges | undefined): Nu
 const skippable = (state: BackfillState, asked: NumberRanges): NumberRanges =>
   intersectRanges(uniteRanges(pendingRanges(state), state.failed), asked);
 
-/** An action with this key has been carried out: another one does nothing. */
-export const hasActed = ({ keys = [] }: BackfillState, key: string | undefined): boolean => key !== undefined && keys.includes(key);
-
-/** What somebody does to it by hand; `refuseBackfillControl` and `hasActed` have been asked before. */
-export const controlBackfill = (before: BackfillState, control: BackfillControl, key?: string): BackfillState => {
-  const keys = key === undefined ? {} : { keys: [...(before.keys ?? []), key].slice(-MOST_KEYS) };
+/** What somebody does to it by hand; `refuseBackfillControl` and `keyUse` have been asked before. */
+export const controlBackfill = (before: BackfillState, control: BackfillControl, keyed?: Keyed): BackfillState => {
+  const keys = keyed === undefined ? {} : { keys: [...(before.keys ?? []), actedKey(keyed)].slice(-MOST_KEYS) };
   const state = { ...before, ...keys, actions: before.actions + 1 };
   const { reason: _, ...unexplained } = state;
   switch (control.action) {
@@ -211,7 +215,7 @@ export const controlBackfill = (before: BackfillState, control: BackfillControl,
     case "resume":
       return { ...unexplained, status: "running", failures: 0 };
     case "cancel":
-      return { ...unexplained, status: "cancelling" };
+      return { ...unexplained, status: "cancelling", ...(control.runs ? { cancelsRuns: true } : {}) };
     case "change": {
       const { action: _action, ...changes } = control;
       return { ...state, ...changes };

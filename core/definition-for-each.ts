@@ -50,7 +50,13 @@ export const forEachSchema = z
       .optional()
       .describe("A loop inside it, which can read the values of those around it"),
     window: z.int().min(1).max(1_000).default(10).describe("Items that run at the same time, at most"),
-    max_failures: z.int().min(0).default(0).describe("Failed items beyond which no further ones begin and the task fails"),
+    max_failures: z
+      .int()
+      .min(0)
+      .default(0)
+      .describe(
+        "Failed items beyond which the task fails. With a window of 1 none begins after that; else those beside it begin and go on until they hear of it",
+      ),
   })
   .describe("Carries the task out once for each item");
 

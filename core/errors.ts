@@ -101,6 +101,7 @@ export const ERRORS = {
   FILE_REFUSED: { retry: false, fault: "user", http: 422, title: "The path is not one that the connection gives access to" },
   EXPRESSION_FAILED: { retry: false, fault: "user", http: 422, title: "An expression could not be evaluated" },
   WAIT_DEADLINE: { retry: false, fault: "user", http: 504, title: "What a task waited for did not come in time" },
+  MARKED_FAILED: { retry: false, fault: "user", http: 409, title: "Somebody marked a task as failed" },
   APPROVAL_REJECTED: { retry: false, fault: "user", http: 409, title: "Somebody rejected an approval" },
   POOL_UNKNOWN: { retry: false, fault: "user", http: 422, title: "The task's pool does not exist" },
   CONCURRENCY_LIMIT: { retry: false, fault: "user", http: 409, title: "As many runs of the pipeline go on as may" },

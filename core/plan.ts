@@ -84,7 +84,7 @@ export interface ForEach {
   readonly loops: readonly Loop[];
   /** Items that run at the same time, at most. */
   readonly window: number;
-  /** Failed items beyond which no further ones begin and the task fails. */
+  /** Failed items beyond which the task fails: no group begins then, and none that knows begins an item. */
   readonly maxFailures: number;
 }
 

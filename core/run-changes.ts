@@ -97,6 +97,9 @@ export interface ActionChange {
   readonly by: string;
   readonly why?: string;
   readonly details?: Json;
+  /** The caller's, and a digest of what was asked under it. */
+  readonly key?: string;
+  readonly requestHash?: string;
   /** ISO 8601 UTC. */
   readonly at: string;
 }

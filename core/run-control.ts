@@ -76,9 +76,8 @@ export const refusal = (state: RunState, graph: Graph, control: Control, actor: 
 export const control = (state: RunState, graph: Graph, asked: Control, actor: Actor, now: number): Settled => {
   const { by, why } = actor;
   if (asked.action === "pause" || asked.action === "resume") {
+    endPause(state);
     if (asked.action === "pause") state.paused = true;
-    else delete state.paused;
-    delete state.pausedWith;
     return NOTHING;
   }
   const index = placeOf(graph, asked.task);
@@ -99,7 +98,7 @@ export const control = (state: RunState, graph: Graph, asked: Control, actor: Ac
     case "mark": {
       leave(state, index);
       const because = `marked ${asked.as} by ${by}${why === undefined ? "" : `: ${why}`}`;
-      if (asked.as === "failed") return fail(state, graph, index, { code: "CANCELLED", message: because }, now);
+      if (asked.as === "failed") return fail(state, graph, index, { code: "MARKED_FAILED", message: because }, now);
       if (asked.as === "skipped") return settle(state, graph, index, "skipped", now);
       return succeed(state, graph, index, outputOf(asked, actor), now);
     }
@@ -121,11 +120,14 @@ export const control = (state: RunState, graph: Graph, asked: Control, actor: Ac
 export const pauseWith = (state: RunState, paused: boolean): boolean => {
   if (paused ? state.paused : !state.pausedWith) return false;
   if (paused) state.paused = state.pausedWith = true;
-  else {
-    delete state.paused;
-    delete state.pausedWith;
-  }
+  else endPause(state);
   return true;
+};
+
+/** Nothing is held back any more, whoever paused it. */
+export const endPause = (state: RunState): void => {
+  delete state.paused;
+  delete state.pausedWith;
 };
 
 /** What a task that succeeds by this action hands on. */

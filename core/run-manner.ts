@@ -1,6 +1,6 @@
 // How a run goes about what its history shows.
 
-/** What a run does as the release did that started it, since its history shows that. Less expensive than Temporal's own patches, which are events. */
+/** What a run does as the release did that started it, since its history shows that. Less expensive than Temporal's own patches, which are events and good for rare states alone (workflows/patches.ts). */
 export interface RunManner {
   /** Its progress is shown by the worker as it happens. Absent: it began when runs had a timer for that. */
   readonly live?: true;

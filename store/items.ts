@@ -43,6 +43,8 @@ export interface Items {
    * Answers how many have succeeded already.
    */
   plan(place: TaskPlace, planned: readonly PlannedItem[], carry?: Carry): Promise<number>;
+  /** 0: nobody has written any down. */
+  count(place: TaskPlace): Promise<number>;
   find(place: TaskPlace, numbers: readonly number[]): Promise<readonly Pick<ItemRecord, "item" | "key" | "values" | "status">[]>;
   /** A result of an attempt that is not newer than the recorded one changes nothing. */
   record(place: TaskPlace, results: readonly ItemResult[]): Promise<void>;
@@ -93,6 +95,8 @@ export const createItems = (db: Database): Items => ({
         return row?.done ?? 0;
       }),
     ),
+
+  count: (place) => storeCall(() => db.$count(items, at(place))),
 
   find: (place, numbers) =>
     storeCall(() =>

@@ -64,11 +64,12 @@ export const reportStatement = (
           on conflict (run_id, task_id) do update set status = excluded.status, attempts = excluded.attempts, output = excluded.output,
             metrics = excluded.metrics, error = excluded.error, waiting = excluded.waiting, started_at = excluded.started_at, finished_at = excluded.finished_at${more ? sql`, deadline_missed_at = coalesce(tasks.deadline_missed_at, excluded.deadline_missed_at)` : sql``}
         ), reported_actions as (
-          insert into ${actions} (run_id, number, action, task_id, "by", why, details, at)
-          select run.id, (a ->> 'number')::int, a ->> 'action', a ->> 'taskId', a ->> 'by', a ->> 'why', a -> 'details', (a ->> 'at')::timestamptz
+          insert into ${actions} (run_id, number, action, task_id, "by", why, details, key, request_hash, at)
+          select run.id, (a ->> 'number')::int, a ->> 'action', a ->> 'taskId', a ->> 'by', a ->> 'why', a -> 'details', a ->> 'key', a ->> 'requestHash',
+            (a ->> 'at')::timestamptz
           from run, jsonb_array_elements(run.actions) a
           on conflict (run_id, number) do update set action = excluded.action, task_id = excluded.task_id, "by" = excluded.by, why = excluded.why,
-            details = excluded.details, at = excluded.at
+            details = excluded.details, key = excluded.key, request_hash = excluded.request_hash, at = excluded.at
         )${more ? ASSETS_MADE : sql``}, reported_attempts as (
           insert into ${attempts} (run_id, task_id, attempt, status, worker, lost_attempts, error, started_at, finished_at)
           select run.id, a ->> 'taskId', (a ->> 'attempt')::int, a ->> 'status', a ->> 'worker', coalesce((a ->> 'lostAttempts')::int, 0), a -> 'error',

@@ -15,6 +15,7 @@ import {
   sql,
   type SQL,
 } from "drizzle-orm";
+import type { Keyed } from "../core/acted-keys.ts";
 import { DownbeatError } from "../core/errors.ts";
 import type { JsonObject } from "../core/json.ts";
 import type { RerunRequest } from "../core/rerun.ts";
@@ -87,10 +88,8 @@ export interface RunCursor {
   readonly id: string;
 }
 
-export interface CancelRequest extends Actor {
+export interface CancelRequest extends Actor, Partial<Keyed> {
   readonly action: "cancel" | "force cancel";
-  /** The caller's. */
-  readonly key?: string;
 }
 
 export interface Runs {
@@ -360,7 +359,7 @@ export const createRuns = (db: Database): Runs => {
           .limit(limit),
       ),
 
-    noteCancel: (id, { action, by, why = null, key = null }) =>
+    noteCancel: (id, { action, by, why = null, key = null, requestHash = null }) =>
       storeCall(() =>
         db.transaction(async (tx) => {
           const noted = await tx
@@ -371,8 +370,9 @@ export const createRuns = (db: Database): Runs => {
           // The run's row is locked until here: those who cancel it take turns.
           if (noted.length === 0) return false;
           const { rows } = await tx.execute(sql`
-            insert into ${actions} (run_id, number, action, "by", why, key, at)
-            select ${id}, coalesce(min(number) filter (where number < 0), 0) - 1, ${action}::text, ${by}::text, ${why}::text, ${key}::text, now()
+            insert into ${actions} (run_id, number, action, "by", why, key, request_hash, at)
+            select ${id}, coalesce(min(number) filter (where number < 0), 0) - 1, ${action}::text, ${by}::text, ${why}::text, ${key}::text,
+              ${requestHash}::text, now()
             from ${actions} where run_id = ${id}
             having count(*) filter (where number < 0 and action in (${action}, 'force cancel')) = 0
             returning number`);

@@ -367,8 +367,9 @@ export const actions = pgTable(
     by: text().notNull(),
     why: text(),
     details: jsonb().$type<Json>(),
-    /** Of what is done from outside: the caller's, by which it is done once. A run knows its own. */
+    /** The caller's, by which it is done once, and a digest of what was asked under it; null: an older release wrote it down. */
     key: text(),
+    requestHash: text(),
     at: moment().notNull(),
   },
   (table) => [primaryKey({ columns: [table.runId, table.number] }), foreignKey({ columns: [table.runId], foreignColumns: [runs.id] })],

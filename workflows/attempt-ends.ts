@@ -12,7 +12,7 @@ import {
   type TaskState,
 } from "../core/run-state.ts";
 import { failAttempt, loseAttempt } from "../core/run-attempts.ts";
-import type { AttemptChange, TaskResult } from "../core/run-changes.ts";
+import type { AttemptChange, TaskError, TaskResult } from "../core/run-changes.ts";
 import type { Attempt, AttemptFacts } from "./attempts.ts";
 import type { AttemptEnd, AttemptFailed } from "./failure.ts";
 import { nextLook } from "./holding.ts";
@@ -36,13 +36,41 @@ export interface EndedIn {
 
 export class AttemptEnds {
   readonly #run: EndedIn;
+  /** By task: attempts of waits that go on between two looks. */
+  readonly #looking = new Map<number, AttemptFacts>();
 
   constructor(run: EndedIn) {
     this.#run = run;
+    for (const [index, { hold: reason }] of run.state.tasks.entries())
+      if (reason === "condition") this.#looking.set(index, this.#factsOf(index));
+  }
+
+  #factsOf(index: number): AttemptFacts {
+    const { attempts, startedAt } = this.#run.state.tasks[index] as TaskState;
+    return { taskId: taskOf(this.#run.graph(), index).id, attempt: attempts, startedAt: iso(startedAt ?? Date.now()) };
+  }
+
+  /** The wait has come to its deadline: its attempt as well, also one that came too late for a look. */
+  atDeadline(index: number, now: number, error?: TaskError): void {
+    const { wait } = taskOf(this.#run.graph(), index);
+    if (wait?.for !== undefined || wait?.until !== undefined) return;
+    const facts = this.#looking.get(index) ?? { ...this.#factsOf(index), startedAt: iso(now) };
+    this.#looking.delete(index);
+    const ended = error === undefined ? ({ status: "cancelled" } as const) : ({ status: "failed", error } as const);
+    this.#run.reporter.attempt({ ...facts, ...ended, finishedAt: iso(now) });
+  }
+
+  /** The task has ended between two looks: somebody marked it, or the run stopped. */
+  close(index: number, now: number): void {
+    const facts = this.#looking.get(index);
+    if (facts === undefined) return;
+    this.#looking.delete(index);
+    this.#run.reporter.attempt({ ...facts, status: "cancelled", finishedAt: iso(now) });
   }
 
   settle(index: number, end: AttemptEnd, { facts, resultOf }: Pick<Attempt, "facts" | "resultOf">): Settled {
     const now = Date.now();
+    this.#looking.delete(index);
     return end.kind === "succeeded" ? this.#success(index, resultOf(end.answer), facts, now) : this.#failure(index, end, facts, now);
   }
 
@@ -59,6 +87,7 @@ export class AttemptEnds {
       const own = state.tasks[index] as TaskState;
       const until = nextLook(task, own, heldSince(graph(), own) ?? now, now);
       hold(state, index, "condition", until);
+      this.#looking.set(index, facts);
       reporter.task(index);
       wakeAt(until);
       return { ended: [], cancel: [] };

@@ -16,6 +16,7 @@ import {
   sleep,
   workflowInfo,
 } from "@temporalio/workflow";
+import { keyReused, keyUse } from "../core/acted-keys.ts";
 import * as core from "../core/backfill.ts";
 import { runWorkflowId } from "../core/ids.ts";
 import { LIMITS } from "../core/limits.ts";
@@ -97,17 +98,20 @@ class BackfillExecution {
     this.#change(core.endPartition(this.#state, runId, succeeded));
   }
 
-  refuse({ control, key }: BackfillRequest): void {
-    if (core.hasActed(this.#state, key)) return;
+  refuse({ control, ...request }: BackfillRequest): void {
+    const use = keyUse(this.#state.keys ?? [], request);
+    if (use === "same") return;
+    if (use === "other") throw ApplicationFailure.nonRetryable(keyReused(request.key), "IDEMPOTENCY_KEY_REUSED");
     const reason = core.refuseBackfillControl(this.#state, control);
     if (reason !== undefined) throw ApplicationFailure.nonRetryable(reason, "ACTION_REFUSED");
   }
 
   /** Safe to repeat under its key. */
-  control({ control, by, why, key }: BackfillRequest): core.BackfillState {
-    if (core.hasActed(this.#state, key)) return this.#state;
+  control({ control, by, why, key, requestHash }: BackfillRequest): core.BackfillState {
+    const keyed = key === undefined ? undefined : { key, ...(requestHash === undefined ? {} : { requestHash }) };
+    if (keyUse(this.#state.keys ?? [], keyed ?? {}) !== "new") return this.#state;
     const { action, ...details } = control;
-    this.#change(core.controlBackfill(this.#state, control, key));
+    this.#change(core.controlBackfill(this.#state, control, keyed));
     const told = {
       number: this.#state.actions,
       action,

@@ -1,12 +1,14 @@
 // What people do to a run by hand: the control update, refused while nothing has happened or carried out and recorded.
 
-import { ApplicationFailure } from "@temporalio/workflow";
+import { ApplicationFailure, patched } from "@temporalio/workflow";
+import { actedKey, type ActedKey, keyReused, keyUse } from "../core/acted-keys.ts";
 import type { ErrorCode } from "../core/errors.ts";
 import type { PlanTask, Policy } from "../core/plan.ts";
 import type { TaskResult } from "../core/run-changes.ts";
 import * as control from "../core/run-control.ts";
 import { type Graph, isOver, type RunState, type Settled, taskOf } from "../core/run-state.ts";
 import type { ControlAnswer, ControlRequest, PauseSignal, RunInput } from "./messages.ts";
+import { PATCHES } from "./patches.ts";
 import type { Reporter } from "./reporter.ts";
 
 /** What it needs of the run: its state, and ways to change what is fixed otherwise. */
@@ -16,7 +18,7 @@ export interface ActedOn {
   readonly results: Map<number, Pick<TaskResult, "output" | "metrics">>;
   /** Actions so far, and the keys of the last of them. */
   readonly actions: number;
-  readonly keys: readonly string[];
+  readonly keys: readonly ActedKey[];
   readonly input: () => RunInput;
   readonly graph: () => Graph;
   /** The input from now on: what comes after, and what continues as new, has it. */
@@ -32,31 +34,25 @@ const MOST_KEYS = 1_000;
 export class ByHand {
   readonly #run: ActedOn;
   actions: number;
-  readonly #keys: Set<string>;
+  keys: readonly ActedKey[];
 
   constructor(run: ActedOn) {
     this.#run = run;
     this.actions = run.actions;
-    this.#keys = new Set(run.keys);
-  }
-
-  get keys(): readonly string[] {
-    return [...this.#keys];
-  }
-
-  #remember(key: string): void {
-    this.#keys.add(key);
-    const [oldest = ""] = this.#keys;
-    if (this.#keys.size > MOST_KEYS) this.#keys.delete(oldest);
+    this.keys = run.keys;
   }
 
   /** Throws what the caller is told; nothing has happened then, and nothing is in the history. */
-  refuse({ control: asked, by, why, task, basedOn, key }: ControlRequest): void {
-    if (key !== undefined && this.#keys.has(key)) return;
+  refuse({ control: asked, by, why, task, basedOn, ...request }: ControlRequest): void {
+    const use = keyUse(this.keys, request);
+    if (use === "same") return;
+    if (use === "other") throw refused("IDEMPOTENCY_KEY_REUSED", keyReused(request.key));
     const { state } = this.#run;
     const graph = this.#run.graph();
     const actor = { by, ...(why === undefined ? {} : { why }) };
-    if (isOver(state) || state.stopping !== undefined) throw refused("RUN_NOT_ACTIVE", "the run has ended or is about to");
+    // A run that failed while it was paused has tasks that run after failures.
+    const mayResume = asked.action === "resume" && state.paused;
+    if (isOver(state) || (state.stopping !== undefined && !mayResume)) throw refused("RUN_NOT_ACTIVE", "the run has ended or is about to");
     const reason = control.refusal(state, graph, asked, actor, Date.now());
     if (reason !== undefined) throw refused("ACTION_REFUSED", reason);
     const own = task === undefined ? undefined : graph.plan.tasks.find(({ id }) => id === task.id);
@@ -67,11 +63,12 @@ export class ByHand {
   }
 
   /** Safe to repeat under its key, and where the state says that it is done already. */
-  act({ control: asked, by, why, task, policy, params, changedParams, details, key }: ControlRequest): ControlAnswer {
+  act({ control: asked, by, why, task, policy, params, changedParams, details, key, requestHash }: ControlRequest): ControlAnswer {
     const { state, reporter, results, input, change } = this.#run;
-    if (key !== undefined) {
-      if (this.#keys.has(key)) return { status: control.openStatus(state) };
-      this.#remember(key);
+    const keyed = key === undefined ? undefined : { key, ...(requestHash === undefined ? {} : { requestHash }) };
+    if (keyed !== undefined) {
+      if (keyUse(this.keys, keyed) !== "new") return { status: control.openStatus(state) };
+      this.keys = [...this.keys, actedKey(keyed)].slice(-MOST_KEYS);
     }
     const now = Date.now();
     if (task !== undefined) this.#replace(task, policy);
@@ -89,6 +86,7 @@ export class ByHand {
       ...("task" in asked ? { taskId: asked.task } : {}),
       ...actor,
       ...(details === undefined ? {} : { details }),
+      ...keyed,
       at: new Date(now).toISOString(),
     };
     reporter.action(action);
@@ -125,12 +123,17 @@ export class ByHand {
   /** What started the run was paused or goes on, and the run with it. */
   hear(pause: PauseSignal): void {
     const { state, reporter, tell, settle } = this.#run;
-    if (isOver(state) || state.stopping !== undefined || !control.pauseWith(state, pause.paused)) return;
+    if (isOver(state) || (state.stopping !== undefined && !this.#mayResumeFailed(pause)) || !control.pauseWith(state, pause.paused)) return;
     const { paused, ...actor } = pause;
     this.actions += 1;
     reporter.action({ number: this.actions, action: paused ? "pause" : "resume", ...actor, at: new Date().toISOString() });
     tell(pause);
     settle({ ended: [], cancel: [] });
+  }
+
+  #mayResumeFailed({ paused }: PauseSignal): boolean {
+    const { state } = this.#run;
+    return !paused && state.stopping === "failed" && state.pausedWith === true && patched(PATCHES.failedGoOn);
   }
 
   #replace(task: PlanTask, policy: Policy | undefined): void {

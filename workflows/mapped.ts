@@ -261,7 +261,12 @@ class MappedExecution {
   async #runGroup(items: readonly (readonly [number, number])[]): Promise<readonly ItemFailure[]> {
     const rounds = Math.ceil(items.length / this.#concurrency);
     const { runItems } = proxyActivities<DagActivities>(this.#options(rounds));
-    const { milliseconds, ...ended } = await runItems({ ...this.#call, items, concurrency: this.#concurrency });
+    const { milliseconds, ...ended } = await runItems({
+      ...this.#call,
+      items,
+      concurrency: this.#concurrency,
+      mayFail: this.#maxFailures - this.progress.failed,
+    });
     this.#settle(new Map(items), ended);
     if (ended.left === undefined) this.#adapt(rounds, milliseconds);
     return ended.failures;

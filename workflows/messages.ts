@@ -1,6 +1,7 @@
 // What goes into and comes out of the run workflow, and the messages it takes: a wire contract shared with the API.
 
 import { defineSearchAttributeKey, type SearchAttributePair } from "@temporalio/common";
+import type { ActedKey, Keyed } from "../core/acted-keys.ts";
 import type { Circuit, CircuitPolicy, Verdict } from "../core/circuit.ts";
 import type { BackfillAction, BackfillControl, BackfillState } from "../core/backfill.ts";
 import { connectionOf, pipelineOf } from "../core/ids.ts";
@@ -44,7 +45,7 @@ export interface RunInput extends RunManner {
     /** How often somebody acted on it. */
     readonly actions?: number;
     /** Of the last of these actions, the oldest first. */
-    readonly keys?: readonly string[];
+    readonly keys?: readonly ActedKey[];
     /** What came too late for the last execution's reports. */
     readonly unsent?: { readonly tasks: readonly number[]; readonly actions: readonly ActionChange[] };
   };
@@ -186,7 +187,8 @@ export interface PoolState {
 /** The update by which people act on a run. Refused with ACTION_REFUSED or RUN_NOT_ACTIVE while nothing has happened yet. */
 export const CONTROL_UPDATE = "control";
 
-export interface ControlRequest extends Actor {
+/** With a key it acts once; Temporal itself knows an update again only within one execution. Another request under a known key is refused with IDEMPOTENCY_KEY_REUSED. */
+export interface ControlRequest extends Actor, Partial<Keyed> {
   readonly control: Control;
   /** With `continue`: what the task is from now on, its configuration lying under `task.planHash`. Its needs stay. */
   readonly task?: PlanTask;
@@ -199,8 +201,6 @@ export interface ControlRequest extends Actor {
   readonly changedParams?: JsonObject;
   /** For the record: what was changed. */
   readonly details?: Json;
-  /** The same one acts once; Temporal itself knows an update again only within one execution. */
-  readonly key?: string;
 }
 
 export interface ControlAnswer {
@@ -249,10 +249,9 @@ export interface BackfillInput {
 /** The update by which people act on a backfill. Refused with ACTION_REFUSED while nothing has happened yet. */
 export const BACKFILL_UPDATE = "control";
 
-export interface BackfillRequest extends Actor {
+/** With a key it acts once, in later executions too. Another request under a known key is refused with IDEMPOTENCY_KEY_REUSED. */
+export interface BackfillRequest extends Actor, Partial<Keyed> {
   readonly control: BackfillControl;
-  /** The same one acts once, in later executions too. */
-  readonly key?: string;
 }
 
 /** What a run tells its backfill when it ends. */

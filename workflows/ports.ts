@@ -130,6 +130,8 @@ export interface ItemsCall extends MappedCall {
   readonly items: readonly (readonly [item: number, attempt: number])[];
   /** How many of them may run at the same time. */
   readonly concurrency: number;
+  /** How many of them may fail for good: after one more none begins. Absent: nobody counts, since a release has called that counted group by group. */
+  readonly mayFail?: number;
 }
 
 /** What is left to decide: everything else is in the store. */
@@ -142,7 +144,7 @@ export interface ItemFailure {
 
 export interface ItemsResult {
   readonly failures: readonly ItemFailure[];
-  /** Items that were not begun: a connection was seen to be unwell, and the group's slot is given back. */
+  /** Items that were not begun: a connection was seen to be unwell, and the group's slot is given back; or more failed than may. */
   readonly left?: readonly number[];
   /** Of the whole batch: how large the next ones should be. */
   readonly milliseconds: number;

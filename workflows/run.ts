@@ -9,6 +9,7 @@ import {
   defineQuery,
   defineSignal,
   defineUpdate,
+  patched,
   setCurrentDetails,
   setHandler,
   sleep,
@@ -51,6 +52,7 @@ import {
   type WindowSignal,
 } from "./messages.ts";
 import { withOutputs } from "./outputs.ts";
+import { PATCHES } from "./patches.ts";
 import { Reporter } from "./reporter.ts";
 import { RunEntry } from "./run-entry.ts";
 import { RunSlots, type SlotEvents } from "./run-slots.ts";
@@ -262,7 +264,14 @@ class RunExecution {
   }
 
   #cancel(): void {
+    const { paused, stopping } = this.#state;
+    // Nobody resumes a run that is cancelled: what is left of it begins.
+    const goesOn = paused === true && stopping !== "cancelled" && patched(PATCHES.cancelEndsPause);
+    if (goesOn) byHand.endPause(this.#state);
     this.#settle(reducer.stop(this.#state, this.#graph, "cancelled", Date.now()));
+    // Where all is cancelled a message does not leave.
+    if (goesOn)
+      void this.#shield.run(async () => this.#children.goOn({ by: "cancellation", why: "the run that started it was cancelled" }));
   }
 
   /** Starts what may start. Skipped tasks settle inside and come back here: the flag keeps that a loop. */
@@ -376,12 +385,16 @@ class RunExecution {
         this.#settle(this.#ends.succeed(index, { output: held.output }, now));
         return true;
       case "skipped":
+        if (task.wait !== undefined) this.#ends.atDeadline(index, now);
         this.#settle(reducer.skip(this.#state, this.#graph, index, now));
         return true;
-      case "failed":
+      case "failed": {
+        const error = { code: "WAIT_DEADLINE", message: held.message };
+        if (task.wait !== undefined) this.#ends.atDeadline(index, now, error);
         this.#reporter.task(index);
-        this.#settle(retrying.failAttempt(this.#state, this.#graph, index, { code: "WAIT_DEADLINE", message: held.message }, now));
+        this.#settle(retrying.failAttempt(this.#state, this.#graph, index, error, now));
         return true;
+      }
     }
   }
 
@@ -408,6 +421,7 @@ class RunExecution {
 
   #settle({ ended, cancel }: reducer.Settled): void {
     for (const index of ended) {
+      this.#ends.close(index, Date.now());
       this.#reporter.task(index);
       this.#slots.giveBack(reducer.taskOf(this.#graph, index));
     }

@@ -7,11 +7,11 @@ import {
   type BackfillState,
   controlBackfill,
   countPartitions,
-  hasActed,
   isBackfillEnded,
   partitionStatus,
   refuseBackfillControl,
 } from "../../core/backfill.ts";
+import { type Keyed, keyReused, keyUse } from "../../core/acted-keys.ts";
 import { DownbeatError } from "../../core/errors.ts";
 import { type Partition, partitionAt } from "../../core/partitions.ts";
 import { isoIn } from "../../core/time-zone.ts";
@@ -20,7 +20,7 @@ import { askedBackfill, type AskedBackfill, chosenPartitions, planOf } from "../
 import type { ApiDeps } from "../deps.ts";
 import { contentHash } from "../hash.ts";
 import { moment } from "../present.ts";
-import { decodeCursor, idempotencyKeyOf, jsonBody, notFound, page, parseInput, pathParam } from "../request.ts";
+import { decodeCursor, idempotencyKeyOf, jsonBody, keyedOf, notFound, page, parseInput, pathParam } from "../request.ts";
 import { runIdFor } from "../run-id.ts";
 import { pauseBody } from "../schemas.ts";
 import {
@@ -152,28 +152,35 @@ export const backfillRoutes = (deps: ApiDeps): Router => {
     return found;
   };
 
-  interface Act {
-    readonly control: BackfillControl;
+  interface ActBody {
     readonly by: string;
     readonly why?: string | undefined;
   }
 
-  const act = async (request: Request, response: Response, record: BackfillRecord, { control, by, why }: Act): Promise<void> => {
+  const act = async (
+    request: Request,
+    response: Response,
+    body: ActBody,
+    asked: BackfillControl | ((record: BackfillRecord) => BackfillControl),
+  ): Promise<void> => {
+    const record = await existing(request);
+    const { by, why } = body;
     const actor = { by, ...(why === undefined ? {} : { why }) };
-    const key = idempotencyKeyOf(request);
+    const keyed = keyedOf(request, body);
     // Also of one that has ended since, or goes on again by just this action.
-    if (hasActed(record.state, key)) {
+    if (isRepeated(record.state, keyed)) {
       response.json(presentBackfill(record));
       return;
     }
+    const control = typeof asked === "function" ? asked(record) : asked;
     if (!isBackfillEnded(record.state.status)) {
-      const state = await orchestrator.backfills.control(record, { control, ...actor }, key);
+      const state = await orchestrator.backfills.control(record, { control, ...actor }, keyed);
       response.json(presentBackfill(record, state));
       return;
     }
     const reason = refuseBackfillControl(record.state, control);
     if (reason !== undefined) throw new DownbeatError("ACTION_REFUSED", reason);
-    response.json(presentBackfill(record, await beginAgain(deps, record, control, actor, key)));
+    response.json(presentBackfill(record, await beginAgain(deps, record, control, actor, keyed)));
   };
 
   router.get("/", async (request, response) => {
@@ -219,44 +226,48 @@ export const backfillRoutes = (deps: ApiDeps): Router => {
   });
 
   router.patch("/:id", async (request, response) => {
-    const { by, why, stop_after_failures: stopAfterFailures, concurrency, priority } = parseInput(backfillChanges, jsonBody(request));
-    const control = {
+    const body = parseInput(backfillChanges, jsonBody(request));
+    const { stop_after_failures: stopAfterFailures, concurrency, priority } = body;
+    await act(request, response, body, {
       action: "change",
       ...(concurrency === undefined ? {} : { concurrency }),
       ...(priority === undefined ? {} : { priority }),
       ...(stopAfterFailures === undefined ? {} : { stopAfterFailures }),
-    } as const;
-    await act(request, response, await existing(request), { control, by, why });
+    });
   });
 
   for (const action of ["pause", "resume"] as const) {
     router.post(`/:id/${action}`, async (request, response) => {
-      const { by, why } = parseInput(pauseBody, jsonBody(request));
-      await act(request, response, await existing(request), { control: { action }, by, why });
+      await act(request, response, parseInput(pauseBody, jsonBody(request)), { action });
     });
   }
 
   router.post("/:id/cancel", async (request, response) => {
-    const { by, why, runs } = parseInput(backfillCancelBody, jsonBody(request));
-    await act(request, response, await existing(request), { control: { action: "cancel", runs }, by, why });
+    const body = parseInput(backfillCancelBody, jsonBody(request));
+    await act(request, response, body, { action: "cancel", runs: body.runs });
   });
 
   router.post("/:id/skip", async (request, response) => {
     const body = parseInput(backfillSkipBody, jsonBody(request));
-    const record = await existing(request);
-    const partitions = chosenPartitions(body, planOf(record.cut)) ?? [];
-    await act(request, response, record, { control: { action: "skip", partitions }, by: body.by, why: body.why });
+    await act(request, response, body, ({ cut }) => ({ action: "skip", partitions: chosenPartitions(body, planOf(cut)) ?? [] }));
   });
 
   router.post("/:id/retry", async (request, response) => {
     const body = parseInput(backfillRetryBody, jsonBody(request));
-    const record = await existing(request);
-    const partitions = chosenPartitions(body, planOf(record.cut));
-    const control = { action: "retry", ...(partitions === undefined ? {} : { partitions }) } as const;
-    await act(request, response, record, { control, by: body.by, why: body.why });
+    await act(request, response, body, ({ cut }) => {
+      const partitions = chosenPartitions(body, planOf(cut));
+      return { action: "retry", ...(partitions === undefined ? {} : { partitions }) };
+    });
   });
 
   return router;
+};
+
+/** An action that was carried out under this key; throws IDEMPOTENCY_KEY_REUSED where it was another. */
+const isRepeated = ({ keys = [] }: BackfillState, keyed: Keyed | undefined): boolean => {
+  const use = keyUse(keys, keyed ?? {});
+  if (use === "other") throw new DownbeatError("IDEMPOTENCY_KEY_REUSED", keyReused(keyed?.key));
+  return use === "same";
 };
 
 /** One that has ended goes on: the row comes first, the workflow second, as at its beginning. */
@@ -265,15 +276,15 @@ const beginAgain = async (
   { id, pipeline, state: before, seq: last }: BackfillRecord,
   control: BackfillControl,
   actor: { readonly by: string; readonly why?: string },
-  key: string | undefined,
+  keyed: Keyed | undefined,
 ): Promise<BackfillState> => {
-  const state = controlBackfill(before, control, key);
+  const state = controlBackfill(before, control, keyed);
   const seq = last + 1;
   const action = { number: state.actions, action: control.action, ...actor, at: new Date().toISOString() };
   if (!(await store.backfills.record({ id, seq, state, actions: [action] }))) {
     // The same request, sent twice at once.
     const now = await store.backfills.find(id);
-    if (now !== undefined && hasActed(now.state, key)) return now.state;
+    if (now !== undefined && isRepeated(now.state, keyed)) return now.state;
     throw new DownbeatError("CONFLICT", `somebody else has acted on backfill ${id} meanwhile; look at it again`);
   }
   await orchestrator.backfills.startAgain({ id, pipeline, state, seq });

@@ -7,79 +7,109 @@ import { DownbeatError } from "../../core/errors.ts";
 import { guardedPlan } from "../../store/guarded-plan.ts";
 import type { Json, JsonObject } from "../../core/json.ts";
 import { overridesOf } from "../../core/overrides.ts";
-import { isRunEnded } from "../../core/run-changes.ts";
+import { isRunEnded, type RunStatus } from "../../core/run-changes.ts";
+import type { Actor } from "../../core/run-control.ts";
 import type { RunRecord } from "../../store/runs.ts";
 import type { ControlRequest } from "../../workflows/messages.ts";
 import type { ApiDeps } from "../deps.ts";
 import { contentHash } from "../hash.ts";
 import { checkParams } from "../params.ts";
 import { IssuesError } from "../problem.ts";
-import { idempotencyKeyOf, jsonBody, notFound, parseInput, pathParam } from "../request.ts";
+import { jsonBody, keyedOf, notFound, parseInput, pathParam } from "../request.ts";
+import { isRepetition } from "../repeated-action.ts";
 import { continueBody, decisionBody, markBody, pauseBody } from "../schemas.ts";
 import { existingRun } from "./runs.ts";
 
 export const controlRoutes = (deps: ApiDeps): Router => {
   const router = Router({ mergeParams: true });
+  const { store, orchestrator, log } = deps;
 
-  const act = async (request: Request, response: Response, run: RunRecord, control: ControlRequest): Promise<void> => {
-    if (isRunEnded(run.status)) throw new DownbeatError("RUN_NOT_ACTIVE", `run ${run.id} has ended: it is ${run.status}`);
-    const { status, action } = await deps.orchestrator.controlRun(run, control, idempotencyKeyOf(request));
-    // Who looks or acts next finds it. A store that is away hears of it by the run's own report.
-    if (action !== undefined)
-      await deps.store.runs.recordAction(run.id, action).catch((error: unknown) => {
-        deps.log.warn({ err: error, run: run.id }, "an action is recorded by the run's next report");
-      });
-    response.json({ id: run.id, status, links: { self: `/v1/runs/${run.id}` } });
+  type Asked = (run: RunRecord, task: string) => ControlRequest | Promise<ControlRequest>;
+
+  const act = async (request: Request, response: Response, body: unknown, asked: Asked): Promise<void> => {
+    const run = await existingRun(deps, pathParam(request, "id"));
+    const keyed = keyedOf(request, body);
+    const answer = (status: RunStatus): void => {
+      response.json({ id: run.id, status, links: { self: `/v1/runs/${run.id}` } });
+    };
+    // Its answer may have been lost, and the run may have ended since.
+    const isRepeated = await isRepetition(store.runs, run.id, keyed);
+    if (isRunEnded(run.status)) {
+      if (isRepeated) return answer(run.status);
+      throw new DownbeatError("RUN_NOT_ACTIVE", `run ${run.id} has ended: it is ${run.status}`);
+    }
+    try {
+      const { status, action } = await orchestrator.controlRun(run, await asked(run, pathParam(request, "task")), keyed);
+      // Who looks or acts next finds it. A store that is away hears of it by the run's own report.
+      if (action !== undefined)
+        await store.runs.recordAction(run.id, action).catch((error: unknown) => {
+          log.warn({ err: error, run: run.id }, "an action is recorded by the run's next report");
+        });
+      answer(status);
+    } catch (error) {
+      const hasEnded = error instanceof DownbeatError && error.code === "RUN_NOT_ACTIVE";
+      if (!hasEnded || !(await isRepetition(store.runs, run.id, keyed))) throw error;
+      answer((await existingRun(deps, run.id)).status);
+    }
   };
-  const runOf = (request: Request): Promise<RunRecord> => existingRun(deps, pathParam(request, "id"));
 
   for (const action of ["pause", "resume"] as const) {
     router.post(`/${action}`, async (request, response) => {
-      const { by, why } = parseInput(pauseBody, jsonBody(request));
-      await act(request, response, await runOf(request), { control: { action }, by, ...(why === undefined ? {} : { why }) });
+      const body = parseInput(pauseBody, jsonBody(request));
+      await act(request, response, body, () => ({ control: { action }, ...actorOf(body) }));
     });
   }
 
   router.post("/tasks/:task/continue", async (request, response) => {
-    const { by, why, with: changes, params } = parseInput(continueBody, jsonBody(request));
-    const run = await runOf(request);
-    const task = pathParam(request, "task");
-    const changed: ChangedTask = changes === undefined ? {} : await changedTask(deps, run, task, changes as JsonObject);
-    await act(request, response, run, {
-      control: { action: "continue", task },
-      by,
-      ...(why === undefined ? {} : { why }),
-      ...changed,
-      ...(params === undefined
-        ? {}
-        : { params: await changedParams(deps, run, params as JsonObject), changedParams: params as JsonObject }),
-      ...(changes === undefined && params === undefined
-        ? {}
-        : {
-            details: {
-              with: (changes ?? null) as Json,
-              params: (params ?? null) as Json,
-              ...(changed.task?.planHash === undefined ? {} : { hash: changed.task.planHash }),
-            },
-          }),
+    const body = parseInput(continueBody, jsonBody(request));
+    const { with: changes, params } = body;
+    await act(request, response, body, async (run, task) => {
+      const changed: ChangedTask = changes === undefined ? {} : await changedTask(deps, run, task, changes as JsonObject);
+      return {
+        control: { action: "continue", task },
+        ...actorOf(body),
+        ...changed,
+        ...(params === undefined
+          ? {}
+          : { params: await changedParams(deps, run, params as JsonObject), changedParams: params as JsonObject }),
+        ...(changes === undefined && params === undefined
+          ? {}
+          : {
+              details: {
+                with: (changes ?? null) as Json,
+                params: (params ?? null) as Json,
+                ...(changed.task?.planHash === undefined ? {} : { hash: changed.task.planHash }),
+              },
+            }),
+      };
     });
   });
 
   router.post("/tasks/:task/mark", async (request, response) => {
-    const { as, output, by, why } = parseInput(markBody, jsonBody(request));
-    const task = pathParam(request, "task");
-    const control = { action: "mark", task, as, ...(output === undefined ? {} : { output: output as Json }) } as const;
-    await act(request, response, await runOf(request), { control, by, why });
+    const body = parseInput(markBody, jsonBody(request));
+    const { as, output } = body;
+    await act(request, response, body, (_run, task) => ({
+      control: { action: "mark", task, as, ...(output === undefined ? {} : { output: output as Json }) },
+      ...actorOf(body),
+    }));
   });
 
   router.post("/tasks/:task/decide", async (request, response) => {
-    const { approve, by, comment } = parseInput(decisionBody, jsonBody(request));
-    const control = { action: "decide", task: pathParam(request, "task"), approve } as const;
-    await act(request, response, await runOf(request), { control, by, ...(comment === undefined ? {} : { why: comment }) });
+    const body = parseInput(decisionBody, jsonBody(request));
+    const { approve, by, comment } = body;
+    await act(request, response, body, (_run, task) => ({
+      control: { action: "decide", task, approve },
+      ...actorOf({ by, why: comment }),
+    }));
   });
 
   return router;
 };
+
+const actorOf = ({ by, why }: { readonly by: string; readonly why?: string | undefined }): Actor => ({
+  by,
+  ...(why === undefined ? {} : { why }),
+});
 
 type ChangedTask = Pick<ControlRequest, "task" | "policy" | "basedOn">;
 

@@ -38,6 +38,8 @@ interface Compiled {
 /** The text as it came, for positions and for keeping; a JSON body has been parsed already. */
 const readDefinition = (request: Request): Pick<Compiled, "source" | "format"> & { readonly parsed: ParsedDefinition } => {
   const body: unknown = request.body;
+  if (Number(request.headers["content-length"] ?? 0) === 0 && request.headers["transfer-encoding"] === undefined)
+    throw new DownbeatError("REQUEST_INVALID", "the body is empty; send the definition in it, as YAML or JSON");
   if (typeof body === "string" && body !== "") return { parsed: parseDefinition(body), source: body, format: "yaml" };
   if (request.is("application/json")) return { parsed: checkDefinition(body), source: JSON.stringify(body, null, 2), format: "json" };
   throw new DownbeatError(

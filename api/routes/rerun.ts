@@ -6,6 +6,7 @@ import type { Json, JsonObject } from "../../core/json.ts";
 import { overridesOf } from "../../core/overrides.ts";
 import type { RerunRequest } from "../../core/rerun.ts";
 import { isRunEnded } from "../../core/run-changes.ts";
+import type { TaskPlace } from "../../store/items.ts";
 import type { RunRecord } from "../../store/runs.ts";
 import type { VersionRecord } from "../../store/definitions.ts";
 import type { ApiDeps } from "../deps.ts";
@@ -33,7 +34,7 @@ export const rerunRoutes = (deps: ApiDeps): Router => {
         `run ${before.id} is ${before.status}; only a run that has ended can be repeated: cancel it, or continue its parked tasks`,
       );
     const version = await versionFor(deps, before, chosen);
-    if (task !== undefined && version.plan.plan.tasks.every(({ id }) => id !== task)) throw notFound("task", task);
+    if (task !== undefined) await refuseUnknown(deps, version, { runId: before.id, taskId: task }, items);
     const params = checkParams(version.definition["params"] as JsonObject | undefined, version.hash, {
       ...before.params,
       ...(changes as JsonObject),
@@ -97,6 +98,21 @@ const intervalOf = ({ schedule, intervalStart, intervalEnd }: RunRecord) => ({
   ...(schedule === null ? {} : { schedule }),
   ...(intervalStart === null || intervalEnd === null ? {} : { intervalStart, intervalEnd }),
 });
+
+/** Items are counted where the repeated run has written some down: of a task that it took over or never began nobody knows how many there are. */
+const refuseUnknown = async ({ store }: ApiDeps, version: VersionRecord, place: TaskPlace, items: readonly number[] | undefined) => {
+  const { runId, taskId } = place;
+  const task = version.plan.plan.tasks.find(({ id }) => id === taskId);
+  if (task === undefined) throw notFound("task", taskId);
+  if (items === undefined) return;
+  const refused = (why: string): DownbeatError => new DownbeatError("REQUEST_INVALID", `items: ${why}`);
+  if (task.forEach === undefined)
+    throw refused(`task "${taskId}" has no for_each, and so no items; leave them out to repeat the whole task`);
+  const count = await store.items.count(place);
+  const unknown = [...new Set(items)].filter((item) => item >= count).toSorted((left, right) => left - right);
+  if (count > 0 && unknown.length > 0)
+    throw refused(`task "${taskId}" of run ${runId} has no item ${unknown.join(", ")}; it has ${count}, from 0 to ${count - 1}`);
+};
 
 const versionFor = async ({ store }: ApiDeps, run: RunRecord, chosen: "original" | "latest" | number): Promise<VersionRecord> => {
   const number = chosen === "original" ? run.version : chosen === "latest" ? undefined : chosen;

@@ -18,19 +18,23 @@ import { moment, presentAction, presentItem, presentRun, presentTasks } from "..
 import { runIdFor } from "../run-id.ts";
 import { overriddenPlan, runInput } from "../run-input.ts";
 import { refuseStart } from "../start-guard.ts";
-import { decodeCursor, idempotencyKeyOf, jsonBody, notFound, page, parseInput, pathParam } from "../request.ts";
+import { isRepetition } from "../repeated-action.ts";
+import { decodeCursor, idempotencyKeyOf, jsonBody, keyedOf, notFound, page, parseInput, pathParam } from "../request.ts";
 import { cancelBody, itemListQuery, runListQuery, triggerBody } from "../schemas.ts";
 import { findOnceEnded } from "../find-once-ended.ts";
 
 const MAX_WAIT_MS = 10 * 60_000;
 
+const waitQuery = z.strictObject({
+  wait: z
+    .string()
+    .refine((text) => (parseDuration(text) ?? Infinity) <= MAX_WAIT_MS, 'is a duration of at most 10m, such as "60s"')
+    .optional(),
+});
+
 export const waitOf = (request: Request): number => {
-  const wait = request.query["wait"];
-  if (wait === undefined) return 0;
-  const milliseconds =
-    typeof wait === "string" ? (parseDuration(wait) ?? (/^\d+$/.test(wait) ? Number(wait) * 1_000 : undefined)) : undefined;
-  if (milliseconds === undefined) throw new DownbeatError("REQUEST_INVALID", 'wait is a duration such as "60s"');
-  return Math.min(milliseconds, MAX_WAIT_MS);
+  const { wait } = parseInput(waitQuery, request.query);
+  return wait === undefined ? 0 : (parseDuration(wait) ?? 0);
 };
 
 export const pipelineRunRoutes = (deps: ApiDeps): Router => {
@@ -170,17 +174,16 @@ export const runRoutes = (deps: ApiDeps): Router => {
   });
 
   router.post("/:id/cancel", async (request, response) => {
-    const { by, reason = "cancelled over the API", why = reason, force } = parseInput(cancelBody, jsonBody(request));
-    const key = idempotencyKeyOf(request);
+    const body = parseInput(cancelBody, jsonBody(request));
+    const { by, reason = "cancelled over the API", why = reason, force } = body;
+    const keyed = keyedOf(request, body);
     const run = await existing(pathParam(request, "id"));
-    const asked = { action: force ? "force cancel" : "cancel", by, why, ...(key === undefined ? {} : { key }) } as const;
+    const asked = { action: force ? "force cancel" : "cancel", by, why, ...keyed } as const;
     const answer = (): void => {
       response.status(202).json({ id: run.id, cancelling: true, links: { self: `/v1/runs/${run.id}` } });
     };
     const cancels = async () => (await store.runs.actionsOf(run.id)).filter(({ number }) => number < 0);
-    const isRepetition = async (): Promise<boolean> =>
-      key !== undefined && (await cancels()).some((one) => one.key === key && one.action === asked.action);
-    if (await isRepetition()) return answer();
+    if (await isRepetition(store.runs, run.id, keyed)) return answer();
     if (isRunEnded(run.status)) throw alreadyEnded(run);
     const status = await orchestrator.statusOf(run);
     if (status !== undefined && isRunEnded(status)) {
@@ -195,7 +198,7 @@ export const runRoutes = (deps: ApiDeps): Router => {
     // Only what was taken: a run that goes on must not say that it was cancelled.
     const isFirst = await store.runs.noteCancel(run.id, asked);
     if (force) await closeRun(deps, run, "cancelled");
-    else if (!isFirst && !(await isRepetition())) throw stopping(run, await cancels());
+    else if (!isFirst && !(await isRepetition(store.runs, run.id, keyed))) throw stopping(run, await cancels());
     answer();
   });
 

@@ -8,13 +8,15 @@ export const ERROR_ADVICE: Readonly<Record<ErrorCode, string>> = {
     "The document is well-formed and breaks rules. `issues` has all of them, each with its path, line and column. `POST /v1/pipelines/validate` checks without saving.",
   REQUEST_INVALID: "Compare the request with the API reference at `/reference`; `issues` names the keys.",
   PARAMS_INVALID: "The params of the trigger do not fit the JSON Schema under `params` of the pipeline's version.",
-  BODY_TOO_LARGE: "A definition may have 4 MB. Split the pipeline, or generate less of it.",
+  BODY_TOO_LARGE:
+    "A definition may have 4 MB: split the pipeline, or generate less of it. An event of a webhook may have 64 KB: send a reference to what it is about.",
   MEDIA_TYPE_UNSUPPORTED: "Send `content-type: application/json`, or `application/yaml` where a definition is taken.",
   NOT_FOUND: "Check the name or id; lists show what there is.",
   METHOD_NOT_ALLOWED: "The detail names the methods that the path takes.",
   CONFLICT:
     "Something else stands in the way; the detail says what. A connection in use cannot be deleted before the pipelines go without it.",
-  IDEMPOTENCY_KEY_REUSED: "A key stands for one request. Use another key for other params or another version.",
+  IDEMPOTENCY_KEY_REUSED:
+    "A key stands for one request. Use another key for other params, another version, another action, or another body of the same action.",
   RUN_NOT_ACTIVE: "The run has ended; there is nothing to cancel.",
   ACTION_REFUSED:
     "The detail says in which state it is (the run and its task, the pipeline, the schedule, …), and what the action needs. Nothing has happened, and nothing is recorded.",
@@ -84,6 +86,7 @@ export const ERROR_ADVICE: Readonly<Record<ErrorCode, string>> = {
     "An expression failed with the values of this run, such as a missing key; guard it with `has()`. See [expressions](expressions.md#errors).",
   WAIT_DEADLINE:
     "What the task waited for did not come within its `deadline`. Give it more time, or say with `on_deadline` what becomes of the task.",
+  MARKED_FAILED: "The message says who marked it and why. Tasks with the rule `one_failed` can handle it.",
   APPROVAL_REJECTED: "The message says who rejected it and why. Tasks with the rule `one_failed` can handle it.",
   POOL_UNKNOWN: "Create the pool with `PUT /v1/pools/NAME`, or mend the name in the task.",
   CONCURRENCY_LIMIT:

@@ -228,6 +228,13 @@ describe("a backfill", () => {
     expect(await retry("again")).toMatchObject({ status: 200, body: { status: "failed", counts: { failed: 1 } } });
     expect(orchestrator.backfillsStarted).toHaveLength(before + 1);
     expect((await send("GET", `/v1/backfills/${id}`)).body).toMatchObject({ actions: [{ action: "create" }, { action: "retry" }] });
+    const reused = { status: 409, body: { code: "IDEMPOTENCY_KEY_REUSED" } };
+    const others = [
+      ["retry", { by: "eve" }],
+      ["pause", { by: "ada" }],
+    ] as const;
+    for (const [action, body] of others)
+      expect(await send("POST", `/v1/backfills/${id}/${action}`, body, { "idempotency-key": "again" })).toMatchObject(reused);
     expect(await retry("another")).toMatchObject(begun);
   });
 

@@ -41,9 +41,10 @@ describe("acting on a run", () => {
       status: 200,
       body: { id, status: "running", links: { self: `/v1/runs/${id}` } },
     });
-    expect(last()).toEqual({ run: id, key: "k1", request: { control: { action: "pause" }, by: "anna", why: "maintenance" } });
+    const keyed = { key: "k1", requestHash: expect.any(String) as string };
+    expect(last()).toEqual({ run: id, keyed, request: { control: { action: "pause" }, by: "anna", why: "maintenance" } });
     await post("/resume");
-    expect(last()).toEqual({ run: id, key: undefined, request: { control: { action: "resume" }, by: "unnamed" } });
+    expect(last()).toEqual({ run: id, keyed: undefined, request: { control: { action: "resume" }, by: "unnamed" } });
   });
 
   it("lets a parked task go on, changed: the change is compiled, kept and handed over", async () => {
@@ -146,6 +147,22 @@ describe("acting on a run", () => {
     expect(last()?.request).toEqual({ control: { action: "decide", task: "call", approve: false }, by: "anna", why: "no" });
   });
 
+  it("takes a key for one request alone", async () => {
+    const key = { "idempotency-key": "one request" };
+    const mark = { as: "skipped", by: "anna", why: "not today" };
+    expect((await post("/tasks/after/mark", mark, key)).status).toBe(200);
+    expect((await post("/tasks/after/mark", mark, key)).status).toBe(200);
+    const others = [
+      ["/tasks/after/mark", { ...mark, why: "never" }],
+      ["/tasks/call/mark", mark],
+      ["/resume", { by: "anna" }],
+      ["/cancel", { by: "anna" }],
+    ] as const;
+    for (const [path, body] of others)
+      expect(await post(path, body, key), path).toMatchObject({ status: 409, body: { code: "IDEMPOTENCY_KEY_REUSED" } });
+    expect(last()?.request.control).toMatchObject({ action: "mark", task: "after" });
+  });
+
   it("hands the run's own refusal on", async () => {
     api().orchestrator.failure = new DownbeatError("ACTION_REFUSED", 'task "call" is running');
     expect(await post("/tasks/call/continue")).toMatchObject({
@@ -207,6 +224,9 @@ describe("acting on a run", () => {
   });
 
   it("ends a run at once when it is told to, and acts on none that has ended", async () => {
+    const decide = (comment: string, key = "decided") =>
+      post("/tasks/call/decide", { approve: true, by: "anna", comment }, { "idempotency-key": key });
+    expect((await decide("fine")).status).toBe(200);
     expect((await post("/cancel", { force: true, reason: "hangs" })).status).toBe(202);
     expect(((await api().send("GET", `/v1/runs/${id}`)).body as { actions: readonly unknown[] }).actions.at(-1)).toMatchObject({
       action: "force cancel",
@@ -216,5 +236,30 @@ describe("acting on a run", () => {
     expect(api().orchestrator.terminated).toEqual([{ run: id, reason: "hangs" }]);
     expect((await api().send("GET", `/v1/runs/${id}`)).body).toMatchObject({ status: "cancelled", cancel_reason: "hangs" });
     expect(await post("/pause")).toMatchObject({ status: 409, body: { code: "RUN_NOT_ACTIVE" } });
+    // Whose answer was lost hears that it was taken.
+    expect(await decide("fine")).toMatchObject({ status: 200, body: { id, status: "cancelled" } });
+    expect(await decide("not fine")).toMatchObject({ status: 409, body: { code: "IDEMPOTENCY_KEY_REUSED" } });
+    expect(await decide("fine", "another")).toMatchObject({ status: 409, body: { code: "RUN_NOT_ACTIVE" } });
+  });
+
+  it("knows what was taken of a run that ends meanwhile, by the run's own report", async () => {
+    const { send, orchestrator, store } = api();
+    const { id: ending } = (await send("POST", "/v1/pipelines/acted/runs", { params: { day: "mon" } })).body as { id: string };
+    const pause = (by: string) => send("POST", `/v1/runs/${ending}/pause`, { by }, { "idempotency-key": "ending" });
+    // Its action was not recorded by the API, and its last report comes while it is asked again.
+    const { recordAction } = store.runs;
+    store.runs.recordAction = () => Promise.reject(new DownbeatError("STORE_UNAVAILABLE", "away"));
+    expect((await pause("anna")).status).toBe(200);
+    store.runs.recordAction = recordAction;
+    const { keyed } = orchestrator.controlled.at(-1) ?? {};
+    orchestrator.controlRun = async () => {
+      const at = "2026-01-02T03:04:05.000Z";
+      const actions = [{ number: 1, action: "pause", by: "anna", at, ...keyed }];
+      await store.runs.apply({ runId: ending, seq: 1, status: "succeeded", finishedAt: at, tasks: [], attempts: [], actions });
+      throw new DownbeatError("RUN_NOT_ACTIVE", "it has ended");
+    };
+    expect(await pause("anna")).toMatchObject({ status: 200, body: { status: "succeeded" } });
+    expect(await pause("eve")).toMatchObject({ status: 409, body: { code: "IDEMPOTENCY_KEY_REUSED" } });
+    Reflect.deleteProperty(orchestrator, "controlRun");
   });
 });

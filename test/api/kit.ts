@@ -14,6 +14,7 @@ import type { ScheduleDoor, WantedSchedule } from "../../api/orchestrator-schedu
 import { createCatalogue } from "../../connectors/catalogue.ts";
 import type { ConnectorSpec } from "../../connectors/connector.ts";
 import { secret, secrets } from "../../connectors/lib/config.ts";
+import { actedKey, type Keyed, keyReused, keyUse } from "../../core/acted-keys.ts";
 import { controlBackfill, refuseBackfillControl } from "../../core/backfill.ts";
 import { DownbeatError } from "../../core/errors.ts";
 import { scheduleId } from "../../core/ids.ts";
@@ -57,7 +58,7 @@ export class RecordingOrchestrator implements Orchestrator {
   readonly started: RunInput[] = [];
   readonly cancelled: { readonly run: string; readonly reason: string }[] = [];
   readonly terminated: { readonly run: string; readonly reason: string }[] = [];
-  readonly controlled: { readonly run: string; readonly request: ControlRequest; readonly key: string | undefined }[] = [];
+  readonly controlled: { readonly run: string; readonly request: ControlRequest; readonly keyed: Keyed | undefined }[] = [];
   readonly pools = new Map<string, Slots>();
   /** Where its owner lists some alone. */
   poolTotal: PoolState["total"];
@@ -124,14 +125,14 @@ export class RecordingOrchestrator implements Orchestrator {
         this.backfillsStarted.push(input);
         this.backfillStatuses.set(input.id, "running");
       }),
-    control: ({ id }, { control }, key) =>
+    control: ({ id }, { control }, keyed) =>
       Promise.resolve().then(() => {
         this.#check();
         const state = this.backfillsStarted.findLast((one) => one.id === id)?.state;
         if (state === undefined) throw new DownbeatError("ACTION_REFUSED", "it has ended");
         const reason = refuseBackfillControl(state, control);
         if (reason !== undefined) throw new DownbeatError("ACTION_REFUSED", reason);
-        return controlBackfill(state, control, key);
+        return controlBackfill(state, control, keyed);
       }),
     statusOf: ({ id }) =>
       Promise.resolve().then(() => {
@@ -208,12 +209,14 @@ export class RecordingOrchestrator implements Orchestrator {
     });
   }
 
-  controlRun({ id }: RunReference, request: ControlRequest, key: string | undefined): Promise<ControlAnswer> {
+  controlRun({ id }: RunReference, request: ControlRequest, keyed: Keyed | undefined): Promise<ControlAnswer> {
     return Promise.resolve().then(() => {
       this.#check();
-      const isKnown = key !== undefined && this.controlled.some((one) => one.run === id && one.key === key);
-      this.controlled.push({ run: id, request, key });
-      if (isKnown) return { status: "running" };
+      const acted = this.controlled.flatMap((one) => (one.run === id && one.keyed !== undefined ? [actedKey(one.keyed)] : []));
+      const use = keyUse(acted, keyed ?? {});
+      if (use === "other") throw new DownbeatError("IDEMPOTENCY_KEY_REUSED", keyReused(keyed?.key));
+      this.controlled.push({ run: id, request, keyed });
+      if (use === "same") return { status: "running" };
       const { control, by, why, details } = request;
       const action = {
         number: this.controlled.filter(({ run }) => run === id).length,
@@ -222,6 +225,7 @@ export class RecordingOrchestrator implements Orchestrator {
         by,
         ...(why === undefined ? {} : { why }),
         ...(details === undefined ? {} : { details }),
+        ...keyed,
         at: new Date().toISOString(),
       };
       return { status: "running", action };

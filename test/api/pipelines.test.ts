@@ -80,7 +80,15 @@ tasks:
     const answer = await api().send("PUT", "/v1/pipelines/broken", "apiVersion: downbeat/v1\nname: [\n");
     expect(answer).toMatchObject({ status: 422, body: { code: "DEFINITION_MALFORMED" } });
     expect((answer.body as Issues).issues[0]?.line).toBeGreaterThan(1);
-    expect((await api().send("PUT", "/v1/pipelines/broken", undefined)).status).toBe(415);
+    for (const [body, headers] of [
+      [undefined, {}],
+      ["", { "content-type": "application/yaml" }],
+      ["", { "content-type": "application/json" }],
+    ] as const)
+      expect(await api().send("PUT", "/v1/pipelines/broken", body, headers)).toMatchObject({
+        status: 400,
+        body: { code: "REQUEST_INVALID", detail: expect.stringContaining("the body is empty") as string },
+      });
   });
 
   it("are deployed under their own name", async () => {

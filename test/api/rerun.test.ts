@@ -73,14 +73,35 @@ describe("a rerun", () => {
     expect(input?.rerun).toBeUndefined();
   });
 
-  it("from a task, and of some items of it", async () => {
+  it("from a task", async () => {
     expect(started(await rerun({ from: "task", task: "a" }))).toMatchObject({
       continued: { snapshot: { statuses: "pp" } },
       rerun: { of: id, fresh: { task: "a" } },
     });
-    expect(started(await rerun({ from: "task", task: "b", items: [3, 5] }))?.rerun).toEqual({
-      of: id,
-      fresh: { task: "b", items: [3, 5] },
+    expect(await rerun({ from: "task", task: "a", items: [0] })).toMatchObject({
+      status: 400,
+      body: { code: "REQUEST_INVALID", detail: expect.stringContaining('task "a" has no for_each') as string },
+    });
+  });
+
+  it("from some items of a task, if there are such", async () => {
+    const { send, store } = api();
+    const tasks = "tasks:\n  - { id: each, for_each: { in: { range: { from: 1, to: 6 } } }, http: { connection: api, path: /e } }";
+    expect((await send("PUT", "/v1/pipelines/looped", `apiVersion: downbeat/v1\nname: looped\n${tasks}\n`)).status).toBe(201);
+    const looped = idOf(await send("POST", "/v1/pipelines/looped/runs", {}));
+    const startedAt = "2026-01-02T03:04:05.000Z";
+    await store.runs.apply({ runId: looped, seq: 1, status: "failed", startedAt, tasks: [], attempts: [] });
+    const some = (...items: readonly number[]) => rerun({ from: "task", task: "each", items }, {}, looped);
+    // Nobody knows how many there are before they are written down.
+    expect((await some(99)).status).toBe(202);
+    await store.items.plan(
+      { runId: looped, taskId: "each" },
+      Array.from({ length: 6 }, (_, n) => ({ key: `n=${n}`, values: { item: n + 1 } })),
+    );
+    expect(started(await some(3, 5))?.rerun).toEqual({ of: looped, fresh: { task: "each", items: [3, 5] } });
+    expect(await some(99, 5, 6, 99)).toMatchObject({
+      status: 400,
+      body: { code: "REQUEST_INVALID", detail: expect.stringContaining("no item 6, 99; it has 6, from 0 to 5") as string },
     });
   });
 

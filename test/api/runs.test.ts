@@ -185,12 +185,13 @@ describe("runs over HTTP", () => {
     });
     expect(orchestrator.waits.at(-1)).toBe(60_000);
     orchestrator.whileWaiting = () => Promise.resolve("open");
-    const open = await trigger("plain", {}, {}, "?wait=5");
+    const open = await trigger("plain", {}, {}, "?wait=5s");
     expect(open.status).toBe(202);
     expect(orchestrator.waits.at(-1)).toBe(5_000);
-    await send("GET", `/v1/runs/${idOf(open)}?wait=9h`);
+    await send("GET", `/v1/runs/${idOf(open)}?wait=10m`);
     expect(orchestrator.waits.at(-1)).toBe(600_000);
-    expect(await trigger("plain", {}, {}, "?wait=soon")).toMatchObject({ status: 400, body: { code: "REQUEST_INVALID" } });
+    for (const query of ["?wait=soon", "?wait=5", "?wait=11m", "?wiat=5s"])
+      expect(await trigger("plain", {}, {}, query), query).toMatchObject({ status: 400, body: { code: "REQUEST_INVALID" } });
   });
 
   it("are waited for until the store knows their end, which Temporal may know before", async () => {
@@ -281,9 +282,15 @@ describe("runs over HTTP", () => {
     expect((await cancel("one", { by: "anna" })).status).toBe(202);
     expect((await cancel("another", { by: "ben" })).status).toBe(409);
     expect([orchestrator.cancelled.length, await actions()]).toMatchObject([before, [{ action: "cancel", by: "anna" }]]);
-    expect((await cancel("one", { by: "ben", force: true })).status).toBe(202);
+    const reused = { status: 409, body: { code: "IDEMPOTENCY_KEY_REUSED" } };
+    expect(await cancel("one", { by: "anna", why: "another" })).toMatchObject(reused);
+    expect(await cancel("one", { by: "anna", force: true })).toMatchObject(reused);
+    expect(await send("POST", `/v1/runs/${id}/pause`, { by: "anna" }, { "idempotency-key": "one" })).toMatchObject(reused);
+    expect((await cancel("two", { by: "ben", force: true })).status).toBe(202);
     // It has ended, and who repeats the request is told what became of it.
-    expect((await cancel("one", { by: "ben", force: true })).status).toBe(202);
+    expect((await cancel("two", { by: "ben", force: true })).status).toBe(202);
+    expect((await cancel("one", { by: "anna" })).status).toBe(202);
+    expect(await cancel("two", { by: "eve", force: true })).toMatchObject(reused);
     expect((await cancel("third", { by: "ben", force: true })).status).toBe(409);
     expect(await actions()).toMatchObject([
       { action: "cancel", by: "anna" },

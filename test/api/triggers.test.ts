@@ -116,7 +116,10 @@ describe("a webhook", () => {
   it("refuses a body that is too large, or no JSON", async () => {
     const name = await deploy(HOOK);
     expect(await send(name, { body: "{" })).toMatchObject({ status: 400, body: { code: "REQUEST_INVALID" } });
-    expect(await send(name, { body: "x".repeat(LIMITS.eventBytes + 1) })).toMatchObject({ status: 413, body: { code: "BODY_TOO_LARGE" } });
+    expect(await send(name, { body: "x".repeat(LIMITS.eventBytes + 1) })).toMatchObject({
+      status: 413,
+      body: { code: "BODY_TOO_LARGE", detail: expect.stringContaining(String(LIMITS.eventBytes)) as string },
+    });
   });
 
   it("says which events do not count, and that a condition fails", async () => {

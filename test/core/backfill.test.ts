@@ -1,6 +1,7 @@
 // Backfills: how ranges fall into partitions, and the state machine of one backfill.
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { keyUse } from "../../core/acted-keys.ts";
 import * as backfill from "../../core/backfill.ts";
 import { cutPartitions, countOf, partitionAt, partitionsWithin, readBound } from "../../core/partitions.ts";
 import { countNumbers, hasNumber, intersectRanges, type NumberRanges, subtractRanges, uniteRanges } from "../../core/number-ranges.ts";
@@ -149,10 +150,14 @@ describe("a backfill", () => {
 
   it("remembers the keys of its last actions", () => {
     let state = opened(begun());
-    expect(backfill.hasActed(state, undefined)).toBe(false);
-    for (let n = 0; n <= 100; n += 1) state = backfill.controlBackfill(state, { action: "change", priority: 2 }, `k${n}`);
+    const use = (key: string, requestHash = "this") => keyUse(state.keys ?? [], { key, requestHash });
+    expect(keyUse(state.keys ?? [], {})).toBe("new");
+    for (let n = 0; n <= 100; n += 1)
+      state = backfill.controlBackfill(state, { action: "change", priority: 2 }, { key: `k${n}`, requestHash: "this" });
     state = backfill.controlBackfill(state, { action: "change", priority: 3 });
-    expect([backfill.hasActed(state, "k0"), backfill.hasActed(state, "k1"), backfill.hasActed(state, "k100")]).toEqual([false, true, true]);
+    expect([use("k0"), use("k1"), use("k100"), use("k100", "that")]).toEqual(["new", "same", "same", "other"]);
+    // As an older release kept them.
+    expect(keyUse(["old"], { key: "old", requestHash: "this" })).toBe("same");
     expect(state.keys).toHaveLength(100);
   });
 
@@ -167,6 +172,11 @@ describe("a backfill", () => {
   it("ends cancelled when the last open run has ended", () => {
     let state = backfill.controlBackfill(opened(begun()), { action: "cancel", runs: false });
     expect(backfill.settleBackfill(opened(state)).status).toBe("cancelling");
+    const cancel = (runs: boolean) => backfill.refuseBackfillControl(state, { action: "cancel", runs });
+    // Its open runs may be cancelled after all, once.
+    expect([cancel(false), cancel(true)]).toEqual([expect.stringContaining("being cancelled already"), undefined]);
+    state = backfill.controlBackfill(state, { action: "cancel", runs: true });
+    expect(cancel(true)).toContain("being cancelled already");
     state = backfill.settleBackfill(backfill.endPartition(backfill.endPartition(state, "b.0", true), "b.1", false));
     expect(state.status).toBe("cancelled");
     expect(backfill.countPartitions(state)).toMatchObject({ succeeded: 1, failed: 1, cancelled: 3, pending: 0 });

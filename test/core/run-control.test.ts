@@ -107,7 +107,7 @@ describe("marking by hand", () => {
   it("names who failed a task", () => {
     const { state, graph } = set(planOf({ a: {} }));
     control(state, graph, mark("a", "failed"), { by: "anna", why: "wrong day" }, 1);
-    expect(state.tasks[0]?.error?.message).toBe("marked failed by anna: wrong day");
+    expect(state.tasks[0]?.error).toEqual({ code: "MARKED_FAILED", message: "marked failed by anna: wrong day" });
     expect(reducer.outcome(state, graph)).toBe("failed");
   });
 

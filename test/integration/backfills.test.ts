@@ -250,12 +250,18 @@ describe("a backfill", () => {
     kit.whileSeen = (input) => ((input as { readonly start: string }).start > "2026-04-25" ? isLetGo : Promise.resolve(null));
     const { id } = await begin({ every: "1h", from: "2026-03-01", to: "2026-04-30", concurrency: 10 });
     const change = (concurrency: number, key: string) =>
-      kit.deps.orchestrator.backfills.control({ id, pipeline }, { control: { action: "change", concurrency }, by: "ada" }, key);
+      kit.deps.orchestrator.backfills.control(
+        { id, pipeline },
+        { control: { action: "change", concurrency }, by: "ada" },
+        { key, requestHash: `${concurrency}` },
+      );
     expect(await change(50, "faster")).toMatchObject({ concurrency: 50, actions: 2 });
+    await expect(change(51, "faster")).rejects.toMatchObject({ code: "IDEMPOTENCY_KEY_REUSED" });
     const handle = kit.client.workflow.getHandle(backfillWorkflowId(pipeline, id));
     const { runId: first } = await handle.describe();
     while ((await handle.describe()).runId === first) await pause(500);
     expect(await change(50, "faster")).toMatchObject({ concurrency: 50, actions: 2 });
+    await expect(change(51, "faster")).rejects.toMatchObject({ code: "IDEMPOTENCY_KEY_REUSED" });
     letGo();
     while ((await view(id)).status === "running") await pause(500);
     expect(await view(id)).toMatchObject({ status: "succeeded", counts: { succeeded: 1_440 } });

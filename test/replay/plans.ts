@@ -323,6 +323,15 @@ export const RECORDED: Readonly<Record<string, RecordedRun>> = {
       await run.handle.cancel();
     },
   },
+  "cancelled-while-paused": {
+    plan: planOf({ slow: {}, next: { needs: ["slow"] }, clean: { finally: true } }),
+    options: { verbs: { slow: hangs } },
+    async act(run) {
+      await isAt(run, "slow", "running");
+      await act(run, { action: "pause" });
+      await run.handle.cancel();
+    },
+  },
   scheduled: { plan: planOf({ a: {} }), options: { isScheduled: true } },
   "lost-attempt": {
     plan: planOf(

@@ -41,8 +41,8 @@ export const describeActions = (title: string, open: () => Promise<Store>): void
     caseOf("a run's cancel is recorded once, a forced one also after it, beside what the run itself reports", async () => {
       const { id } = await newRun();
       const asked = { action: "cancel", by: "anna", why: "why" } as const;
-      const byForce = { action: "force cancel", by: "ben", why: "another why", key: "k" } as const;
-      const actions = [{ number: 1, action: "pause", by: "ben", at: AT }];
+      const byForce = { action: "force cancel", by: "ben", why: "another why", key: "k", requestHash: "h" } as const;
+      const actions = [{ number: 1, action: "pause", by: "ben", key: "p", requestHash: "hp", at: AT }];
       await store.runs.apply({ runId: id, seq: 1, status: "running", tasks: [], attempts: [], actions });
       const both = await Promise.all([store.runs.noteCancel(id, asked), store.runs.noteCancel(id, asked)]);
       expect(both.toSorted()).toEqual([false, true]);
@@ -50,9 +50,9 @@ export const describeActions = (title: string, open: () => Promise<Store>): void
       expect([await store.runs.noteCancel(id, byForce), await store.runs.noteCancel(id, byForce)]).toEqual([true, false]);
       expect(await store.runs.noteCancel(id, asked)).toBe(false);
       expect(await store.runs.actionsOf(id)).toMatchObject([
-        { number: -2, action: "force cancel", by: "ben", why: "another why", key: "k" },
+        { number: -2, action: "force cancel", by: "ben", why: "another why", key: "k", requestHash: "h" },
         { number: -1, action: "cancel", by: "anna", why: "why", key: null },
-        { number: 1, action: "pause", by: "ben" },
+        { number: 1, action: "pause", by: "ben", key: "p", requestHash: "hp" },
       ]);
     });
 

@@ -9,6 +9,9 @@ import { LIMITS } from "../../core/limits.ts";
 import type { WaitPlan } from "../../core/plan.ts";
 import type { Control } from "../../core/run-control.ts";
 import { CONTROL_UPDATE, type ControlAnswer, type ControlRequest } from "../../workflows/messages.ts";
+import { createOrchestrator } from "../../api/orchestrator.ts";
+import { takeSnapshot } from "../../core/run-snapshot.ts";
+import { graphOf, initRun } from "../../core/run-state.ts";
 import { planOf, policy } from "../core/runs.ts";
 import type { Behaviour, StartedRun } from "./engine.ts";
 import { isAt, statusesOf, until, useEngine } from "./kit.ts";
@@ -75,6 +78,28 @@ describe("waits", () => {
     const run = await engine().run(plan, { verbs: { fails: never, skips: never } });
     expect([run.outcome, statusesOf(run)]).toEqual(["failed", { fails: "failed", skips: "skipped", late: "failed" }]);
     expect(run.tasks()["late"]?.error).toMatchObject({ code: "WAIT_DEADLINE" });
+    expect(run.attempts("fails").at(-1)).toMatchObject({ attempt: 1, status: "failed", error: { code: "WAIT_DEADLINE" } });
+    expect(run.attempts("skips").at(-1)).toMatchObject({ attempt: 1, status: "cancelled", finishedAt: expect.any(String) as string });
+  });
+
+  it("leave no attempt at work when they end between two looks", async () => {
+    const never: Behaviour = () => Promise.resolve({ output: { met: false } });
+    const away: Behaviour = () => Promise.reject(new DownbeatError("SOURCE_UNAVAILABLE", "away"));
+    const rare = { poll: { everyMs: 3_600_000, maxMs: 3_600_000 } };
+    const retried = { ...policy(), retry: { attempts: 9, backoffMs: 3_600_000, maxBackoffMs: 3_600_000, neverOn: [] } };
+    const plan = planOf(
+      { marked: wait(rare), cancelled: wait(rare), away: { ...wait({ ...rare, deadlineMs: 1_000 }), policy: 1 } },
+      { policies: [policy(), retried] },
+    );
+    const run = await engine().start(plan, { verbs: { marked: never, cancelled: never, away } });
+    for (const id of ["marked", "cancelled"]) await isAt(run, id, "waiting");
+    await act(run, { action: "mark", task: "marked", as: "succeeded" });
+    await isAt(run, "away", "failed");
+    await run.handle.cancel();
+    expect((await run.end()).outcome).toBe("cancelled");
+    const latest = (id: string) => new Map(run.attempts(id).map(({ attempt, status }) => [attempt, status]));
+    expect([latest("marked"), latest("cancelled")]).toEqual([new Map([[1, "cancelled"]]), new Map([[1, "cancelled"]])]);
+    expect([latest("away"), run.tasks()["away"]?.attempts]).toEqual([new Map([1, 2].map((attempt) => [attempt, "failed"])), 2]);
   });
 
   it("fall to their deadline once more when they are continued, or begun again by retry.on, and not at once", async () => {
@@ -281,6 +306,26 @@ describe("acting on a run", () => {
       "1 pause",
       "2 resume",
     ]);
+  });
+
+  it("takes a key for one request alone, also where Temporal knows the key's update, and after the run has continued as new", async () => {
+    const plan = planOf({ hold: wait({ for: "1h" }) });
+    const known = { snapshot: takeSnapshot(initRun(graphOf(plan)), graphOf(plan)), seq: 0, keys: ["older", ["before", "h"] as const] };
+    const run = await engine().start(plan, { isNamed: true, continued: known });
+    const { controlRun } = createOrchestrator({ connection: engine().client.connection, namespace: "default" });
+    const action = (name: "pause" | "resume", key: string, requestHash: string = name) =>
+      controlRun({ pipeline: "tested", id: run.id }, { control: { action: name }, by: "anna" }, { key, requestHash });
+    const reused = { code: "IDEMPOTENCY_KEY_REUSED" };
+    expect(await action("pause", "k")).toMatchObject({ status: "paused" });
+    expect(await action("pause", "k")).toMatchObject({ status: "paused" });
+    await expect(action("resume", "k")).rejects.toMatchObject(reused);
+    await expect(action("resume", "before")).rejects.toMatchObject(reused);
+    expect(await action("resume", "before", "h")).toEqual({ status: "paused" });
+    // Nobody knows any more what was asked under it.
+    expect(await action("resume", "older")).toEqual({ status: "paused" });
+    expect(await action("resume", "k2")).toMatchObject({ status: "waiting", action: { key: "k2", requestHash: "resume" } });
+    await run.handle.cancel();
+    await run.end();
   });
 
   it("is refused when the run has no such task, and once it stops", async () => {

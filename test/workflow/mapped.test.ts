@@ -150,6 +150,25 @@ describe("a task with for_each", () => {
     }
   });
 
+  it("begins none after the one failure too many, with one at a time, however many a group has", async () => {
+    const attempts = new Map<Json, number>();
+    const fails: Behaviour = async ({ each, attempt }) => {
+      const item = each?.["item"] ?? null;
+      attempts.set(item, (attempts.get(item) ?? 0) + 1);
+      if (item === 20 && attempt === 1) throw new DownbeatError("SOURCE_UNAVAILABLE", "tried again, and none that failed");
+      if (item === 40 || item === 90) throw new DownbeatError("CHECK_FAILED", "no");
+      return { output: null };
+    };
+    const upTo = (last: number): readonly number[] => Array.from({ length: last }, (_, index) => index + 1);
+    const policies = [{ ...policy(), retry: { attempts: 2, backoffMs: 1, maxBackoffMs: 1, neverOn: [] } }];
+    const plan = (maxFailures: number) => planOf({ each: over(range(300), { window: 1, maxFailures }) }, { policies });
+    expect(await engine().run(plan(0), { verbs: { each: fails } })).toMatchObject({ outcome: "failed", error: { code: "ITEMS_FAILED" } });
+    expect([...attempts.keys()]).toEqual(upTo(40));
+    attempts.clear();
+    expect(await engine().run(plan(1), { verbs: { each: fails } })).toMatchObject({ outcome: "failed", error: { code: "ITEMS_FAILED" } });
+    expect([...attempts.keys()]).toEqual(upTo(90));
+  });
+
   it("fails when more items fail than may, says which, and begins no further ones", async () => {
     const fails: Behaviour = async ({ each }) => {
       if (Number(each?.["item"]) % 2 === 0) throw new DownbeatError("CHECK_FAILED", "is even");

@@ -4,8 +4,10 @@ import { afterAll, describe, expect, it } from "vitest";
 import { mappedWorkflowId, runWorkflowId } from "../../core/ids.ts";
 import { openStore } from "../../store/open-store.ts";
 import { CONTROL_UPDATE, type ControlAnswer, type ControlRequest, type RunStatusAnswer, STATUS_QUERY } from "../../workflows/messages.ts";
+import { DownbeatError } from "../../core/errors.ts";
 import { planOf } from "../core/runs.ts";
-import { blocked, until, useEngine } from "./kit.ts";
+import type { Behaviour } from "./engine.ts";
+import { blocked, statusesOf, until, useEngine } from "./kit.ts";
 
 const store = await openStore({ url: "pglite:memory", secretKey: new Uint8Array(32).fill(3) });
 afterAll(() => store.close());
@@ -84,5 +86,90 @@ describe("a run that is paused", () => {
     expect(await saysPaused(innerOf(`${run.id}.inner.1`))).toBe(true);
     await act(innerOf(`${run.id}.inner.1`), "resume");
     expect(await run.end()).toMatchObject({ outcome: "succeeded" });
+  });
+});
+
+describe("a run that is cancelled while it is paused", () => {
+  const CLEANS = planOf({ work: {}, more: { needs: ["work"] }, clean: { finally: true } });
+
+  it("runs its finally tasks, and so do the runs that are paused with it", async () => {
+    const { work, begun } = blocked();
+    const cleaned: string[] = [];
+    const clean: Behaviour = ({ run: { pipeline } }) => {
+      cleaned.push(pipeline);
+      return Promise.resolve({ output: null });
+    };
+    const plan = planOf({
+      inner: { operator: "pipeline" },
+      each: { operator: "pipeline", ...over(3, 1) },
+      items: over(20, 2),
+      clean: { finally: true },
+    });
+    const run = await engine().start(plan, { pipelines: { inner: CLEANS, each: CLEANS }, verbs: { work, items: work, clean } });
+    await until("all are at work", () => begun.length === 4);
+    await act(run.handle, "pause");
+    const children = [
+      innerOf(`${run.id}.inner.1`),
+      handleOf(runWorkflowId("each", `${run.id}.each.1.0.1`)),
+      handleOf(mappedWorkflowId(run.id, "items", 1)),
+    ];
+    for (const child of children) await until("it is paused", () => saysPaused(child));
+    await run.handle.cancel();
+    expect(await run.end()).toMatchObject({ outcome: "cancelled" });
+    expect(statusesOf(run)).toEqual({ inner: "cancelled", each: "cancelled", items: "cancelled", clean: "succeeded" });
+    expect(cleaned.toSorted()).toEqual(["each", "inner", "tested"]);
+    expect(begun).toHaveLength(4);
+  });
+
+  it("goes on with finally tasks that have begun, and what they start", async () => {
+    const { work, begun, release } = blocked();
+    const plan = planOf({
+      first: {},
+      inner: { finally: true, operator: "pipeline" },
+      each: { finally: true, ...over(20, 2) },
+      later: { finally: true, operator: "pipeline", needs: ["inner"] },
+    });
+    const run = await engine().start(plan, { pipelines: { inner: INNER, later: INNER }, verbs: { work, each: work } });
+    await until("all are at work", () => begun.length === 3);
+    await act(run.handle, "pause");
+    const children = [innerOf(`${run.id}.inner.1`), handleOf(mappedWorkflowId(run.id, "each", 1))];
+    for (const child of children) await until("it is paused", () => saysPaused(child));
+    await run.handle.cancel();
+    release();
+    expect(await run.end()).toMatchObject({ outcome: "cancelled" });
+    expect(statusesOf(run)).toEqual({ first: "succeeded", inner: "succeeded", each: "succeeded", later: "succeeded" });
+  });
+});
+
+describe("a run that fails while it is paused", () => {
+  it("stays paused and can be resumed, with the runs that are paused with it", async () => {
+    let fail = (): void => undefined;
+    const failing = new Promise<void>((resolve) => (fail = resolve));
+    const begun: string[] = [];
+    const fails: Behaviour = async ({ run: { pipeline } }) => {
+      begun.push(pipeline);
+      await failing;
+      throw new DownbeatError("CHECK_FAILED", "no");
+    };
+    const stopped = (more: Parameters<typeof planOf>[0]) =>
+      planOf({ fails: {}, ...more, clean: { finally: true } }, { failurePolicy: "fail-fast" });
+    const run = await engine().start(stopped({ inner: { operator: "pipeline", rule: "always" } }), {
+      pipelines: { inner: stopped({}) },
+      verbs: { fails },
+    });
+    await until("both are at work", () => begun.length === 2);
+    const inner = innerOf(`${run.id}.inner.1`);
+    await act(run.handle, "pause");
+    await until("it is paused", () => saysPaused(inner));
+    fail();
+    await until("both have failed", async () => {
+      const states = await Promise.all([run.handle, inner].map((one) => one.query<RunStatusAnswer>(STATUS_QUERY)));
+      return states.every(({ tasks }) => tasks["fails"] === "failed" && tasks["clean"] === "pending");
+    });
+    await expect(act(run.handle, "pause")).rejects.toThrow();
+    await act(run.handle, "resume");
+    expect(await run.end()).toMatchObject({ outcome: "failed" });
+    expect(statusesOf(run)).toEqual({ fails: "failed", inner: "failed", clean: "succeeded" });
+    expect((await stateOf(`${run.id}.inner.1`))["clean"]).toBe("succeeded");
   });
 });
