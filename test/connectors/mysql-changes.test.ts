@@ -130,6 +130,7 @@ describe("statements of the log", () => {
 describe("the settings of a server", () => {
   const clientWith = (settings: Readonly<Record<string, string>>): MysqlClient => ({
     query: () => Promise.resolve(Object.entries(settings).map(([name, value]) => ({ Variable_name: name, Value: value }))),
+    run: () => Promise.reject(new Error("nothing is changed")),
     takeOver: () => {
       throw new Error("nothing is read");
     },
