@@ -30,7 +30,7 @@ export const backfillBody = z
   })
   .refine(({ schedule, every }) => (schedule === undefined) !== (every === undefined), {
     path: ["every"],
-    message: "is given, or a schedule, and not both",
+    message: "give exactly one of every (a length of the intervals) and schedule (the name of one of the pipeline's)",
   })
   .refine(({ schedule, timezone }) => schedule === undefined || timezone === undefined, {
     path: ["timezone"],

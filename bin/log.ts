@@ -43,5 +43,8 @@ const LEVELS = { TRACE: "debug", DEBUG: "debug", INFO: "info", WARN: "warn", ERR
 export const temporalLogger = (log: Logger): DefaultLogger =>
   new DefaultLogger("INFO", ({ level, message, meta }) => {
     const ours = level === "INFO" ? "debug" : LEVELS[level];
-    log[ours]({ ...meta }, message);
+    // An error has nothing that JSON would show.
+    const { error, ...fields } = { ...meta } as Readonly<Record<string, unknown>>;
+    const shown = error === undefined ? {} : { err: error instanceof Error ? error.message : error };
+    log[ours]({ ...fields, ...shown }, message);
   });

@@ -85,11 +85,15 @@ class IssueReader {
     const unknown = isMap(value) ? Object.keys(value).filter((key) => !known.includes(key)) : [];
     for (const key of unknown) this.#unknownKey(key, path);
     if (unknown.length > 0) return;
-    const forms =
-      known.length > 0 ? `give exactly one of ${known.join(", ")}` : issue.errors.map((errors) => errors[0]?.message).join(" or ");
-    this.#fault("INVALID_VALUE", path, forms.replaceAll("Invalid input: ", ""), known);
+    const plain = issue.errors.flatMap(([first]) => (first === undefined || isOfMap(first) ? [] : [first.message]));
+    const others = plain.join(" or ").replaceAll("Invalid input: ", "");
+    const map = `give exactly one of ${known.join(", ")}`;
+    const forms = known.length === 0 ? others : isMap(value) || others === "" ? map : `${map}; or ${others}`;
+    this.#fault("INVALID_VALUE", path, forms, known);
   }
 }
+
+const isOfMap = (issue: ZodIssue): boolean => issue.path.length > 0 || (issue.code === "invalid_type" && issue.expected === "object");
 
 const isMap = (value: unknown): value is Readonly<Record<string, unknown>> =>
   typeof value === "object" && value !== null && !Array.isArray(value);

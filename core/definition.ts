@@ -12,6 +12,7 @@ import { readGraph, type GraphTask } from "./graph.ts";
 import { collectIssues, type Issue, type Locate } from "./issues.ts";
 import { LIMITS } from "./limits.ts";
 import { assetName, OPERATOR_SCHEMAS, durationSchema, nameSchema } from "./operators.ts";
+import { salvage, type Salvaged } from "./salvage-definition.ts";
 import { DEFAULT_PRIORITY } from "./slots.ts";
 
 export const triggerRule = z.enum([
@@ -187,7 +188,15 @@ export type TaskDefinition = Definition["tasks"][number];
 
 export type ParsedDefinition =
   | { readonly ok: true; readonly definition: Definition; readonly locate: Locate }
-  | { readonly ok: false; readonly issues: readonly Issue[] };
+  | { readonly ok: false; readonly issues: readonly Issue[]; readonly rest?: DefinitionRest };
+
+/** What else can be checked: the definition without what does not fit the schema. */
+export interface DefinitionRest {
+  readonly definition: Definition;
+  readonly locate: Locate;
+  /** Whether what is found in it is true of what was written, too. */
+  readonly isTrue: Salvaged["isTrue"];
+}
 
 /** YAML contains JSON, so that one parser finds places in both. */
 export const parseDefinition = (text: string): ParsedDefinition => {
@@ -236,7 +245,10 @@ export const checkDefinition = (value: unknown, locate: Locate = () => undefined
   readZodIssues(parsed.error.issues, value, definitionSchema, fault);
   // The graph is checked beside, so that one answer has all that is wrong.
   if (Array.isArray(tasks)) readGraph(tasks.map(asGraphTask), fault);
-  return { ok: false, issues };
+  const salvaged = salvage(value, parsed.error.issues);
+  const rest = salvaged === undefined ? undefined : definitionSchema.safeParse(salvaged.value);
+  if (salvaged === undefined || rest?.success !== true) return { ok: false, issues };
+  return { ok: false, issues, rest: { definition: rest.data, locate, isTrue: salvaged.isTrue } };
 };
 
 /** What can be told of a task's place in the graph, although other things are wrong with it. */

@@ -3,7 +3,7 @@
 import { Router, text, type Request } from "express";
 import { z } from "zod";
 import { compilePlan, type CompileResult } from "../../core/compile-plan.ts";
-import { checkDefinition, parseDefinition, type Definition, type ParsedDefinition } from "../../core/definition.ts";
+import { checkDefinition, parseDefinition, type Definition, type DefinitionRest, type ParsedDefinition } from "../../core/definition.ts";
 import type { Issue } from "../../core/issues.ts";
 import type { JsonObject } from "../../core/json.ts";
 import { LIMITS } from "../../core/limits.ts";
@@ -50,8 +50,21 @@ const readDefinition = (request: Request): Pick<Compiled, "source" | "format"> &
 
 const compile = async (request: Request, deps: ApiDeps): Promise<Compiled> => {
   const { parsed, source, format } = readDefinition(request);
-  if (!parsed.ok) throw refused(parsed.issues);
+  if (!parsed.ok) {
+    const { issues, rest } = parsed;
+    const found = rest === undefined ? [] : (await check(rest, deps)).issues.filter(rest.isTrue);
+    throw refused([...issues, ...found]);
+  }
   const { definition, locate } = parsed;
+  const { result, issues, schedules: checked } = await check(parsed, deps);
+  if (!result.ok || issues.length > 0) throw refused(issues);
+  const schedules = result.compiled.schedules?.map((schedule, index) => ({ ...schedule, params: checked[index] ?? {} }));
+  const compiled = schedules === undefined ? result.compiled : { ...result.compiled, schedules };
+  return { definition, compiled, warnings: await warnOfSubPipelines(deps.store, definition, locate), source, format };
+};
+
+/** What a definition means, or all that is wrong with that; and its schedules' params with their defaults. */
+const check = async ({ definition, locate }: Pick<DefinitionRest, "definition" | "locate">, deps: ApiDeps) => {
   const { connectors, activities } = deps.catalogue;
   const result = compilePlan(
     definition,
@@ -65,10 +78,7 @@ const compile = async (request: Request, deps: ApiDeps): Promise<Compiled> => {
   const given = (definition.schedules ?? []).map((schedule) => schedule.params as JsonObject);
   const checked = fault === undefined ? checkScheduleParams(given, definition, locate) : { params: given, issues: [] };
   issues.push(...checked.issues);
-  if (!result.ok || issues.length > 0) throw refused(issues);
-  const schedules = result.compiled.schedules?.map((schedule, index) => ({ ...schedule, params: checked.params[index] ?? {} }));
-  const compiled = schedules === undefined ? result.compiled : { ...result.compiled, schedules };
-  return { definition, compiled, warnings: await warnOfSubPipelines(deps.store, definition, locate), source, format };
+  return { result, issues, schedules: checked.params };
 };
 
 /** The names of the schedules that the version before had and this one has not. */

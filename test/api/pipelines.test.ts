@@ -76,6 +76,49 @@ tasks:
     expect((await send("GET", "/v1/pipelines/faulty")).status).toBe(404);
   });
 
+  const faultsOf = async (text: string): Promise<readonly string[]> =>
+    ((await api().send("POST", "/v1/pipelines/validate", text)).body as Issues).issues
+      .map(({ code, path }) => `${code} ${path}`)
+      .toSorted();
+
+  it("that do not fit the schema are told what the rest of them means, too", async () => {
+    const text = `apiVersion: downbeat/v1
+name: many
+schedules: [{ cron: "61 * * * *", timezone: Europe/Berln, evry: 1h }]
+tasks:
+  - { id: a, need: [b], http: { connection: api, method: GET, path: "/\${{ params.nowhere }}" } }
+  - { id: b, http: { connection: nowhere, method: GET, path: "/\${{ params.x + }}" } }
+  - { id: c, htp: { connection: api } }
+  - { id: d, http: { connection: api }, wait: { for: 1s } }
+  - { id: e, retry: { attempts: 0 }, needs: [e] }
+`;
+    expect(await faultsOf(text)).toEqual([
+      "INVALID_EXPRESSION tasks[1].http.path",
+      "INVALID_SCHEDULE schedules[0].cron",
+      "INVALID_SCHEDULE schedules[0].timezone",
+      "INVALID_VALUE tasks[4].retry.attempts",
+      "SELF_DEPENDENCY tasks[4].needs[0]",
+      "SEVERAL_OPERATORS tasks[3]",
+      "UNKNOWN_CONNECTION tasks[1].http.connection",
+      "UNKNOWN_KEY schedules[0].evry",
+      "UNKNOWN_KEY tasks[0].need",
+      "UNKNOWN_OPERATOR tasks[2].htp",
+    ]);
+  });
+
+  it("are told nothing that may be wrong only since a part of them could not be read", async () => {
+    // What is called \`parameters\` may have been meant as params, and \`need\` as needs.
+    const text = `apiVersion: downbeat/v1
+name: doubtful
+parameters: { type: object }
+tasks:
+  - { id: a, http: { connection: api, method: GET } }
+  - { id: b, need: [a], http: { connection: api, method: GET } }
+  - { id: c, needs: [b], http: { connection: api, method: GET, path: "/\${{ params.day }}/\${{ tasks.a.output.status }}" } }
+`;
+    expect(await faultsOf(text)).toEqual(["UNKNOWN_KEY parameters", "UNKNOWN_KEY tasks[1].need"]);
+  });
+
   it("that cannot be read say where", async () => {
     const answer = await api().send("PUT", "/v1/pipelines/broken", "apiVersion: downbeat/v1\nname: [\n");
     expect(answer).toMatchObject({ status: 422, body: { code: "DEFINITION_MALFORMED" } });

@@ -54,4 +54,10 @@ describe("logs", () => {
       { level: 50, msg: "lost" },
     ]);
   });
+
+  it("say what is wrong where Temporal's SDK gives an error", () => {
+    const to = capture();
+    temporalLogger(createLogger("info", "worker", to)).warn("Workflow failed", { workflowId: "w", error: new Error("out of stock") });
+    expect(JSON.parse(to.lines[0] ?? "")).toMatchObject({ workflowId: "w", err: "out of stock", msg: "Workflow failed" });
+  });
 });
