@@ -1,4 +1,4 @@
-// The servers and processes that bench:transfer measures on: MySQL, PostgreSQL, Temporal, Downbeat's API and worker.
+// The servers and processes that bench:transfer and bench:changes measure on: MySQL, PostgreSQL, Temporal, Downbeat's API and worker.
 
 import { spawn, type ChildProcess } from "node:child_process";
 import { randomBytes } from "node:crypto";
@@ -35,7 +35,8 @@ const MYSQL_SETTINGS = {
 };
 const POSTGRES_SETTINGS = { shared_buffers: "1GB", max_wal_size: "8GB", checkpoint_timeout: "30min" };
 
-export const startSystems = async (say: Say): Promise<Systems> => {
+/** `binlog`: whether MySQL logs changes, which slows its seeding. */
+export const startSystems = async (say: Say, { binlog = false } = {}): Promise<Systems> => {
   const folder = mkdtempSync(path.join(tmpdir(), "downbeat-transfer-"));
   // Servers refuse to run as root, and their own users have to pass through.
   chmodSync(folder, 0o755);
@@ -46,7 +47,7 @@ export const startSystems = async (say: Say): Promise<Systems> => {
   try {
     const found = await findTemporal(say, { ...process.env, TEMPORAL_ADDRESS: "" });
     if (found.kind === "address") throw new Error("the bench starts a server of its own");
-    const mysql = await startMysql({ dir: path.join(folder, "mysql"), say, binlog: false, settings: MYSQL_SETTINGS });
+    const mysql = await startMysql({ dir: path.join(folder, "mysql"), say, binlog, settings: MYSQL_SETTINGS });
     cleanups.push(() => mysql.stop());
     const postgres = await startPostgres({ dir: path.join(folder, "postgres"), say, settings: POSTGRES_SETTINGS });
     cleanups.push(() => postgres.stop());
