@@ -31,6 +31,7 @@ const ownTables = (database: string, text: string): OwnTables => ({
   table: (name) => ({ schema: database, name: `_downbeat_${name}` }),
   text,
   moment: "datetime(6)",
+  now: "now(6)",
   unique: (texts, numbers = []) => {
     const columns = [...texts, ...numbers].map(quoteIdentifier).join(", ");
     const found = [...texts.map((name) => `${quoteIdentifier(name)}(${INDEXED_LENGTH})`), ...numbers.map(quoteIdentifier)].join(", ");

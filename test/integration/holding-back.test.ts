@@ -38,7 +38,7 @@ describe("a paused pipeline", () => {
     const name = fresh();
     await deploy(
       name,
-      `tasks:\n  - { id: nap, wait: { for: 3s } }\n  - { id: after, needs: [nap], activity: { name: see, input: ${name} } }\nschedules: [{ name: often, every: 1h, offset: 1m }]`,
+      `tasks:\n  - { id: nap, wait: { for: 10s } }\n  - { id: after, needs: [nap], activity: { name: see, input: ${name} } }\nschedules: [{ name: often, every: 1h, offset: 1m }]`,
     );
     const id = await trigger(name);
     await until("it has begun", async () => (await runOf(id)).tasks[0]?.status === "waiting");
@@ -49,7 +49,8 @@ describe("a paused pipeline", () => {
     expect((await schedule.describe()).state).toMatchObject({ paused: true, note: `pipeline "${name}" is paused by ann: moving` });
     await expect(trigger(name)).rejects.toThrow(/409.*PIPELINE_PAUSED/);
     await until("the run says so", async () => (await runOf(id)).status === "paused");
-    await new Promise((resolve) => setTimeout(resolve, 4_000));
+    await until("its nap is over", async () => (await runOf(id)).tasks[0]?.status === "succeeded");
+    await new Promise((resolve) => setTimeout(resolve, 1_000));
     expect(seenOf(name)).toBe(0);
     await kit.call("POST", `/v1/pipelines/${name}/resume`, { by: "bob" });
     await until("the run goes on", async () => (await runOf(id)).status === "succeeded");

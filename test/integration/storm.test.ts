@@ -52,7 +52,7 @@ const act = async (run: string, action: string, key: string, body: Readonly<Reco
     const text = await response.text();
     if (response.status === 200) return;
     // Too many at once, not taken in time, or sent while the run continued as new.
-    expect(text).toMatch(/"code":"(RATE_LIMITED|WORKER_LOST|TEMPORAL_UNAVAILABLE)"/);
+    expect(text).toMatch(/"code":"(RATE_LIMITED|WORKER_LOST|TEMPORAL_UNAVAILABLE|STORE_UNAVAILABLE)"/);
     await pause(1_000);
   }
 };

@@ -65,6 +65,10 @@ export class Bookkeeping {
     });
   }
 
+  get #now(): string {
+    return this.#session.dialect.ownTables.now;
+  }
+
   #named(table: OwnTable): string {
     return quoteTable(this.#session.dialect.ownTables.table(table));
   }
@@ -102,7 +106,7 @@ export class Bookkeeping {
     const changed = await this.#fenceOff(
       `insert into ${this.#named("loads")} ("key", "origin", "seq", "table_name", "mode", "position", "bounds", "rows", "bytes", "dead_letters", "chunks",
          "complete", "done", "started_at", "updated_at")
-       values ($1, $2, 1, $3, $4, null, $5, 0, 0, 0, 0, false, false, now(), now()) ${this.#session.dialect.ownTables.unlessThere(["key", "origin"])}`,
+       values ($1, $2, 1, $3, $4, null, $5, 0, 0, 0, 0, false, false, ${this.#now}, ${this.#now}) ${this.#session.dialect.ownTables.unlessThere(["key", "origin"])}`,
       [key, origin, table, mode, JSON.stringify(bounds)],
     );
     if (changed !== 1) await this.#yield();
@@ -113,14 +117,14 @@ export class Bookkeeping {
     const { key, origin } = this.#target;
     const changed = await this.#fenceOff(
       `update ${this.#named("loads")} set "seq" = "seq" + 1, "position" = coalesce($4, "position"), "rows" = "rows" + $5, "bytes" = "bytes" + $6,
-         "dead_letters" = "dead_letters" + $7, "chunks" = "chunks" + 1, "complete" = $8, "updated_at" = now()
+         "dead_letters" = "dead_letters" + $7, "chunks" = "chunks" + 1, "complete" = $8, "updated_at" = ${this.#now}
        where "key" = $1 and "origin" = $2 and "seq" = $3`,
       [key, origin, seq, jsonText(position), chunk.rows, chunk.bytes, chunk.deadLetters, position === null],
     );
     if (changed !== 1) await this.#yield();
     await this.#session.run(
       `insert into ${this.#named("receipts")} ("key", "origin", "seq", "start_hash", "rows", "bytes", "dead_letters", "committed_at")
-       values ($1, $2, $3, $4, $5, $6, $7, now())`,
+       values ($1, $2, $3, $4, $5, $6, $7, ${this.#now})`,
       [key, origin, seq, hashOf(chunk.start), chunk.rows, chunk.bytes, chunk.deadLetters],
     );
   }
@@ -131,12 +135,12 @@ export class Bookkeeping {
     const changed =
       seq === 0
         ? await this.#fenceOff(
-            `insert into ${this.#named("cursors")} ("key", "position", "origin", "seq", "updated_at") values ($1, $2, $3, 1, now())
+            `insert into ${this.#named("cursors")} ("key", "position", "origin", "seq", "updated_at") values ($1, $2, $3, 1, ${this.#now})
              ${this.#session.dialect.ownTables.unlessThere(["key"])}`,
             [key, JSON.stringify(position), origin],
           )
         : await this.#fenceOff(
-            `update ${this.#named("cursors")} set "position" = $2, "origin" = $3, "seq" = "seq" + 1, "updated_at" = now() where "key" = $1 and "seq" = $4`,
+            `update ${this.#named("cursors")} set "position" = $2, "origin" = $3, "seq" = "seq" + 1, "updated_at" = ${this.#now} where "key" = $1 and "seq" = $4`,
             [key, JSON.stringify(position), origin, seq],
           );
     if (changed !== 1) await this.#yield();
@@ -145,7 +149,7 @@ export class Bookkeeping {
   async end(seq: number): Promise<void> {
     const { key, origin } = this.#target;
     const changed = await this.#fenceOff(
-      `update ${this.#named("loads")} set "seq" = "seq" + 1, "complete" = true, "done" = true, "updated_at" = now() where "key" = $1 and "origin" = $2 and "seq" = $3`,
+      `update ${this.#named("loads")} set "seq" = "seq" + 1, "complete" = true, "done" = true, "updated_at" = ${this.#now} where "key" = $1 and "origin" = $2 and "seq" = $3`,
       [key, origin, seq],
     );
     if (changed !== 1) await this.#yield();
@@ -180,7 +184,7 @@ export class Bookkeeping {
       `insert into ${this.#named("dead_letters")} ("key", "origin", "place", "code", "reason", "raw", "at")`,
       // A text column may not be able to hold a NUL; a letter for people does without.
       rejects.map(({ where, code, reason, raw }) => [key, origin, where, code, reason, raw].map((text) => text.replaceAll("\0", "�"))),
-      { last: ", now()" },
+      { last: `, ${this.#now}` },
     );
   }
 

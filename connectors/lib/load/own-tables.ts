@@ -8,6 +8,7 @@ export const ownTables: OwnTables = {
   table: (name) => ({ schema: BOOKKEEPING_SCHEMA, name }),
   text: "text",
   moment: "timestamptz",
+  now: "now()",
   unique: (texts, numbers = []) => `primary key (${[...texts, ...numbers].map(quoteIdentifier).join(", ")})`,
   unlessThere: (key) => `on conflict (${key.map(quoteIdentifier).join(", ")}) do nothing`,
 };

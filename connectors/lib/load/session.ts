@@ -36,6 +36,8 @@ export interface OwnTables {
   /** Types of texts of any length, which compare byte by byte, and of moments. */
   readonly text: string;
   readonly moment: string;
+  /** The moment at hand, to the microsecond. */
+  readonly now: string;
   /** What a table definition says so that no two rows share these columns, and a row is found by them. */
   unique(texts: readonly string[], numbers?: readonly string[]): string;
   /** Ends an INSERT: a row that is there already stays as it is, and does not count as changed. */
