@@ -55,6 +55,8 @@ it("shows the run that waits inside it; a rerun has the same version of it, does
 
   const { id } = await kit.call<RunView>("POST", `/v1/pipelines/${outer}/runs`, { params: { day: "mon" } });
   expect(subOf(await decide(id, false))).toMatchObject({ status: "running", run: { version: 1, status: "waiting" } });
+  // The two runs are written down by reports of their own.
+  await until("the inner run is shown as failed, too", async () => subOf(await runOf(id))?.run?.status === "failed");
   expect(subOf(await runOf(id))).toMatchObject({ status: "failed", error: { code: "APPROVAL_REJECTED" }, run: { status: "failed" } });
   expect(seen()).toEqual(["plain", "day mon"]);
 
