@@ -138,7 +138,8 @@ const main = async (systems: Systems): Promise<number> => {
   await systems.api.call("PUT", "/v1/connections/duckdb", { kind: "duckdb", config: { path: path.join(systems.folder, "w.duckdb") } });
   await systems.api.call("PUT", "/v1/connections/postgres", { kind: "postgres", config: { host, port, user, password, database } });
   await seedOrders(systems.mysql, "orders", ROWS, systems.folder);
-  const mysql = await createConnection({ ...systems.mysql, database: ORDERS_DATABASE });
+  const { url: _url, ...address } = systems.mysql;
+  const mysql = await createConnection({ ...address, database: ORDERS_DATABASE });
   const change = createChanger(mysql);
   const figures = [];
   try {
