@@ -7,7 +7,7 @@ import { NO_KEYS, readKeys } from "./catalog.ts";
 import type { MysqlClient } from "./client.ts";
 import { parseStream, quote, quoteStream } from "./names.ts";
 import { orderColumn, type OrderColumn } from "./order.ts";
-import { resultColumns, type ResultColumn, type TypeOptions, type ZeroDates } from "./types.ts";
+import { resultColumns, type ResultColumn, typeOptions, type TypeOptions } from "./types.ts";
 
 export interface ReadPlan {
   readonly session: BinarySession;
@@ -45,10 +45,7 @@ export const planRead = async (
   const selection = asked === undefined ? "*" : [...asked, ...hidden].map(quote).join(", ");
   const query = (request.query ?? "").trim().replace(/;+$/, "");
   const relation = stream === undefined ? `(${query}) as ${quote("stream")}` : quoteStream(stream);
-  const types: TypeOptions = {
-    tinyint1: options["tinyint1"] === "bool" ? "bool" : "int",
-    zeroDates: (options["zero_dates"] as ZeroDates | undefined) ?? "fail",
-  };
+  const types = typeOptions(options);
 
   const session = client.takeOver();
   // A query that runs as it is may have columns of the same name, which a derived table may not.

@@ -11,6 +11,12 @@ export interface TypeOptions {
   readonly zeroDates: ZeroDates;
 }
 
+/** Of a source's options. */
+export const typeOptions = (options: Readonly<Record<string, unknown>>): TypeOptions => ({
+  tinyint1: options["tinyint1"] === "bool" ? "bool" : "int",
+  zeroDates: (options["zero_dates"] as ZeroDates | undefined) ?? "fail",
+});
+
 /** How a value is taken out of a row. */
 export type Decoding =
   | "tinyBool"

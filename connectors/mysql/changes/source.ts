@@ -11,7 +11,7 @@ import { readKeys } from "../catalog.ts";
 import type { MysqlClient } from "../client.ts";
 import { mysqlError } from "../errors.ts";
 import { parseStream, quoteStream, type StreamName } from "../names.ts";
-import { resultColumn, type ResultColumn, type TypeOptions, type ZeroDates } from "../types.ts";
+import { resultColumn, type ResultColumn, typeOptions, type TypeOptions } from "../types.ts";
 import { readCharsets, transcodeFrom } from "./charsets.ts";
 import { currentPlace, type LogPlace, requireUsableLog } from "./log-place.ts";
 import { LOG_SETTINGS, readLog } from "./read-log.ts";
@@ -53,8 +53,7 @@ export interface ChangesOptions {
 
 export const createChangesSource = (options: ChangesOptions): Required<Pick<Source, "bounds" | "read">> => {
   const { connect, database, where, context, rows } = options;
-  const placeNow = async (what: string): Promise<ChangesBounds> => {
-    await using client = await connect();
+  const placeNow = async (client: MysqlClient, what: string): Promise<ChangesBounds> => {
     await requireUsableLog(client, what);
     return { server: await serverOf(client), log: await currentPlace(client, what) };
   };
@@ -68,7 +67,8 @@ export const createChangesSource = (options: ChangesOptions): Required<Pick<Sour
       const position: RowsPosition | null = batch.position === null ? null : { server, log, rows: batch.position };
       held = { ...batch, position: position as Json, deleted: new Uint8Array(batch.rows) };
     }
-    const end: LogPosition = { server, log, until: (await placeNow(what)).log };
+    await using client = await connect();
+    const end: LogPosition = { server, log, until: (await placeNow(client, what)).log };
     // The last rows are in: a later attempt goes on in the log.
     if (held !== undefined) yield { ...held, position: end as unknown as Json };
     return end;
@@ -89,7 +89,7 @@ export const createChangesSource = (options: ChangesOptions): Required<Pick<Sour
     const charsets = await readCharsets(client);
     for (const statement of LOG_SETTINGS) await client.query(statement);
     const session = client.takeOver();
-    const types = typeOptions(request);
+    const types = typeOptions(request.options);
     const current = await columnsNow(session, stream, types);
     const batches = readLog(session, {
       ...types,
@@ -133,7 +133,7 @@ export const createChangesSource = (options: ChangesOptions): Required<Pick<Sour
       try {
         await using client = await connect();
         await requireKey(client, request, parseStream(request.stream, database), what);
-        return (await placeNow(what)) as unknown as Json;
+        return (await placeNow(client, what)) as unknown as Json;
       } catch (error) {
         throw mysqlError(error, "source", what, context.signal);
       }
@@ -202,8 +202,3 @@ const wantedOf = ({ options }: StreamRequest): ReadonlySet<string> | undefined =
   const columns = options["columns"] as readonly string[] | undefined;
   return columns === undefined ? undefined : new Set(columns);
 };
-
-const typeOptions = ({ options }: StreamRequest): TypeOptions => ({
-  tinyint1: options["tinyint1"] === "bool" ? "bool" : "int",
-  zeroDates: (options["zero_dates"] as ZeroDates | undefined) ?? "fail",
-});

@@ -1,40 +1,17 @@
 // What the log says of a table ahead of its rows: names, types and key as they were then.
 // https://dev.mysql.com/doc/dev/mysql-server/latest/classmysql_1_1binlog_1_1event_1_1Table__map__event.html
 
-import { lengthEncoded } from "../column-definition.ts";
+import { lengthEncoded, WIRE } from "../column-definition.ts";
 import type { LogEvent } from "./log-event.ts";
 
-/** Types as the log has them; those that results have, too, are in `WIRE`. */
+/** Types as the log has them: those of results, and some of its own. */
 export const LOGGED = {
-  tiny: 1,
-  short: 2,
-  long: 3,
-  float: 4,
-  double: 5,
-  timestamp: 7,
-  longlong: 8,
-  int24: 9,
-  date: 10,
-  time: 11,
-  datetime: 12,
-  year: 13,
-  newdate: 14,
-  varchar: 15,
-  bit: 16,
+  ...WIRE,
   timestamp2: 17,
   datetime2: 18,
   time2: 19,
   compressedBlob: 140,
   compressedVarchar: 141,
-  vector: 242,
-  json: 245,
-  newdecimal: 246,
-  enum: 247,
-  set: 248,
-  blob: 252,
-  varString: 253,
-  string: 254,
-  geometry: 255,
 } as const;
 
 export interface LoggedColumn {
