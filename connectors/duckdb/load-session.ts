@@ -7,6 +7,7 @@ import type { Batch } from "../batch.ts";
 import type { ConnectorContext } from "../connector.ts";
 import type { SharedDuckdb } from "../lib/duckdb-instance.ts";
 import { quoteIdentifier, quoteTable, quoteText } from "../lib/load/names.ts";
+import { PendingInsert } from "../lib/load/pending-insert.ts";
 import { ownTables } from "../lib/load/own-tables.ts";
 import type { Dialect, InsertColumn, LoadSession, SqlParam, SqlResult, TableColumn, TableName } from "../lib/load/session.ts";
 import { encodeParquet } from "../lib/parquet-encoder.ts";
@@ -51,7 +52,7 @@ export class DuckdbLoadSession implements LoadSession {
   readonly #context: ConnectorContext;
   readonly #what: string;
   readonly #interrupt: () => void;
-  #pending: Promise<void> | undefined;
+  readonly #pending = new PendingInsert();
   #files = 0;
 
   static async open(shared: SharedDuckdb, context: ConnectorContext, what: string): Promise<DuckdbLoadSession> {
@@ -152,9 +153,7 @@ export class DuckdbLoadSession implements LoadSession {
       await rm(file, { force: true });
       throw error;
     }
-    this.#pending = this.#load(relation, columns, file);
-    // Its failure is thrown by the next call that settles.
-    this.#pending.catch(() => undefined);
+    this.#pending.begin(this.#load(relation, columns, file));
   }
 
   async #write(file: string, parts: readonly Uint8Array[]): Promise<void> {
@@ -183,14 +182,8 @@ export class DuckdbLoadSession implements LoadSession {
     }
   }
 
-  async settle(): Promise<void> {
-    const pending = this.#pending;
-    if (pending === undefined) return;
-    try {
-      await pending;
-    } finally {
-      if (this.#pending === pending) this.#pending = undefined;
-    }
+  settle(): Promise<void> {
+    return this.#pending.settle();
   }
 
   async swap(staging: TableName, target: TableName, columns: readonly InsertColumn[] | null): Promise<void> {

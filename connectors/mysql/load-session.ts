@@ -4,6 +4,7 @@ import { createHash } from "node:crypto";
 import type { Batch } from "../batch.ts";
 import type { ConnectorContext } from "../connector.ts";
 import { quoteIdentifier, quoteTable } from "../lib/load/names.ts";
+import { PendingInsert } from "../lib/load/pending-insert.ts";
 import type { Dialect, InsertColumn, LoadSession, SqlParam, SqlResult, TableColumn, TableName } from "../lib/load/session.ts";
 import { DownbeatError } from "../../core/errors.ts";
 import { type BulkLoad, createBulkLoad } from "./bulk-load.ts";
@@ -22,7 +23,7 @@ export class MysqlLoadSession implements LoadSession {
   readonly #context: ConnectorContext;
   readonly #what: string;
   readonly #bulkLoad: BulkLoad;
-  #pending: Promise<void> | undefined;
+  readonly #pending = new PendingInsert();
 
   /** `options` are the target's: see spec.ts. */
   static async open(
@@ -138,19 +139,11 @@ export class MysqlLoadSession implements LoadSession {
   async insert(relation: string, columns: readonly InsertColumn[], batch: Batch): Promise<void> {
     await this.settle();
     this.#context.signal.throwIfAborted();
-    this.#pending = this.#bulkLoad(relation, columns, batch);
-    // Its failure is thrown by the next call that settles.
-    this.#pending.catch(() => undefined);
+    this.#pending.begin(this.#bulkLoad(relation, columns, batch));
   }
 
-  async settle(): Promise<void> {
-    const pending = this.#pending;
-    if (pending === undefined) return;
-    try {
-      await pending;
-    } finally {
-      if (this.#pending === pending) this.#pending = undefined;
-    }
+  settle(): Promise<void> {
+    return this.#pending.settle();
   }
 
   /** TRUNCATE and RENAME would commit: see docs/decisions/0019. */

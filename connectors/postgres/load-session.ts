@@ -5,6 +5,7 @@ import { from as copyFrom, type CopyStreamQuery } from "pg-copy-streams";
 import type { Batch } from "../batch.ts";
 import type { ConnectorContext } from "../connector.ts";
 import { BOOKKEEPING_SCHEMA, quoteIdentifier, quoteTable } from "../lib/load/names.ts";
+import { PendingInsert } from "../lib/load/pending-insert.ts";
 import { ownTables } from "../lib/load/own-tables.ts";
 import type { Dialect, InsertColumn, LoadSession, SqlParam, SqlResult, TableColumn, TableName } from "../lib/load/session.ts";
 import { copyScratch, encodeCopy } from "../lib/pg-copy-encoder.ts";
@@ -54,7 +55,7 @@ export class PostgresLoadSession implements LoadSession {
   readonly #context: ConnectorContext;
   readonly #what: string;
   readonly #scratch = copyScratch();
-  #pending: Promise<void> | undefined;
+  readonly #pending = new PendingInsert();
 
   static async open(config: PostgresConfig, context: ConnectorContext, what: string): Promise<PostgresLoadSession> {
     const session = new PostgresLoadSession(await connectPostgres(config, context, "destination", what), context, what);
@@ -155,9 +156,7 @@ export class PostgresLoadSession implements LoadSession {
       columns.map(({ index, name, type, sqlType }) => ({ index, name, type, isJsonb: sqlType === "jsonb" })),
       this.#scratch,
     );
-    this.#pending = this.#feed(stream, parts);
-    // Its failure is thrown by the next call that settles.
-    this.#pending.catch(() => undefined);
+    this.#pending.begin(this.#feed(stream, parts));
   }
 
   /** While the server works on one piece, the next one waits ready and the one after is encoded. */
@@ -181,14 +180,8 @@ export class PostgresLoadSession implements LoadSession {
     }
   }
 
-  async settle(): Promise<void> {
-    const pending = this.#pending;
-    if (pending === undefined) return;
-    try {
-      await pending;
-    } finally {
-      if (this.#pending === pending) this.#pending = undefined;
-    }
+  settle(): Promise<void> {
+    return this.#pending.settle();
   }
 
   async swap(staging: TableName, target: TableName, columns: readonly InsertColumn[] | null): Promise<void> {
