@@ -10,7 +10,7 @@ import { openConnector, testContext, testFolder } from "./kit.ts";
 
 const folder = testFolder("kafka-events");
 const { brokers } = await freshTopic(1);
-const producer = new Producer({ clientId: "test", bootstrapBrokers: [...brokers] });
+const producer = new Producer({ clientId: "test", bootstrapBrokers: [...brokers], idempotent: true });
 const admin = new Admin({ clientId: "test", bootstrapBrokers: [...brokers] });
 beforeAll(() => admin.metadata({ topics: [] }));
 afterAll(async () => {

@@ -25,7 +25,7 @@ interface Sent {
 }
 
 const send = async (topic: string, messages: readonly Sent[], compression: CompressionAlgorithmValue = "none"): Promise<void> => {
-  const producer = new Producer({ clientId: "test", bootstrapBrokers: [...brokers] });
+  const producer = new Producer({ clientId: "test", bootstrapBrokers: [...brokers], idempotent: true });
   try {
     await producer.send({
       compression,

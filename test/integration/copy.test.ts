@@ -282,7 +282,7 @@ describe("a copy of files", () => {
 describe("a copy of a topic", () => {
   it("takes what is there, and with append goes on at its offsets", { timeout: 120_000 }, async () => {
     const { brokers, topic } = await freshTopic(2);
-    const producer = new Producer({ clientId: "test", bootstrapBrokers: [...brokers], serializers: stringSerializers });
+    const producer = new Producer({ clientId: "test", bootstrapBrokers: [...brokers], serializers: stringSerializers, idempotent: true });
     const produce = (...ids: readonly number[]) =>
       producer.send({ messages: ids.map((id) => ({ topic, value: JSON.stringify({ id }), partition: id % 2 })) });
     try {

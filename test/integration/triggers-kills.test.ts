@@ -25,7 +25,7 @@ beforeAll(async () => {
   process.env["TRIGGER_KILLS_SECRET"] = SECRET;
   world = await World.start(folder, () => undefined, { DOWNBEAT_COMMANDS: "false" });
   topic = await freshTopic(2);
-  producer = new Producer({ clientId: "trigger-kills", bootstrapBrokers: [...topic.brokers] });
+  producer = new Producer({ clientId: "trigger-kills", bootstrapBrokers: [...topic.brokers], idempotent: true });
   mkdirSync(incoming);
 }, 120_000);
 afterAll(async () => {

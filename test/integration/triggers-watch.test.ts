@@ -62,7 +62,7 @@ describe("a topic", () => {
   const connect = async (name: string, brokers: readonly string[]) =>
     kit.call("PUT", `/v1/connections/${name}`, { kind: "kafka", config: { brokers } });
   const send = async (brokers: readonly string[], topic: string, values: readonly string[]) => {
-    const producer = new Producer({ clientId: "test", bootstrapBrokers: [...brokers] });
+    const producer = new Producer({ clientId: "test", bootstrapBrokers: [...brokers], idempotent: true });
     try {
       await producer.send({ messages: values.map((value) => ({ topic, partition: 0, value: Buffer.from(value) })) });
     } finally {

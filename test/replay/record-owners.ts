@@ -85,7 +85,7 @@ const recordStream = async (kit: WholeKit, brokers: readonly string[]): Promise<
   await kit.call("PUT", `/v1/connections/${pipeline}`, { kind: "kafka", config: { brokers } });
   const trigger = `triggers: [{ name: look, stream: { connection: ${pipeline}, stream: ${pipeline}, every: 1s, from: earliest } }]\n`;
   await kit.call("PUT", `/v1/pipelines/${pipeline}`, definition(pipeline, trigger));
-  const producer = new Producer(kafka);
+  const producer = new Producer({ ...kafka, idempotent: true });
   await producer.send({ messages: [{ topic: pipeline, value: Buffer.from("{}") }] });
   await producer.close();
   await hasRuns(kit, pipeline, 1);
