@@ -16,6 +16,8 @@ export interface RunManner {
   readonly thrifty?: true;
   /** Absent: it began when what is ready began in its order of readiness, when `timeout.total` ended waits for conditions, and as the other places say that ask for this. */
   readonly amended?: true;
+  /** None of its histories passes the limit, whatever lasts. Absent: while an attempt lasted, it went on to 10,000 events. */
+  readonly brief?: true;
 }
 
 /** Of every run that is started now. */
@@ -27,9 +29,10 @@ export const CURRENT_MANNER: RunManner = {
   patient: true,
   thrifty: true,
   amended: true,
+  brief: true,
 };
 
-export const mannerOf = ({ live, told, windows, minds, patient, thrifty, amended }: RunManner): RunManner => ({
+export const mannerOf = ({ live, told, windows, minds, patient, thrifty, amended, brief }: RunManner): RunManner => ({
   ...(live === undefined ? {} : { live }),
   ...(told === undefined ? {} : { told }),
   ...(windows === undefined ? {} : { windows }),
@@ -37,4 +40,5 @@ export const mannerOf = ({ live, told, windows, minds, patient, thrifty, amended
   ...(patient === undefined ? {} : { patient }),
   ...(thrifty === undefined ? {} : { thrifty }),
   ...(amended === undefined ? {} : { amended }),
+  ...(brief === undefined ? {} : { brief }),
 });

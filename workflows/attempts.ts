@@ -4,16 +4,15 @@ import { CancellationScope, workflowInfo } from "@temporalio/workflow";
 import { LIMITS } from "../core/limits.ts";
 import type { PlanTask } from "../core/plan.ts";
 import type { AttemptChange } from "../core/run-changes.ts";
+import type { RunManner } from "../core/run-manner.ts";
 import { RUNS_AFTER_FAILURE } from "../core/trigger-rules.ts";
 import { type AttemptGroup, type AttemptScope, AttemptScopes, endIn } from "./attempt-scopes.ts";
 import { type AttemptEnd, readFailure } from "./failure.ts";
+import { EVENTS_OF_ATTEMPT, HistoryRoom } from "./history-room.ts";
 import type { RunInput } from "./messages.ts";
 import { RunWindows } from "./run-windows.ts";
 import type { PreparedCall } from "./task-call.ts";
 import type { WindowCall } from "./window.ts";
-
-/** An activity's own, and its part of the workflow tasks'. */
-const EVENTS_OF_ATTEMPT = 3.5;
 
 interface WindowSize {
   readonly calls: number;
@@ -26,14 +25,19 @@ interface WindowSize {
   readonly atOnce?: number;
 }
 
-/** While there is work for it, one window alone is busy: each workflow that is costs workflow tasks of its own. */
-const LARGE: WindowSize = {
-  calls: 800,
+/**
+ * While there is work for it, one window alone is busy: each workflow that is costs workflow tasks of its own. Where each attempt ends by itself, it leaves six
+ * events in its window.
+ */
+const OF_BRIEF: WindowSize = {
+  calls: 600,
   bytes: 1024 * 1024,
-  atATime: 800,
+  atATime: 600,
   left: LIMITS.activitiesInFlight,
   atOnce: LIMITS.activitiesInFlight,
 };
+/** Of runs that are not brief. */
+const LARGE: WindowSize = { ...OF_BRIEF, calls: 800, atATime: 800 };
 /** Of runs that began when windows were small. */
 const SMALL: WindowSize = { calls: 250, bytes: 512 * 1024, atATime: 750, left: 500 };
 /** So many tasks at once had windows then. */
@@ -42,8 +46,8 @@ const BULK_OF_SMALL = 250;
 const DRAIN_MS = 5_000;
 /** What becomes ready meanwhile goes into one window. */
 const GATHER_MS = 1_000;
-/** A run that waits for long attempts of its own begins nothing more at this length. Temporal warns at 10,240 events and ends workflows at 51,200. */
-const MOST_EVENTS = 10_000;
+/** A run that is not brief and waits for long attempts of its own begins nothing more at this length. Temporal warns at 10,240 events and ends workflows at 51,200. */
+const MOST_EVENTS_BEFORE = 10_000;
 
 export type AttemptFacts = Omit<AttemptChange, "status" | "finishedAt">;
 
@@ -76,6 +80,9 @@ export class Attempts {
   readonly #underWay = new Map<number, Attempt>();
   readonly #windows: RunWindows;
   readonly #size: WindowSize | undefined;
+  /** Absent: the run is not brief. */
+  readonly #history: HistoryRoom | undefined;
+  readonly #hasOwn: boolean;
   /** Since when the history has been long. */
   #drainsSince: number | undefined;
   #lastOpenedAt = 0;
@@ -87,12 +94,15 @@ export class Attempts {
   constructor(options: AttemptsOptions) {
     this.#options = options;
     const { input, shield } = options;
-    this.#size = input.windows !== true ? undefined : input.thrifty === true ? LARGE : SMALL;
+    this.#size = sizeOf(input);
     this.#scopes = new AttemptScopes(shield);
     this.#windows = new RunWindows(input.run, input.continued?.windows ?? 0, {
       ended: (index, end) => this.#ended(index, end),
       broken: options.broken,
     });
+    const history = { length: () => workflowInfo().historyLength, owed: () => this.#windows.owed };
+    this.#history = input.brief === true ? new HistoryRoom(history) : undefined;
+    this.#hasOwn = input.plan.tasks.some(mayBeOwn);
   }
 
   get inFlight(): number {
@@ -106,11 +116,16 @@ export class Attempts {
 
   /** Not while all under way may soon have ended and the run continue as new. */
   get mayBegin(): boolean {
-    const { historyLength, continueAsNewSuggested } = workflowInfo();
+    if (this.#isLong || workflowInfo().continueAsNewSuggested) this.#drainsSince ??= Date.now();
+    return this.#drainsSince === undefined || (this.inFlight > 0 && Date.now() >= this.goesOnAt);
+  }
+
+  get #isLong(): boolean {
+    if (this.#history !== undefined) return this.#history.forOwn(this.#own) <= 0;
+    const { historyLength } = workflowInfo();
     // Runs that are not amended begin as long as what they have had is short, whatever their open attempts are still to leave.
     const willBe = this.#options.input.amended === true ? historyLength + this.#own * EVENTS_OF_ATTEMPT : historyLength;
-    if (willBe >= LIMITS.historyEvents || continueAsNewSuggested) this.#drainsSince ??= Date.now();
-    return this.#drainsSince === undefined || (this.inFlight > 0 && Date.now() >= this.goesOnAt);
+    return willBe >= LIMITS.historyEvents;
   }
 
   /** While its history is long: when it goes on by windows, unless it continues as new before. */
@@ -120,12 +135,27 @@ export class Attempts {
     const [oldest] = this.#underWay.values();
     if (oldest === undefined) return Infinity;
     // Attempts that follow each other must not keep it from ever continuing as new.
-    return Math.max(Date.parse(oldest.facts.startedAt) + DRAIN_MS, this.#lastOpenedAt + GATHER_MS);
+    const next = this.#history?.nextStepAt(this.#own, this.#drainsSince, GATHER_MS) ?? this.#lastOpenedAt + GATHER_MS;
+    return Math.max(Date.parse(oldest.facts.startedAt) + DRAIN_MS, next);
   }
 
   /** Nothing begins until it has continued as new. */
   get isStalled(): boolean {
-    return this.isDraining && (this.#size === undefined || workflowInfo().historyLength >= MOST_EVENTS);
+    if (!this.isDraining || this.#size === undefined) return this.isDraining;
+    return this.#history === undefined ? workflowInfo().historyLength >= MOST_EVENTS_BEFORE : this.#history.forSteps(this.#own) <= 0;
+  }
+
+  /** So long a brief run's history has been long, and so long it has to go easy on it. */
+  get longForMs(): number {
+    return this.#history === undefined || this.#drainsSince === undefined ? 0 : Date.now() - this.#drainsSince;
+  }
+
+  /** What is waited for by all that is ready, in words. */
+  get awaited(): string | undefined {
+    if (!this.isDraining) return undefined;
+    const next = this.isStalled ? Infinity : this.goesOnAt;
+    const when = next === Infinity ? "nothing begins before what runs has ended" : `next at ${new Date(next).toISOString()}`;
+    return `its history is long: what is ready begins together, ${when}`;
   }
 
   /** Windows opened so far. */
@@ -140,10 +170,12 @@ export class Attempts {
     if (!this.mayBegin) return NO_ROOM;
     const size = this.#size;
     if (size === undefined || !(this.isDraining || this.#isBulk(ready, size)))
-      return { inWindows: false, calls: LIMITS.activitiesInFlight - this.#own };
+      return { inWindows: false, calls: Math.min(LIMITS.activitiesInFlight - this.#own, this.#history?.forOwn(this.#own) ?? Infinity) };
     const calls = size.left + size.calls - (this.inFlight - this.#own);
     // Small windows cost nearly as much as large ones.
-    return calls < Math.min(ready, size.calls) ? NO_ROOM : { inWindows: true, calls: Math.min(calls, size.atATime) };
+    if (calls < Math.min(ready, size.calls) || (this.#history?.forSteps(this.#own) ?? 1) <= 0) return NO_ROOM;
+    const own = this.#hasOwn ? (this.#history?.forSteps(this.#own) ?? Infinity) : Infinity;
+    return { inWindows: true, calls: Math.min(calls, size.atATime, own) };
   }
 
   /** More than the history has room for: fewer are done sooner as the run's own. */
@@ -164,6 +196,7 @@ export class Attempts {
       return;
     }
     this.#own += 1;
+    if (this.isDraining) this.#history?.step();
     const { input } = this.#options;
     const entered = this.#scopes.enter(group, dueAt);
     const { scope } = entered;
@@ -194,7 +227,10 @@ export class Attempts {
     const { shield } = this.#options;
     const { atOnce } = this.#size ?? {};
     this.#lastOpenedAt = Date.now();
-    void shield.run(async () => this.#windows.open({ calls, ...(atOnce === undefined ? {} : { atOnce }) }, summary));
+    const mostMessages = this.#history?.messages(this.#own);
+    if (this.isDraining) this.#history?.step();
+    const more = { ...(atOnce === undefined ? {} : { atOnce }), ...(mostMessages === undefined ? {} : { mostMessages }) };
+    void shield.run(async () => this.#windows.open({ calls, ...more }, summary));
   }
 
   cancel(tasks: readonly PlanTask[]): void {
@@ -229,6 +265,16 @@ export class Attempts {
     this.#options.ended(index, end, attempt);
   }
 }
+
+const sizeOf = ({ windows, thrifty, brief }: RunManner): WindowSize | undefined => {
+  if (windows !== true) return undefined;
+  if (brief === true) return OF_BRIEF;
+  return thrifty === true ? LARGE : SMALL;
+};
+
+/** No window carries out a child workflow, or an input that has to be made first. */
+const mayBeOwn = ({ operator, forEach, reads = [] }: PlanTask): boolean =>
+  forEach !== undefined || operator === "pipeline" || (operator === "activity" && reads.length > 0);
 
 const groupOf = ({ rule, finally: isFinally }: PlanTask): AttemptGroup => {
   if (isFinally !== undefined) return "shielded";

@@ -22,6 +22,8 @@ const LAG_FACTOR = 10;
 const MOST_LAG_PAUSE_MS = 30_000;
 /** A store that is away is asked ever more seldom: each try costs the history about 15 events. */
 const MOST_PAUSE_MS = 5 * 60_000;
+/** Of brief runs: those with a long history report no sooner than after this part of the time that it has been long, and ask a store that is away as seldom. */
+const PART_OF_TIME = 1 / 10;
 /** What a last report may have to go by the worker, so that it is sure to fit into the input of the workflow that may have to wait with it. */
 const MOST_TASKS_AT_THE_END = 200;
 /** How long a finished run waits for a store that is away; the reconciler repairs what is missing after that. */
@@ -47,6 +49,8 @@ export interface ReporterOptions {
   /** Others wait for the task's change, or for what is seen of it in Temporal. */
   readonly isUrgent: (index: number) => boolean;
   readonly openStatus: () => RunChanges["status"];
+  /** How long the history has been long. */
+  readonly longForMs: () => number;
   /** Called before each report of a running run. */
   readonly onReport: () => void;
   /** Called whenever something is shown. */
@@ -144,8 +148,9 @@ export class Reporter {
   show(): void {
     if (this.#isClosed || this.#unshown.tasks.size === 0) return;
     const since = Date.now() - this.#shownAt;
-    // What is held is so for long, what comes before it is not.
-    if (since === 0 || (since < this.#shownApart && !this.#isOneUrgent())) {
+    // What is held is so for long, what comes before it is not. To show it later costs the history a timer.
+    if (this.#options.longForMs() > 0) this.#unasked = [];
+    else if (since === 0 || (since < this.#shownApart && !this.#isOneUrgent())) {
       if (!this.#showsLater) this.#showLater();
       return;
     }
@@ -197,7 +202,8 @@ export class Reporter {
     };
   }
 
-  #remind(pause = this.#isLive && !this.#isUrgent ? PAUSE_MS : SHORT_PAUSE_MS): void {
+  #remind(least = this.#isLive && !this.#isUrgent ? PAUSE_MS : SHORT_PAUSE_MS): void {
+    const pause = Math.max(least, this.#options.longForMs() * PART_OF_TIME);
     const dueAt = Date.now() + pause + this.#lagPause;
     if (this.#isSending || this.#isClosed || dueAt >= this.#dueAt) return;
     if (this.#dueAt !== Infinity && (this.#isRefused || !this.#isLive)) return;
@@ -255,8 +261,10 @@ export class Reporter {
   async close(run: RunPart): Promise<void> {
     this.#isClosed = true;
     if (this.#inFlight !== undefined) await this.#inFlight;
-    const until = Date.now() + PATIENCE_MS;
-    for (let pause = SHORT_PAUSE_MS; !(await this.#send(run)) && Date.now() < until; pause = Math.min(pause * 2, MOST_PAUSE_MS))
+    const since = Date.now();
+    const mostPause = (): number =>
+      this.#options.manner.brief === true ? Math.max(MOST_PAUSE_MS, (Date.now() - since) * PART_OF_TIME) : MOST_PAUSE_MS;
+    for (let pause = SHORT_PAUSE_MS; !(await this.#send(run)) && Date.now() < since + PATIENCE_MS; pause = Math.min(pause * 2, mostPause()))
       await sleep(pause);
   }
 }

@@ -3,6 +3,7 @@
 import { startChild, TemporalFailure, workflowInfo } from "@temporalio/workflow";
 import { windowWorkflowId } from "../core/ids.ts";
 import type { AttemptGroup } from "./attempt-scopes.ts";
+import { eventsOfWindow } from "./history-room.ts";
 import { readFailure } from "./failure.ts";
 import { searchAttributesOf, WINDOW_CANCEL_SIGNAL, type WindowEnd, type WindowSignal } from "./messages.ts";
 import type { RunFacts } from "./ports.ts";
@@ -13,6 +14,8 @@ type WindowGiven = Omit<WindowInput, "window">;
 interface OpenWindow {
   /** Attempts that have not ended, by their tasks' places in the plan. */
   readonly left: Set<number>;
+  /** That it may still send; its end is none. */
+  messages: number;
   /** Groups that were cancelled before it had started. */
   cancelled: readonly AttemptGroup[];
   signal?: (groups: readonly AttemptGroup[]) => Promise<void>;
@@ -42,11 +45,22 @@ export class RunWindows {
     return this.#opened;
   }
 
+  /** Events that what is open may still leave in the run's history. */
+  get owed(): number {
+    let events = 0;
+    for (const { messages, left } of this.#open.values()) events += eventsOfWindow(Math.min(messages, Math.max(left.size - 1, 0)));
+    return events;
+  }
+
   /** Called in a scope that nothing cancels. */
   open(given: WindowGiven, summary: string): void {
     this.#opened += 1;
     const number = this.#opened;
-    const opened: OpenWindow = { left: new Set(given.calls.map(({ index }) => index)), cancelled: [] };
+    const opened: OpenWindow = {
+      left: new Set(given.calls.map(({ index }) => index)),
+      messages: given.mostMessages ?? 0,
+      cancelled: [],
+    };
     this.#open.set(number, opened);
     void this.#carryOut(number, opened, given, summary).catch(this.#events.broken);
   }
@@ -73,6 +87,7 @@ export class RunWindows {
 
   receive({ window: number, ended }: WindowSignal): void {
     const opened = this.#open.get(number);
+    if (opened !== undefined) opened.messages = Math.max(opened.messages - 1, 0);
     for (const [index, end] of ended) if (opened?.left.delete(index) === true) this.#events.ended(index, end);
   }
 

@@ -132,6 +132,7 @@ class RunExecution {
       taskChange: (index) => taskChange(this.#input, this.#graph, this.#state, index, this.#slots, this.#results.get(index)),
       isUrgent: (index) => isUrgent(this.#graph, this.#state, index, this.#slots),
       openStatus: () => byHand.openStatus(this.#state),
+      longForMs: () => this.#attempts.longForMs,
       onShow: () => {
         if (this.#state.tasks.length <= DESCRIBED_AT_ONCE) this.#describe();
       },
@@ -307,9 +308,10 @@ class RunExecution {
   }
 
   #describe(): void {
-    const turn = this.#entry.awaited;
+    const { awaited: turn } = this.#entry;
+    const { awaited: room } = this.#attempts;
     const progress = describeProgress(this.#state, this.#graph, this.#slots);
-    setCurrentDetails(turn === undefined ? progress : `${turn}  \n${progress}`);
+    setCurrentDetails([turn, progress, room].filter((part) => part !== undefined).join("  \n"));
   }
 
   #showHeld(): void {

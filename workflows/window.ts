@@ -30,6 +30,8 @@ export interface WindowInput {
   readonly calls: readonly WindowCall[];
   /** How many of them begin at once. The others follow as those end, and, where they last long, with time. Absent: all. */
   readonly atOnce?: number;
+  /** How often it may tell its run of ends before its own. Absent: as often as it likes. */
+  readonly mostMessages?: number;
 }
 
 /**
@@ -39,6 +41,8 @@ export interface WindowInput {
 const PART = 3;
 const PATIENCE_MS = 250;
 const PATIENCE_OF_AGE = 1 / 20;
+/** Where messages are numbered: twice that part of its age which the next one is of those that are left. They last for hours. */
+const PATIENCE_OF_SHARE = 2;
 /** Of windows that begin with all. */
 const SHORT_PATIENCE_MS = 100;
 
@@ -154,15 +158,21 @@ class WindowExecution {
     const { parent } = workflowInfo();
     const run = parent === undefined ? undefined : getExternalWorkflowHandle(parent.workflowId, parent.runId);
     const beganAt = Date.now();
+    const { atOnce, mostMessages } = this.#input;
+    let left = mostMessages ?? Infinity;
     const patience = (): number => {
-      if (this.#input.atOnce === undefined) return SHORT_PATIENCE_MS;
-      return Math.max(PATIENCE_MS, (Date.now() - beganAt) * PATIENCE_OF_AGE);
+      if (atOnce === undefined) return SHORT_PATIENCE_MS;
+      const part = mostMessages === undefined ? PATIENCE_OF_AGE : PATIENCE_OF_SHARE / left;
+      return Math.max(PATIENCE_MS, (Date.now() - beganAt) * part);
     };
     for (;;) {
       this.#describe();
       await condition(() => this.#ended.length > 0 || this.#broken !== undefined);
-      const isPart = (): boolean => this.#open <= this.#ended.length * PART || this.#broken !== undefined;
-      if (!isPart()) await condition(isPart, patience());
+      const isLast = (): boolean => this.#open === 0 || this.#broken !== undefined;
+      const isPart = (): boolean => this.#open <= this.#ended.length * PART || isLast();
+      if (left > 0 && !isPart()) await condition(isPart, patience());
+      else if (left <= 0 && !isLast()) await condition(isLast);
+      left -= 1;
       if (this.#broken !== undefined) throw this.#broken;
       const ended = this.#ended;
       this.#ended = [];

@@ -20,6 +20,15 @@ const each = <Value>(ids: readonly string[], value: Value): Readonly<Record<stri
 const countOf = (values: readonly string[]): Readonly<Record<string, number>> =>
   Object.fromEntries([...Map.groupBy(values, (value) => value)].map(([value, { length }]) => [value, length]));
 
+const hasWindow = ({ id }: StartedRun, number: number): Promise<boolean> =>
+  engine()
+    .client.workflow.getHandle(windowWorkflowId(id, number))
+    .describe()
+    .then(
+      () => true,
+      () => false,
+    );
+
 /** As Temporal's UI lists them, the first one first. */
 const windowsOf = async ({ id }: StartedRun): Promise<readonly string[]> => {
   const summaries: string[] = [];
@@ -57,7 +66,7 @@ describe("a run with many tasks that are ready at once", () => {
     expect(run.tasks()["t7"]).toMatchObject({ attempts: 1, metrics: { rows: 1 } });
     expect(run.attempts("t7")).toMatchObject([{ attempt: 1, status: "succeeded", worker: "the test" }]);
     // What is left then has room in the run's own history.
-    expect(await windowsOf(run)).toEqual(["800 tasks, t0 to t799"]);
+    expect(await windowsOf(run)).toEqual(["600 tasks, t0 to t599"]);
     // Bare activities would be 3,900 events at least.
     expect(Math.max(...(await historyLengthsOf(engine().client, run.id)))).toBeLessThan(2_500);
   });
@@ -106,13 +115,13 @@ describe("a run with many tasks that are ready at once", () => {
   });
 
   it("whose time is over fail, wherever they are", async () => {
-    const [waiting, ids] = [idsOf(700, "w"), idsOf(500)];
+    const [waiting, ids] = [idsOf(500, "w"), idsOf(700)];
     const nobody = { operator: "activity", activity: { name: "echo", input: null }, queue: freshName("nobody"), policy: 1 } as const;
     const policies = [policy(), { ...policy(), timeout: { attemptMs: 600_000, totalMs: 36_000, heartbeatMs: 0 } }];
     const run = await engine().run(planOf({ ...each(waiting, nobody), ...each(ids, {}) }, { policies }));
     expect(run).toMatchObject({ outcome: "failed", error: { code: "TASK_TIMEOUT" } });
-    expect(countOf(Object.values(statusesOf(run)))).toEqual({ failed: 700, succeeded: 500 });
-    expect(run.attempts("w699")).toMatchObject([{ attempt: 1, status: "failed", error: { code: "TASK_TIMEOUT" } }]);
+    expect(countOf(Object.values(statusesOf(run)))).toEqual({ failed: 500, succeeded: 700 });
+    expect(run.attempts("w499")).toMatchObject([{ attempt: 1, status: "failed", error: { code: "TASK_TIMEOUT" } }]);
   }, 120_000);
 
   it("a window that somebody terminates fails its tasks, and the run says so", async () => {
@@ -124,7 +133,7 @@ describe("a run with many tasks that are ready at once", () => {
     await until("its tasks have failed", async () => (await run.handle.query<RunStatusAnswer>(STATUS_QUERY)).tasks["t0"] === "failed");
     release();
     expect(await run.end()).toMatchObject({ outcome: "failed" });
-    expect(countOf(Object.values(statusesOf(run)))).toEqual({ failed: 800, succeeded: 401 });
+    expect(countOf(Object.values(statusesOf(run)))).toEqual({ failed: 600, succeeded: 601 });
   });
 });
 
@@ -135,6 +144,8 @@ const isDone =
 
 describe("a run whose history has become long", () => {
   const LANES = 40;
+  const STEPS = 25;
+  const LASTING = { ...policy(), timeout: { attemptMs: 600_000, totalMs: 600_000, heartbeatMs: 10_000 } };
   const TASKS = LANES * 36;
   const chains = inLanes(TASKS, LANES);
   const ids = Object.keys(chains);
@@ -165,10 +176,33 @@ describe("a run whose history has become long", () => {
       return { output: null };
     };
     // The long one ends when all others have: a run that began nothing before that would never end.
-    const run = await engine().run(planOf({ long: {}, ...chains }), { verbs: { ...each(ids, counted), long: work } });
+    const plan = planOf({ long: {}, ...chains }, { policies: [LASTING] });
+    const run = await engine().run(plan, { verbs: { ...each(ids, counted), long: work } });
     expect(run.outcome).toBe("succeeded");
     expect(begun).toEqual(["long"]);
     expect(countOf(Object.values(statusesOf(run)))).toEqual({ succeeded: TASKS + 1 });
     expect((await windowsOf(run)).length).toBeGreaterThan(0);
+    expect(Math.max(...(await historyLengthsOf(engine().client, run.id)))).toBeLessThan(LIMITS.historyEvents);
   });
+
+  it("does so in ever longer steps, says when the next one is, and is itself again when the long attempt has ended", async () => {
+    const { work, release } = blocked();
+    const chain = inLanes(800, 1);
+    const plan = planOf({ long: {}, ...chain }, { policies: [LASTING] });
+    let details = "";
+    const run = await engine().start(plan, {
+      verbs: { ...each<Behaviour>(Object.keys(chain), () => Promise.resolve({ output: null })), long: work },
+    });
+    await until("it goes on in steps", async () => {
+      const { currentDetails = "" } = await run.handle.query<{ readonly currentDetails?: string }, []>("__temporal_workflow_metadata");
+      details ||= currentDetails.split("  \n").find((line) => line.startsWith("its history is long")) ?? "";
+      return details !== "" && (await hasWindow(run, STEPS));
+    });
+    expect(details).toMatch(/^its history is long: what is ready begins together, next at \d{4}-.*Z$/);
+    release();
+    expect(await run.end()).toMatchObject({ outcome: "succeeded" });
+    const lengths = await historyLengthsOf(engine().client, run.id);
+    expect(lengths).toHaveLength(2);
+    expect(Math.max(...lengths)).toBeLessThan(LIMITS.historyEvents);
+  }, 300_000);
 });
