@@ -9,7 +9,7 @@ import { RUNS_AFTER_FAILURE } from "../core/trigger-rules.ts";
 import { type AttemptGroup, type AttemptScope, AttemptScopes, endIn } from "./attempt-scopes.ts";
 import { type AttemptEnd, readFailure } from "./failure.ts";
 import { EVENTS_OF_ATTEMPT, HistoryRoom } from "./history-room.ts";
-import type { RunInput } from "./messages.ts";
+import type { RunInput, WindowSignal } from "./messages.ts";
 import { RunWindows } from "./run-windows.ts";
 import type { PreparedCall } from "./task-call.ts";
 import type { WindowCall } from "./window.ts";
@@ -44,7 +44,13 @@ const SMALL: WindowSize = { calls: 250, bytes: 512 * 1024, atATime: 750, left: 5
 const BULK_OF_SMALL = 250;
 /** While its history is long, a run begins nothing of its own. It goes on by windows while an attempt under way has lasted longer than this. */
 const DRAIN_MS = 5_000;
-/** What becomes ready meanwhile goes into one window. */
+/**
+ * What may last as long as others have lasted is waited for: to continue as new is better than steps. Up to so many times as long, and for this part of the
+ * time before.
+ */
+const LASTS_LONGER = 1.5;
+const DRAIN_OF_TIME = 1 / 4;
+/** What becomes ready meanwhile goes into one window. Of runs that are not brief. */
 const GATHER_MS = 1_000;
 /** A run that is not brief and waits for long attempts of its own begins nothing more at this length. Temporal warns at 10,240 events and ends workflows at 51,200. */
 const MOST_EVENTS_BEFORE = 10_000;
@@ -86,6 +92,9 @@ export class Attempts {
   /** Since when the history has been long. */
   #drainsSince: number | undefined;
   #lastOpenedAt = 0;
+  readonly #beganAt = Date.now();
+  /** What the longest one has lasted that has ended. */
+  #longestMs = 0;
   #own = 0;
   /** The calls of the next window. */
   #calls: WindowCall[] = [];
@@ -135,8 +144,13 @@ export class Attempts {
     const [oldest] = this.#underWay.values();
     if (oldest === undefined) return Infinity;
     // Attempts that follow each other must not keep it from ever continuing as new.
-    const next = this.#history?.nextStepAt(this.#own, this.#drainsSince, GATHER_MS) ?? this.#lastOpenedAt + GATHER_MS;
-    return Math.max(Date.parse(oldest.facts.startedAt) + DRAIN_MS, next);
+    const next = this.#history?.nextStepAt ?? this.#lastOpenedAt + GATHER_MS;
+    return Math.max(Date.parse(oldest.facts.startedAt) + this.#drainMs(this.#drainsSince), next);
+  }
+
+  #drainMs(since: number): number {
+    if (this.#history === undefined) return DRAIN_MS;
+    return Math.max(DRAIN_MS, Math.min(this.#longestMs * LASTS_LONGER, (since - this.#beganAt) * DRAIN_OF_TIME));
   }
 
   /** Nothing begins until it has continued as new. */
@@ -163,7 +177,10 @@ export class Attempts {
     return this.#windows.opened;
   }
 
-  readonly receive: RunWindows["receive"] = (told) => this.#windows.receive(told);
+  receive(told: WindowSignal): void {
+    this.#history?.hear(this.#own);
+    this.#windows.receive(told);
+  }
 
   /** How many of `ready` tasks may begin, and where. */
   room(ready: number): Room {
@@ -196,7 +213,7 @@ export class Attempts {
       return;
     }
     this.#own += 1;
-    if (this.isDraining) this.#history?.step();
+    if (this.#drainsSince !== undefined) this.#history?.step(this.#own, this.#drainsSince);
     const { input } = this.#options;
     const entered = this.#scopes.enter(group, dueAt);
     const { scope } = entered;
@@ -228,7 +245,7 @@ export class Attempts {
     const { atOnce } = this.#size ?? {};
     this.#lastOpenedAt = Date.now();
     const mostMessages = this.#history?.messages(this.#own);
-    if (this.isDraining) this.#history?.step();
+    if (this.#drainsSince !== undefined) this.#history?.step(this.#own, this.#drainsSince);
     const more = { ...(atOnce === undefined ? {} : { atOnce }), ...(mostMessages === undefined ? {} : { mostMessages }) };
     void shield.run(async () => this.#windows.open({ calls, ...more }, summary));
   }
@@ -262,6 +279,7 @@ export class Attempts {
     const attempt = this.#underWay.get(index);
     if (attempt === undefined) return;
     this.#underWay.delete(index);
+    this.#longestMs = Math.max(this.#longestMs, Date.now() - Date.parse(attempt.facts.startedAt));
     this.#options.ended(index, end, attempt);
   }
 }

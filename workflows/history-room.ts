@@ -19,6 +19,8 @@ const MOST_MESSAGES = 40;
 const PART = 8;
 /** Behind a step that took a hundredth of what is left, three hundredths of the time pass that the history has been long: so there is some left for days. */
 const PATIENCE = 3;
+/** What becomes ready meanwhile begins together. */
+const LEAST_MS = 1_000;
 
 /** Of a window that is open and may still send so many messages. */
 export const eventsOfWindow = (messages: number): number => messages * EVENTS_OF_MESSAGE + EVENTS_OF_END;
@@ -32,7 +34,9 @@ export interface History {
 export class HistoryRoom {
   readonly #history: History;
   #stepAt = 0;
-  #lengthAtStep = 0;
+  #longFor = 0;
+  #heardSince = 0;
+  #nextStepAt = 0;
 
   constructor(history: History) {
     this.#history = history;
@@ -58,16 +62,29 @@ export class HistoryRoom {
     return Math.max(Math.min(MOST_MESSAGES, Math.floor(this.#left(own) / PART / EVENTS_OF_MESSAGE)), 0);
   }
 
-  /** Something begins although the history is long. */
-  step(): void {
+  /** Something begins although the history is long. `longSince`: since when it has been, milliseconds since 1970. */
+  step(own: number, longSince: number): void {
     this.#stepAt = Date.now();
-    this.#lengthAtStep = this.#history.length();
+    this.#longFor = this.#stepAt - longSince;
+    this.#heardSince = 0;
+    this.#reckon(own);
   }
 
-  /** Milliseconds since 1970. `longSince`: since when the history has been long. `leastMs`: between two steps. */
-  nextStepAt(own: number, longSince: number, leastMs: number): number {
-    const used = Math.max(this.#history.length() - this.#lengthAtStep, EVENTS_OF_STEP);
+  /** A window has told of ends. */
+  hear(own: number): void {
+    this.#heardSince += 1;
+    this.#reckon(own);
+  }
+
+  /** Not whenever it is asked: the timer that waits for this moment is an event too, and must not move it. */
+  #reckon(own: number): void {
+    const used = EVENTS_OF_STEP + this.#heardSince * EVENTS_OF_MESSAGE;
     const part = used / Math.max(this.#left(own), 1);
-    return this.#stepAt + Math.max(leastMs, (this.#stepAt - longSince) * PATIENCE * part);
+    this.#nextStepAt = this.#stepAt + Math.max(LEAST_MS, Math.ceil(this.#longFor * PATIENCE * part));
+  }
+
+  /** Milliseconds since 1970. */
+  get nextStepAt(): number {
+    return this.#nextStepAt;
   }
 }

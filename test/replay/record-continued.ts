@@ -3,6 +3,7 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
+import { setTimeout as pause } from "node:timers/promises";
 import type { Client } from "@temporalio/client";
 import { freePort } from "../../bin/ports.ts";
 import { findTemporal, startTemporal } from "../../bin/services/temporal.ts";
@@ -19,6 +20,9 @@ import { openEngineOptions } from "./plans.ts";
 const SUGGESTED_AT = 40;
 /** Of each chain: the rest is the same again. */
 const MOST_EXECUTIONS = 3;
+
+/** So that a run whose history is long goes on beside it. */
+const LONG_MS = 8_000;
 
 const recordChain = async (client: Client, name: string, workflowId: string): Promise<readonly RecordedHistory[]> => {
   let executions = await executionsOf(client, workflowId);
@@ -53,6 +57,14 @@ const recordTasks = async (address: string): Promise<readonly RecordedHistory[]>
   try {
     const chain = Array.from({ length: 20 }, (_, index) => [`t${index}`, { ...own, ...(index === 0 ? {} : { needs: [`t${index - 1}`] }) }]);
     const run = await engine.run(planOf(Object.fromEntries(chain)));
+    const beside = await engine.run(planOf({ long: {}, ...Object.fromEntries(chain) }), {
+      verbs: {
+        long: async () => {
+          await pause(LONG_MS);
+          return { output: null };
+        },
+      },
+    });
     const each = { loops: [{ as: "n", in: { range: { from: 1, to: 20, step: 1 } } }], window: 2, maxFailures: 0 };
     const mapped = await engine.run(planOf({ many: { ...own, queue: engine.queue, forEach: each } }));
     const pipeline = "recorded-limited";
@@ -60,6 +72,7 @@ const recordTasks = async (address: string): Promise<readonly RecordedHistory[]>
     for (let number = 0; number < 12; number += 1) await engine.run(limited, { pipeline });
     return [
       ...(await recordChain(engine.client, "continued-run", run.id)),
+      ...(await recordChain(engine.client, "continued-beside", beside.id)),
       ...(await recordChain(engine.client, "continued-mapped", `${mapped.id}/many#1`)),
       ...(await recordChain(engine.client, "continued-pool", poolWorkflowId(`pipeline/${pipeline}`))),
     ];

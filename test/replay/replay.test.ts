@@ -56,7 +56,7 @@ describe("the replay gate", () => {
         "backfill",
         "late-report",
         "inspect-check",
-        ...["run", "mapped", "pool", "trigger", "backfill"].flatMap((type) => [`continued-${type}.1`, `continued-${type}.2`]),
+        ...["run", "beside", "mapped", "pool", "trigger", "backfill"].flatMap((type) => [`continued-${type}.1`, `continued-${type}.2`]),
       ]),
     );
     expect(await replay(engine().bundle, histories)).toEqual(Object.fromEntries(names.map((name) => [name, undefined])));

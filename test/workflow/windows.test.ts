@@ -1,5 +1,6 @@
 // Runs of many tasks on a real server: what they carry out in child workflows, and what becomes of them while their own history is long.
 
+import { setTimeout as pause } from "node:timers/promises";
 import { describe, expect, it } from "vitest";
 import { DownbeatError } from "../../core/errors.ts";
 import { windowWorkflowId } from "../../core/ids.ts";
@@ -185,7 +186,21 @@ describe("a run whose history has become long", () => {
     expect(Math.max(...(await historyLengthsOf(engine().client, run.id)))).toBeLessThan(LIMITS.historyEvents);
   });
 
-  it("does so in ever longer steps, says when the next one is, and is itself again when the long attempt has ended", async () => {
+  it("waits for its attempts where they last as long as others did, and continues as new", async () => {
+    const lanes = inLanes(800, 100);
+    const six: Behaviour = async () => {
+      await pause(6_000);
+      return { output: null };
+    };
+    const run = await engine().run(planOf(lanes), { verbs: each(Object.keys(lanes), six) });
+    expect(run.outcome).toBe("succeeded");
+    expect(await windowsOf(run)).toEqual([]);
+    const lengths = await historyLengthsOf(engine().client, run.id);
+    expect(lengths.length).toBeGreaterThan(1);
+    expect(Math.max(...lengths)).toBeLessThan(LIMITS.historyEvents);
+  }, 300_000);
+
+  it("goes on beside one that lasts longer in ever longer steps, says when the next one is, and is itself again when the long attempt has ended", async () => {
     const { work, release } = blocked();
     const chain = inLanes(800, 1);
     const plan = planOf({ long: {}, ...chain }, { policies: [LASTING] });
