@@ -6,7 +6,7 @@ import type { ErrorCode } from "../core/errors.ts";
 import type { PlanTask, Policy } from "../core/plan.ts";
 import type { TaskResult } from "../core/run-changes.ts";
 import * as control from "../core/run-control.ts";
-import { type Graph, isOver, type RunState, type Settled, taskOf } from "../core/run-state.ts";
+import { type Graph, isOver, mayStart, type RunState, type Settled, taskOf } from "../core/run-state.ts";
 import type { ControlAnswer, ControlRequest, PauseSignal, RunInput } from "./messages.ts";
 import { PATCHES } from "./patches.ts";
 import type { Reporter } from "./reporter.ts";
@@ -52,7 +52,8 @@ export class ByHand {
     const actor = { by, ...(why === undefined ? {} : { why }) };
     // A run that failed while it was paused has tasks that run after failures.
     const mayResume = asked.action === "resume" && state.paused;
-    if (isOver(state) || (state.stopping !== undefined && !mayResume)) throw refused("RUN_NOT_ACTIVE", "the run has ended or is about to");
+    if (isOver(state) || (state.stopping !== undefined && !mayResume && !this.#isOfGoingOn(asked)))
+      throw refused("RUN_NOT_ACTIVE", "the run has ended or is about to");
     const reason = control.refusal(state, graph, asked, actor, Date.now());
     if (reason !== undefined) throw refused("ACTION_REFUSED", reason);
     const own = task === undefined ? undefined : graph.plan.tasks.find(({ id }) => id === task.id);
@@ -60,6 +61,13 @@ export class ByHand {
       throw refused("ACTION_REFUSED", `task "${task.id}" must keep its needs while the run goes on`);
     if (task !== undefined && basedOn !== undefined && (own?.planHash ?? this.#run.input().planHash) !== basedOn)
       throw refused("ACTION_REFUSED", `somebody else has changed task "${task.id}" meanwhile; look at the run, and ask again`);
+  }
+
+  /** The action is on a task that a run which stops still carries out: a `finally` task may ask for a decision, or have parked. */
+  #isOfGoingOn(asked: control.Control): boolean {
+    const graph = this.#run.graph();
+    const task = "task" in asked ? graph.plan.tasks[control.placeOf(graph, asked.task)] : undefined;
+    return task !== undefined && mayStart(this.#run.state, task);
   }
 
   /** Safe to repeat under its key, and where the state says that it is done already. */

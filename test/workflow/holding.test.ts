@@ -346,6 +346,33 @@ describe("acting on a run", () => {
     expect(statusesOf(run)).toEqual({ ok: "cancelled", last: "succeeded" });
   });
 
+  it("is taken on what a run that stops still carries out: a decision in a finally task, one that has parked", async () => {
+    const approval = { approvers: [], deadlineMs: 3_600_000, onDeadline: "fail" } as const;
+    let mended = false;
+    const parks: Behaviour = (...call) => (mended ? Promise.resolve({ output: null }) : refuses(...call));
+    const plan = planOf(
+      {
+        hold: wait({ for: "1h" }),
+        ok: { operator: "approval", approval, finally: true },
+        parks: { finally: true, policy: 1 },
+        by_hand: { needs: ["parks"], finally: true },
+      },
+      { policies: [policy(), { ...policy(), onExhausted: "park" }] },
+    );
+    const run = await engine().start(plan, { verbs: { parks } });
+    await isAt(run, "hold", "waiting");
+    await run.handle.cancel();
+    await isAt(run, "parks", "parked");
+    await isAt(run, "ok", "waiting");
+    expect(await refusedWith(act(run, { action: "mark", task: "hold", as: "succeeded" }))).toContain("RUN_NOT_ACTIVE");
+    await act(run, { action: "decide", task: "ok", approve: true });
+    await act(run, { action: "mark", task: "by_hand", as: "skipped" });
+    mended = true;
+    await act(run, { action: "continue", task: "parks" });
+    expect(await run.end()).toEqual({ outcome: "cancelled" });
+    expect(statusesOf(run)).toEqual({ hold: "cancelled", ok: "succeeded", parks: "succeeded", by_hand: "skipped" });
+  });
+
   it("bears a storm of signals that it does not know, and hundreds of actions, each recorded once", async () => {
     const plan = planOf({ ok: { operator: "approval", approval: { approvers: [], deadlineMs: 3_600_000, onDeadline: "fail" } } });
     const run = await engine().start(plan);
