@@ -55,8 +55,9 @@ export const attemptVerb = async (
   const timeout = new AbortController();
   const signal = AbortSignal.any([cancelled, timeout.signal]);
   const timer = setTimeout(() => {
-    const seconds = Math.round(call.timeoutMs / 1_000);
-    timeout.abort(new DownbeatError("ATTEMPT_TIMEOUT", `the attempt took longer than timeout.attempt (${seconds} s)`));
+    const had = `${Math.ceil(call.timeoutMs / 100) / 10} s`;
+    const limits = "timeout.attempt, or what was left of timeout.total, of a wait's deadline where that is less";
+    timeout.abort(new DownbeatError("ATTEMPT_TIMEOUT", `the attempt took longer than the ${had} that it had (${limits})`));
   }, call.timeoutMs);
   const item = call.itemKey === undefined ? {} : { item: call.itemKey };
   const fields = { runId: call.run.id, pipeline: call.run.pipeline, taskId: call.taskId, attempt: call.attempt, ...item };
