@@ -9,6 +9,7 @@ import type { JsonObject } from "../core/json.ts";
 import { choosingSource } from "./column-choices.ts";
 import { openFor, renderedConfig, type Verb, type VerbDeps } from "./verb.ts";
 import { roleOf, type OpenedConnection } from "./connections.ts";
+import { limitsOf } from "./dead-letter-limits.ts";
 import { moveLoad } from "./move-load.ts";
 import { parseOptions } from "./options.ts";
 import { withSpan } from "./span.ts";
@@ -33,7 +34,7 @@ export interface TransferConfig {
     readonly [option: string]: unknown;
   };
   readonly columns?: ColumnChoices;
-  readonly dead_letters?: { readonly max_rows?: number };
+  readonly dead_letters?: { readonly max_rows?: number; readonly max_share?: number };
 }
 
 export interface TransferDeps extends VerbDeps {
@@ -81,7 +82,7 @@ export const createTransfer = (deps: TransferDeps): Verb => {
           ...(lookback === undefined ? {} : { lookbackMs: lookbackMs(lookback) }),
           nullCursor: null_cursor ?? "fail",
         },
-        maxDeadLetters: config.dead_letters?.max_rows ?? 0,
+        limits: limitsOf(config.dead_letters),
         signal: context.signal,
         progress: context.heartbeat,
       }),

@@ -85,12 +85,14 @@ export class OperatorCheck {
     this.#uses.delete("");
   }
 
-  #transfer({ from, to, columns }: TransferConfig, path: Path): void {
+  #transfer({ from, to, columns, dead_letters: limits }: TransferConfig, path: Path): void {
     const source = this.#connector(from.connection, ["source"], [...path, "from"]);
     const target = this.#connector(to.connection, ["destination"], [...path, "to"]);
     this.#exactlyOne(from, ["stream", "query"], [...path, "from"]);
     if (to.mode === "merge" && to.key.length === 0)
       this.#fault("MISSING_KEY", [...path, "to"], 'mode merge needs "key": the columns that make a row unique');
+    if (limits.max_rows === undefined && limits.max_share === undefined)
+      this.#fault("MISSING_KEY", [...path, "dead_letters"], "says no limit; give max_rows, max_share or both");
     if (from.lookback !== undefined && to.mode !== "merge" && !isZero(from.lookback)) {
       const message = `lookback reads rows again, which only mode merge takes without doubling them; the mode is ${to.mode}`;
       this.#fault("MODE_UNSUPPORTED", [...path, "from", "lookback"], message);

@@ -65,7 +65,17 @@ export const transferSchema = z.strictObject({
   }),
   columns: columnChoicesSchema.optional(),
   dead_letters: z
-    .strictObject({ max_rows: z.int().min(0).describe("Rows that may be diverted before the task fails") })
+    .strictObject({
+      max_rows: z.int().min(0).optional().describe("Rows that may be diverted before the task fails; with `max_share` default: any number"),
+      max_share: z
+        .number()
+        .min(0)
+        .max(1)
+        .optional()
+        .describe(
+          "Share of the load's rows that may be diverted, such as 0.01: judged at its end, and before every commit from 1,000 rows on",
+        ),
+    })
     .default({ max_rows: 0 })
     .describe("Divert rows that cannot be read or mapped to the dead-letter table"),
 });

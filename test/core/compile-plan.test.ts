@@ -90,6 +90,15 @@ describe("a plan", () => {
     expect(configs["score"]).toEqual({});
   });
 
+  it("limits bad rows by number, share or both, and not by nothing", () => {
+    const diverting = (limits: object): readonly Issue[] => issuesOf([{ id: "a", transfer: { ...copy, dead_letters: limits } }]);
+    for (const limits of [{ max_rows: 1 }, { max_share: 0.01 }, { max_rows: 0, max_share: 1 }]) expect(diverting(limits)).toEqual([]);
+    expect(diverting({})).toMatchObject([
+      { code: "MISSING_KEY", path: "tasks[0].transfer.dead_letters", message: "says no limit; give max_rows, max_share or both" },
+    ]);
+    expect(diverting({ max_share: 1.5 })).toMatchObject([{ code: "INVALID_VALUE", path: "tasks[0].transfer.dead_letters.max_share" }]);
+  });
+
   it("has a task's deadline, within bounds", () => {
     expect(compiled([{ id: "a", deadline: "30m", ...own }]).plan.tasks[0]?.deadlineMs).toBe(1_800_000);
     expect(compiled([{ id: "a", ...own }]).plan.tasks[0]).not.toHaveProperty("deadlineMs");
