@@ -17,8 +17,10 @@ export const limitsOf = (given: { readonly max_rows?: number; readonly max_share
   return { maxRows: maxRows ?? Number.POSITIVE_INFINITY, maxShare };
 };
 
+export const NO_LIMITS: DeadLetterLimits = { maxRows: Number.POSITIVE_INFINITY };
+
 /** A share of fewer rows says little while more of them may come. */
-export const ENOUGH_ROWS = 1_000;
+const ENOUGH_ROWS = 1_000;
 
 /** What a load has taken in and refused so far, in all its attempts: the destination's bookkeeping and this attempt's open chunk. */
 interface Taken {

@@ -4,7 +4,7 @@ import type { Batch } from "../connectors/batch.ts";
 import type { Load, Source, StreamRequest } from "../connectors/connector.ts";
 import { DeadLetterGuard, type DeadLetterLimits } from "./dead-letter-limits.ts";
 
-/** A chunk ends at the first resumable place after this many rows, bytes or milliseconds: a natural unit of receipt and of work lost by a crash. */
+/** A chunk ends at the first resumable place after this many rows (refused ones too), bytes or milliseconds: a natural unit of receipt and of work lost by a crash. */
 const CHUNK_ROWS = 200_000;
 const CHUNK_BYTES = 64 * 1024 * 1024;
 /** For sources that take their time: an API may give a few rows a second for hours. */
@@ -72,7 +72,7 @@ export const moveLoad = async (options: MoveOptions): Promise<LoadFigures> => {
     guard.refuseNumber(rejects, deadLetters);
     await load.write(batch);
     figures = { ...figures, rows: figures.rows + batch.rows, bytes: figures.bytes + batch.bytes, deadLetters };
-    chunk = { ...chunk, rows: chunk.rows + batch.rows, bytes: chunk.bytes + batch.bytes, open: true };
+    chunk = { ...chunk, rows: chunk.rows + batch.rows + rejects.length, bytes: chunk.bytes + batch.bytes, open: true };
     lastPosition = batch.position;
     const isLarge = chunk.rows >= chunkRows || chunk.bytes >= CHUNK_BYTES || performance.now() - chunk.since >= CHUNK_MS;
     if (lastPosition !== null && isLarge) await commit(lastPosition);

@@ -49,6 +49,13 @@ export const transferSchema = z.strictObject({
     key: z.array(z.string().min(1)).optional().describe("Columns that break ties of equal cursor values; default: the primary key"),
     lookback: templatedDuration.optional().describe("Read again this far behind the cursor (merge only)"),
     null_cursor: z.enum(["fail", "dead_letter"]).default("fail").describe("Rows whose cursor is NULL: they fail the task, or are diverted"),
+    dead_letters: z
+      .strictObject({
+        key: z.string().min(1).describe('Whose: "pipeline/task/stream", as the table of dead letters has it'),
+        newest_by: z.string().min(1).optional().describe("Merge: the column that tells which of two rows of a key is the newer one"),
+      })
+      .optional()
+      .describe("Reads dead letters of the destination again instead of the stream"),
   }),
   to: z.looseObject({
     connection,

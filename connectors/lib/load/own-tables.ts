@@ -9,6 +9,7 @@ export const ownTables: OwnTables = {
   text: "text",
   moment: "timestamptz",
   now: "now()",
+  newId: "cast(gen_random_uuid() as text)",
   unique: (texts, numbers = []) => `primary key (${[...texts, ...numbers].map(quoteIdentifier).join(", ")})`,
   unlessThere: (key) => `on conflict (${key.map(quoteIdentifier).join(", ")}) do nothing`,
 };
@@ -36,5 +37,5 @@ export const definitions = ({ text, moment, unique }: OwnTables, named: (table: 
   // Rows that could not be read, for people to repair.
   `create table if not exists ${named("dead_letters")} (
      "key" ${text} not null, "origin" ${text} not null, "place" ${text} not null, "code" ${text} not null, "reason" ${text} not null,
-     "raw" ${text} not null, "at" ${moment} not null)`,
+     "raw" ${text} not null, "at" ${moment} not null, "id" ${text} not null, ${unique(["id"])})`,
 ];
