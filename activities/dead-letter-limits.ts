@@ -61,12 +61,14 @@ export class DeadLetterGuard {
   refuseShare({ rows, deadLetters }: Taken, extent: "part" | "whole" = "part"): void {
     const { maxShare } = this.#limits;
     const read = rows + deadLetters;
-    if (maxShare === undefined || deadLetters <= maxShare * read || (extent === "part" && read < ENOUGH_ROWS)) return;
+    // Divided, not multiplied: 29 of 100 are exactly 0.29.
+    const share = read === 0 ? 0 : deadLetters / read;
+    if (maxShare === undefined || share <= maxShare || (extent === "part" && read < ENOUGH_ROWS)) return;
     const last = this.#last === undefined ? "" : `; the last: ${this.#told(this.#last)}`;
     throw new DownbeatError(
       "DEAD_LETTER_LIMIT",
-      `${this.#stream}: ${deadLetters} of ${read} rows refused, that is ${percent(deadLetters / read)}, and ${percent(maxShare)} allowed (dead_letters.max_share)${last}`,
-      { details: { refused: deadLetters, read, share: deadLetters / read, allowedShare: maxShare } },
+      `${this.#stream}: ${deadLetters} of ${read} rows refused, that is ${percent(share)}, and ${percent(maxShare)} allowed (dead_letters.max_share)${last}`,
+      { details: { refused: deadLetters, read, share, allowedShare: maxShare } },
     );
   }
 

@@ -248,6 +248,10 @@ export const replayCases = (kit: DestinationKit): readonly ContractCase[] => {
       await take(load, letters);
     });
     await expectIds(into.table, 0, 1, 2);
+    const later = flow();
+    await leave(later, {}, 3, 4);
+    await withLoad(replaying(later), async (load) => take(load, await lettersOf(later.key)));
+    await expectIds(later.table, 0, 3, 4);
   });
   return cases;
 };

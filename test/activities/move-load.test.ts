@@ -152,6 +152,8 @@ describe("refused rows", () => {
     expect(spread.calls.filter((call) => call.startsWith("commit"))).toEqual(["commit 1", "commit 2"]);
     // Exactly the limit.
     expect(await setUp([batchOf(99, 1, 1)]).move(onePercent)).toMatchObject({ deadLetters: 1 });
+    expect(await setUp([batchOf(71, 1, 29)]).move(limitsOf({ max_share: 0.29 }))).toMatchObject({ deadLetters: 29 });
+    expect(await setUp([batchOf(0, 1)]).move(limitsOf({ max_share: 0 }))).toMatchObject({ deadLetters: 0 });
     const early = setUp([batchOf(100, 1), batchOf(985, 2, 15), batchOf(10_000, 3)]);
     await expect(early.move(onePercent, undefined, chunks)).rejects.toMatchObject({
       code: "DEAD_LETTER_LIMIT",

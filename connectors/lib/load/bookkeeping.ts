@@ -66,15 +66,9 @@ export class Bookkeeping {
     await this.#session.defining(quoteTable(last), async () => {
       await this.#session.ensureSchema(last.schema);
       for (const statement of definitions(ownTables, (table) => this.#named(table))) await this.#session.run(statement);
-      if (!(await isWhole())) await this.#nameLetters();
+      // Dead letters had no ids at first.
+      if (!(await isWhole())) await this.#session.run(`alter table ${this.#named("dead_letters")} add column "id" ${ownTables.text}`);
     });
-  }
-
-  /** Dead letters had no ids at first. */
-  async #nameLetters(): Promise<void> {
-    const { text, newId } = this.#session.dialect.ownTables;
-    await this.#session.run(`alter table ${this.#named("dead_letters")} add column "id" ${text}`);
-    await this.#session.run(`update ${this.#named("dead_letters")} set "id" = ${newId} where "id" is null`);
   }
 
   get #now(): string {
@@ -193,9 +187,9 @@ export class Bookkeeping {
   async addDeadLetters(rejects: readonly Reject[]): Promise<void> {
     const { key, origin } = this.#target;
     await this.#insertRows(
-      `insert into ${this.#named("dead_letters")} ("key", "origin", "place", "code", "reason", "raw", "at", "id")`,
+      `insert into ${this.#named("dead_letters")} ("key", "origin", "place", "code", "reason", "raw", "at")`,
       rejects.map(({ where, code, reason, raw }) => [key, origin, where, code, reason, raw].map(withoutNul)),
-      { last: `, ${this.#now}, ${this.#session.dialect.ownTables.newId}` },
+      { last: `, ${this.#now}` },
     );
   }
 

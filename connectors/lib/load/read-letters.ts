@@ -11,6 +11,10 @@ const PAGE = 500;
 export async function* readSqlLetters(open: () => Promise<LoadSession>, key: string, after: string): AsyncGenerator<readonly DeadLetter[]> {
   await using session = await open();
   const named = (table: string): string => quoteTable(session.dialect.ownTables.table(table));
+  // Letters in a table that was made without ids have none yet.
+  await session.run(`update ${named("dead_letters")} set "id" = ${session.dialect.ownTables.newId} where "key" = $1 and "id" is null`, [
+    key,
+  ]);
   for (let last = after; ; ) {
     const { rows } = await session.run(
       `select d."id" as letter, d."place" as place, d."raw" as raw, l."table_name" as table_name, l."mode" as mode

@@ -38,7 +38,7 @@ export interface OwnTables {
   readonly moment: string;
   /** The moment at hand, to the microsecond. */
   readonly now: string;
-  /** A text that no other row has. */
+  /** Gives a text that no other row has. */
   readonly newId: string;
   /** What a table definition says so that no two rows share these columns, and a row is found by them. */
   unique(texts: readonly string[], numbers?: readonly string[]): string;
