@@ -127,9 +127,10 @@ const nulls = ({ type }: Column, rows: number): Vector => {
 };
 
 /** A row that could not be read may hold what must not be seen, and so may the reason, which quotes, and its place, which may be told by a key. */
-const withoutContent = ({ where, code }: Reject, hidden: readonly string[]): Reject => ({
+const withoutContent = ({ where, code, letter }: Reject, hidden: readonly string[]): Reject => ({
   where: hidden.some((name) => where.includes(name)) ? "a row" : where,
   code,
   reason: "it cannot be read; neither the row nor the reason is kept, since the task leaves out or hides columns",
   raw: "",
+  ...(letter === undefined ? {} : { letter }),
 });

@@ -1,10 +1,10 @@
 // Moves one load from a source to a destination: resume point → fixed bounds → batches → chunks → end.
 
-import type { Batch, Reject } from "../connectors/batch.ts";
+import type { Batch } from "../connectors/batch.ts";
 import type { Load, Source, StreamRequest } from "../connectors/connector.ts";
-import { DownbeatError } from "../core/errors.ts";
+import { DeadLetterGuard, type DeadLetterLimits } from "./dead-letter-limits.ts";
 
-/** A chunk ends at the first resumable place after this many rows, bytes or milliseconds: a natural unit of receipt and of work lost by a crash. */
+/** A chunk ends at the first resumable place after this many rows (refused ones too), bytes or milliseconds: a natural unit of receipt and of work lost by a crash. */
 const CHUNK_ROWS = 200_000;
 const CHUNK_BYTES = 64 * 1024 * 1024;
 /** For sources that take their time: an API may give a few rows a second for hours. */
@@ -24,8 +24,7 @@ export interface MoveOptions {
   readonly source: Source;
   readonly load: Load;
   readonly request: Omit<StreamRequest, "newRun" | "position" | "bounds" | "seen">;
-  /** Rows that may be diverted to the dead-letter table before the load fails; 0 = the first one fails it. */
-  readonly maxDeadLetters: number;
+  readonly limits: DeadLetterLimits;
   /** Rows after which a chunk ends at the next resumable place. */
   readonly chunkRows?: number;
   readonly signal: AbortSignal;
@@ -58,7 +57,9 @@ export const moveLoad = async (options: MoveOptions): Promise<LoadFigures> => {
 
   const emptyChunk = () => ({ rows: 0, bytes: 0, open: false, since: performance.now() });
   let chunk = emptyChunk();
+  const guard = new DeadLetterGuard(options.request.stream, options.limits);
   const commit = async (position: Batch["position"]): Promise<void> => {
+    guard.refuseShare(figures);
     await load.commit(position);
     chunk = emptyChunk();
     figures = { ...figures, chunks: figures.chunks + 1, position };
@@ -68,35 +69,20 @@ export const moveLoad = async (options: MoveOptions): Promise<LoadFigures> => {
     signal.throwIfAborted();
     const rejects = batch.rejects ?? [];
     const deadLetters = figures.deadLetters + rejects.length;
-    refuseOverLimit(options, rejects, deadLetters);
+    guard.refuseNumber(rejects, deadLetters);
     await load.write(batch);
     figures = { ...figures, rows: figures.rows + batch.rows, bytes: figures.bytes + batch.bytes, deadLetters };
-    chunk = { ...chunk, rows: chunk.rows + batch.rows, bytes: chunk.bytes + batch.bytes, open: true };
+    chunk = { ...chunk, rows: chunk.rows + batch.rows + rejects.length, bytes: chunk.bytes + batch.bytes, open: true };
     lastPosition = batch.position;
     const isLarge = chunk.rows >= chunkRows || chunk.bytes >= CHUNK_BYTES || performance.now() - chunk.since >= CHUNK_MS;
     if (lastPosition !== null && isLarge) await commit(lastPosition);
     options.progress(figures);
   }
   signal.throwIfAborted();
+  guard.refuseShare(figures, "whole");
   if (chunk.open) await commit(lastPosition);
   await load.finish();
   return figures;
-};
-
-const refuseOverLimit = ({ request, maxDeadLetters }: MoveOptions, rejects: readonly Reject[], total: number): void => {
-  const [first] = rejects;
-  if (first === undefined || total <= maxDeadLetters) return;
-  const what = `${request.stream}: ${first.where}: ${first.reason}`;
-  if (maxDeadLetters === 0) {
-    throw new DownbeatError(first.code, `${what}; repair the row, or let the task divert such rows with dead_letters.max_rows`);
-  }
-  throw new DownbeatError(
-    "DEAD_LETTER_LIMIT",
-    `${total} rows refused, ${maxDeadLetters} allowed (dead_letters.max_rows); the last: ${what}`,
-    {
-      details: { refused: total, allowed: maxDeadLetters },
-    },
-  );
 };
 
 /** Asks for the next batch while the current one is being written: source and destination work side by side, at most one batch apart. */

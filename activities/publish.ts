@@ -51,7 +51,7 @@ export const createPublish = (deps: VerbDeps): Verb => {
       source,
       load,
       request: { stream: table, options: {}, nullCursor: "fail" },
-      maxDeadLetters: 0,
+      limits: { maxRows: 0 },
       signal: context.signal,
       progress: context.heartbeat,
     });

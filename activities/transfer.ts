@@ -9,8 +9,10 @@ import type { JsonObject } from "../core/json.ts";
 import { choosingSource } from "./column-choices.ts";
 import { openFor, renderedConfig, type Verb, type VerbDeps } from "./verb.ts";
 import { roleOf, type OpenedConnection } from "./connections.ts";
+import { limitsOf, NO_LIMITS } from "./dead-letter-limits.ts";
 import { moveLoad } from "./move-load.ts";
 import { parseOptions } from "./options.ts";
+import { replaySource, untriedAt } from "./replay-source.ts";
 import { withSpan } from "./span.ts";
 
 export interface TransferConfig {
@@ -22,6 +24,7 @@ export interface TransferConfig {
     readonly key?: readonly string[];
     readonly lookback?: string | number;
     readonly null_cursor?: "fail" | "dead_letter";
+    readonly dead_letters?: { readonly key: string; readonly newest_by?: string };
     readonly [option: string]: unknown;
   };
   readonly to: {
@@ -33,7 +36,7 @@ export interface TransferConfig {
     readonly [option: string]: unknown;
   };
   readonly columns?: ColumnChoices;
-  readonly dead_letters?: { readonly max_rows?: number };
+  readonly dead_letters?: { readonly max_rows?: number; readonly max_share?: number };
 }
 
 export interface TransferDeps extends VerbDeps {
@@ -49,10 +52,19 @@ const chosenSource = async ({ columns }: TransferConfig, source: Source, deps: T
 export const createTransfer = (deps: TransferDeps): Verb => {
   return async (call, context) => {
     const config = await renderedConfig<TransferConfig>(deps, call);
-    const { connection: fromName, stream, query, cursor, key, lookback, null_cursor, ...sourceOptions } = config.from;
+    const {
+      connection: fromName,
+      stream,
+      query,
+      cursor,
+      key,
+      lookback,
+      null_cursor,
+      dead_letters: replayed,
+      ...sourceOptions
+    } = config.from;
     await using from = await openFor(deps, fromName, context);
     await using to = await openFor(deps, config.to.connection, context);
-    const source = await chosenSource(config, roleOf(from, "source"), deps);
     const streamName = stream ?? "query";
     const options = parseOptions(from, "sourceOptions", sourceOptions);
     const target = loadTarget(
@@ -60,11 +72,15 @@ export const createTransfer = (deps: TransferDeps): Verb => {
       call.run,
       workKey(call.taskId, call.itemKey),
       streamName,
-      isIncremental(from, cursor, options),
+      replayed === undefined && isIncremental(from, cursor, options),
       to,
       deps,
     );
-    await using load = await roleOf(to, "destination").openLoad(target);
+    const destination = roleOf(to, "destination");
+    const reader = roleOf(from, "source");
+    const whole = replayed === undefined ? reader : replaySource({ key: replayed.key, source: reader, destination, target });
+    const source = await chosenSource(config, whole, deps);
+    await using load = await destination.openLoad(target);
 
     const started = performance.now();
     const kinds = { "connector.kind.from": from.spec.kind, "connector.kind.to": to.spec.kind, stream: streamName, table: target.table };
@@ -81,7 +97,8 @@ export const createTransfer = (deps: TransferDeps): Verb => {
           ...(lookback === undefined ? {} : { lookbackMs: lookbackMs(lookback) }),
           nullCursor: null_cursor ?? "fail",
         },
-        maxDeadLetters: config.dead_letters?.max_rows ?? 0,
+        // Rows that stay dead letters are none that are diverted. Each page is a chunk.
+        ...(replayed === undefined ? { limits: limitsOf(config.dead_letters) } : { limits: NO_LIMITS, chunkRows: 1 }),
         signal: context.signal,
         progress: context.heartbeat,
       }),
@@ -92,8 +109,9 @@ export const createTransfer = (deps: TransferDeps): Verb => {
       // The load stands in the destination, whatever the store says; the next run's copy replaces this one.
       context.log.warn({ err: error instanceof Error ? error.message : String(error) }, "the store did not take the load's copy");
     });
+    const untried = replayed === undefined ? {} : { untried: { ...untriedAt(position) } };
     context.log.info(
-      { rows, bytes, deadLetters, chunks: figures.chunks, seconds, stream: streamName, table: config.to.table },
+      { rows, bytes, deadLetters, ...untried, chunks: figures.chunks, seconds, stream: streamName, table: config.to.table },
       "load finished",
     );
     return {
@@ -104,8 +122,9 @@ export const createTransfer = (deps: TransferDeps): Verb => {
         rows,
         bytes,
         dead_letters: deadLetters,
+        ...untried,
       },
-      metrics: { rows, bytes, deadLetters, seconds },
+      metrics: { rows, bytes, deadLetters: replayed === undefined ? deadLetters : 0, seconds },
     };
   };
 };
@@ -138,6 +157,7 @@ const loadTarget = (
   deps: VerbDeps,
 ): LoadTarget => {
   const { connection: _, table, mode = "append", key = [], schema = "evolve", ...options } = config.to;
+  const { dead_letters: replayed } = config.from;
   return {
     key: loadKey(run.pipeline, taskId, stream),
     origin: run.origin,
@@ -146,6 +166,8 @@ const loadTarget = (
     table,
     mode,
     keyColumns: key,
+    // A replayed row may be older than what came into the table since.
+    ...(replayed?.newest_by === undefined ? {} : { newestBy: replayed.newest_by }),
     schema,
     options: parseOptions(to, "targetOptions", options),
     failpoint: deps.failpoint,

@@ -102,6 +102,8 @@ export interface Reject {
   readonly reason: string;
   /** The row as text, as much as can be had, at most 64 KB. */
   readonly raw: string;
+  /** The id of the dead letter whose row it is: that one stays, with this reason. */
+  readonly letter?: string;
 }
 
 /** A place in a stream to read on from: opaque JSON, made and understood by the source alone. */
@@ -120,4 +122,6 @@ export interface Batch {
   readonly rejects?: readonly Reject[];
   /** Items (objects, files) that this batch brings to their end; the destination remembers them (`ResumePoint.seen`). */
   readonly items?: readonly string[];
+  /** Ids of the dead letters whose rows these are: they go with the commit. */
+  readonly letters?: readonly string[];
 }

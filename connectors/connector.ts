@@ -137,8 +137,24 @@ export interface Source {
    * An empty stream yields one batch without rows, so that the destination learns the columns.
    */
   read(request: StreamRequest): AsyncIterable<Batch>;
+  /** Sources whose rows are texts: reads those of dead letters again, as `read` would today. Rejects bear the letter's id. */
+  reread?(letters: readonly DeadLetter[], request: RereadRequest): Batch;
   /** About how many rows a stream has, where the system knows without counting: for people who wait. */
   estimateRows?(stream: string): Promise<number | undefined>;
+}
+
+export interface RereadRequest extends Pick<StreamRequest, "stream" | "options"> {
+  /** The columns of letters that were read before: types only widen. */
+  readonly known: readonly Column[];
+}
+
+/** A row that was diverted, as the destination keeps it. */
+export interface DeadLetter {
+  readonly id: string;
+  readonly place: string;
+  readonly raw: string;
+  /** What the load that left it wrote to, as the definition had it; undefined: that load is forgotten. */
+  readonly load?: { readonly table: string; readonly mode: string };
 }
 
 // ---- destinations
@@ -159,6 +175,8 @@ export interface LoadTarget {
   readonly mode: WriteMode;
   /** Merge only: rows of the same key replace each other; the last one wins. */
   readonly keyColumns: readonly string[];
+  /** Merge only: a row whose key the table has goes in only if it is not older by this column. */
+  readonly newestBy?: string;
   readonly schema: SchemaPolicy;
   readonly options: Readonly<Record<string, unknown>>;
   /** Called with named boundaries; off by default, used to kill the process at a chosen place. */
@@ -194,6 +212,8 @@ export interface Destination {
   describeTarget(target: Pick<LoadTarget, "key" | "table">): Promise<TargetState>;
   /** Creates the bookkeeping where it is missing and reads the resume point. Takes no lock that outlives a dead process. */
   openLoad(target: LoadTarget): Promise<Load>;
+  /** Where dead letters can be replayed: those of a load's key behind the one with this id ("": all), by their ids, in pages. Only once a load was opened. */
+  readLetters?(key: string, after: string): AsyncIterable<readonly DeadLetter[]>;
 }
 
 /**
@@ -204,7 +224,7 @@ export interface Destination {
 export interface Load extends AsyncDisposable {
   readonly resume: ResumePoint;
   begin(bounds: Json): Promise<void>;
-  /** Takes the batch over; resolves when the next one is welcome. Creates or evolves the table. Rejects in the batch go to the dead-letter table. */
+  /** Takes the batch over; resolves when the next one is welcome. Creates or evolves the table. Rejects in the batch go to the dead-letter table, but those that are in it already. */
   write(batch: Batch): Promise<void>;
   /** Ends the chunk that began after the last commit. `position` is where a resumed load goes on. */
   commit(position: Position | null): Promise<void>;

@@ -12,10 +12,12 @@ export type {
   Connector,
   ConnectorContext,
   ConnectorSpec,
+  DeadLetter,
   Destination,
   Load,
   LoadTarget,
   Publisher,
+  RereadRequest,
   ResumePoint,
   Source,
   SqlWarehouse,
@@ -29,6 +31,7 @@ export { DownbeatError as ConnectorError } from "../core/errors.ts";
 export { BatchBuilder } from "./lib/batch-builder.ts";
 export { secret } from "./lib/config.ts";
 export { defineConnector } from "./lib/define.ts";
+export { rereadObjects } from "./lib/reread.ts";
 export { fromRows, toRows } from "./lib/rows.ts";
 
 /** A source and its check; `bounds` only where the source has an upper end to fix. */

@@ -85,18 +85,21 @@ export class OperatorCheck {
     this.#uses.delete("");
   }
 
-  #transfer({ from, to, columns }: TransferConfig, path: Path): void {
+  #transfer({ from, to, columns, dead_letters: limits }: TransferConfig, path: Path): void {
     const source = this.#connector(from.connection, ["source"], [...path, "from"]);
     const target = this.#connector(to.connection, ["destination"], [...path, "to"]);
     this.#exactlyOne(from, ["stream", "query"], [...path, "from"]);
     if (to.mode === "merge" && to.key.length === 0)
       this.#fault("MISSING_KEY", [...path, "to"], 'mode merge needs "key": the columns that make a row unique');
+    if (limits.max_rows === undefined && limits.max_share === undefined)
+      this.#fault("MISSING_KEY", [...path, "dead_letters"], "says no limit; give max_rows, max_share or both");
     if (from.lookback !== undefined && to.mode !== "merge" && !isZero(from.lookback)) {
       const message = `lookback reads rows again, which only mode merge takes without doubling them; the mode is ${to.mode}`;
       this.#fault("MODE_UNSUPPORTED", [...path, "from", "lookback"], message);
     }
     if (from.cursor !== undefined && source?.incremental === "never")
       this.#fault("MODE_UNSUPPORTED", [...path, "from", "cursor"], `connection "${from.connection}" cannot be read by a cursor`);
+    this.#replay({ from, to }, path);
     const onlyNew = source?.incrementalWhen;
     if (onlyNew !== undefined && to.mode === "replace" && from[onlyNew] === true) {
       const message = `${onlyNew} leaves out what was read before, and mode replace would leave only the rest in the table; write append or merge`;
@@ -113,6 +116,23 @@ export class OperatorCheck {
     this.#mode(to.mode, target, to.connection, [...path, "to", "mode"]);
     this.#options(source, source?.sourceOptions, from, FROM_KEYS, [...path, "from"]);
     this.#options(target, target?.targetOptions, to, TO_KEYS, [...path, "to"]);
+  }
+
+  #replay({ from, to }: Pick<TransferConfig, "from" | "to">, path: Path): void {
+    if (from.dead_letters === undefined) return;
+    if (to.mode === "replace") {
+      const message = "dead letters cannot be replayed into a table that is replaced; run the task that left them again";
+      this.#fault("MODE_UNSUPPORTED", [...path, "to", "mode"], message);
+    }
+    if (to.mode === "merge" && from.dead_letters.newest_by === undefined) {
+      const message =
+        'a dead letter may be older than the row of its key; mode merge needs "newest_by": the column that tells which is newer';
+      this.#fault("MISSING_KEY", [...path, "from", "dead_letters"], message);
+    }
+    if (from.query !== undefined) {
+      const message = "rows of a query cannot be read again from dead letters; write the stream that left them";
+      this.#fault("INVALID_VALUE", [...path, "from", "query"], message);
+    }
   }
 
   #check(check: CheckConfig, path: Path): void {

@@ -49,6 +49,13 @@ export const transferSchema = z.strictObject({
     key: z.array(z.string().min(1)).optional().describe("Columns that break ties of equal cursor values; default: the primary key"),
     lookback: templatedDuration.optional().describe("Read again this far behind the cursor (merge only)"),
     null_cursor: z.enum(["fail", "dead_letter"]).default("fail").describe("Rows whose cursor is NULL: they fail the task, or are diverted"),
+    dead_letters: z
+      .strictObject({
+        key: z.string().min(1).describe('Whose: "pipeline/task/stream", as the table of dead letters has it'),
+        newest_by: z.string().min(1).optional().describe("Merge: the column that tells which of two rows of a key is the newer one"),
+      })
+      .optional()
+      .describe("Reads dead letters of the destination again instead of the stream"),
   }),
   to: z.looseObject({
     connection,
@@ -65,7 +72,17 @@ export const transferSchema = z.strictObject({
   }),
   columns: columnChoicesSchema.optional(),
   dead_letters: z
-    .strictObject({ max_rows: z.int().min(0).describe("Rows that may be diverted before the task fails") })
+    .strictObject({
+      max_rows: z.int().min(0).optional().describe("Rows that may be diverted before the task fails; with `max_share` default: any number"),
+      max_share: z
+        .number()
+        .min(0)
+        .max(1)
+        .optional()
+        .describe(
+          "Share of the load's rows that may be diverted, such as 0.01: judged at its end, and before every commit from 1,000 rows on",
+        ),
+    })
     .default({ max_rows: 0 })
     .describe("Divert rows that cannot be read or mapped to the dead-letter table"),
 });

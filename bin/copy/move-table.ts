@@ -100,7 +100,7 @@ const attempt = async (planned: PlannedTable, deps: MoveDeps, onCommitted: (figu
       source,
       load,
       request: planned.request,
-      maxDeadLetters,
+      limits: { maxRows: maxDeadLetters },
       signal,
       progress(figures) {
         if (figures.chunks > chunks) onCommitted(figures);

@@ -66,7 +66,7 @@ export const ERROR_ADVICE: Readonly<Record<ErrorCode, string>> = {
   DESTINATION_FULL: "The destination's disk, memory or the worker's temporary folder is full. Make room; the task tries again.",
   LOAD_FENCED: "Another attempt of the same load went on meanwhile; this one stopped without writing. Nothing is to be done.",
   DEAD_LETTER_LIMIT:
-    "More rows were refused than `dead_letters.max_rows` allows. Look at [`_downbeat.dead_letters`](bookkeeping.md), repair the source, or raise the limit.",
+    "More rows were refused than `dead_letters` allows, in number or as a share. Look at [`_downbeat.dead_letters`](bookkeeping.md), repair the source, or raise the limit: [bad rows](../guides/bad-rows.md).",
   SQL_FAILED: "The warehouse refused the SQL; the message is its own. Statements of a task are one transaction: nothing of it stands.",
   CHECK_FAILED:
     "The expectation does not hold; the message names every one that failed with what was observed. Tasks behind it did not start.",

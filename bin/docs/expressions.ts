@@ -216,7 +216,7 @@ const callTable = (): string => {
 const OUTPUTS: Readonly<Record<keyof typeof OPERATOR_SCHEMAS, readonly [shape: string, meaning: string]>> = {
   transfer: [
     "`{stream, table, mode, rows, bytes, dead_letters}`",
-    "Of the whole load, all attempts together; `stream` is `query` where a query is read",
+    "Of the whole load, all attempts together; `stream` is `query` where a query is read. A [replay](../guides/bad-rows.md#replay) gives `untried` too, and `dead_letters` are those that stay",
   ],
   sql: [
     "a list of rows, or null",

@@ -20,6 +20,8 @@ export interface DestinationSuite {
   readonly hasSchema: boolean;
   /** Dead letters of a load, as `reason`s. */
   readonly readDeadLetters: (key: string) => Promise<readonly string[]>;
+  /** The table of dead letters, as SQL names it, where they can be replayed. */
+  readonly deadLetters?: string;
 }
 
 export const ID: Column = { name: "id", type: { kind: "int64" }, nullable: false };

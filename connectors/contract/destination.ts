@@ -6,6 +6,7 @@ import { evolveCases } from "./destination-evolve.ts";
 import { mergeCases } from "./destination-merge.ts";
 import { onceCases } from "./destination-once.ts";
 import { replaceCases } from "./destination-replace.ts";
+import { replayCases } from "./destination-replay.ts";
 import { tableCases } from "./destination-tables.ts";
 
 export const destinationCases = (suite: DestinationSuite): readonly ContractCase[] => {
@@ -16,5 +17,6 @@ export const destinationCases = (suite: DestinationSuite): readonly ContractCase
     ...(suite.hasSchema ? evolveCases(kit) : []),
     ...(suite.modes.includes("merge") ? mergeCases(kit) : []),
     ...(suite.modes.includes("replace") ? replaceCases(kit) : []),
+    ...(suite.deadLetters === undefined ? [] : replayCases(kit)),
   ];
 };

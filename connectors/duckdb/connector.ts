@@ -4,6 +4,7 @@ import path from "node:path";
 import type { Connector, ConnectorContext } from "../connector.ts";
 import { shareDuckdb, type SharedDuckdb } from "../lib/duckdb-instance.ts";
 import { describeSqlTarget } from "../lib/load/describe-target.ts";
+import { readSqlLetters } from "../lib/load/read-letters.ts";
 import { openSqlLoad } from "../lib/load/sql-load.ts";
 import { duckdbError, type Side } from "./errors.ts";
 import { DuckdbLoadSession } from "./load-session.ts";
@@ -40,6 +41,8 @@ export const openDuckdb = async (config: Config, context: ConnectorContext): Pro
         describeSqlTarget(await DuckdbLoadSession.open(await share("destination"), context, `DuckDB table ${target.table}`), target),
       openLoad: async (target) =>
         openSqlLoad(await DuckdbLoadSession.open(await share("destination"), context, `DuckDB table ${target.table}`), target),
+      readLetters: (key, after) =>
+        readSqlLetters(async () => DuckdbLoadSession.open(await share("destination"), context, `${what}, dead letters`), key, after),
     },
     source: createDuckdbSource(() => share("source"), what, context),
     sql: createDuckdbWarehouse(() => share("sql"), what, context),

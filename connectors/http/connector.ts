@@ -6,6 +6,7 @@ import type { Batch, Column, Reject } from "../batch.ts";
 import type { Connector, ConnectorContext, HttpCaller, Publisher, Source, StreamRequest } from "../connector.ts";
 import { inferColumns } from "../lib/infer.ts";
 import { plainJson } from "../lib/json-text.ts";
+import { rereadObjects } from "../lib/reread.ts";
 import { fromRows, rawText, toRows, type Row } from "../lib/rows.ts";
 import { HttpClient, type HttpAnswer } from "./client.ts";
 import type { HttpConfig, HttpPublishOptions, HttpSourceOptions } from "./spec.ts";
@@ -178,6 +179,11 @@ const createSource = (client: HttpClient): Source => ({
         areParsedJson: true,
       });
     }
+  },
+
+  reread(letters, { options, known }) {
+    const { columns } = options as unknown as HttpSourceOptions;
+    return rereadObjects(letters, { columnsOf: (rows) => columns ?? inferColumns(rows, known) });
   },
 });
 

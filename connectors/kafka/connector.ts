@@ -8,7 +8,7 @@ import type { Connector, ConnectorContext, StreamInfo, StreamRequest } from "../
 import { clientOptions, createConsumer, kafkaError, untilAborted } from "./client.ts";
 import { eventPages } from "./events.ts";
 import { positionOf, readPartitions, type PartitionRange } from "./fetch.ts";
-import { createMessageBatches } from "./messages.ts";
+import { createMessageBatches, rereadMessages } from "./messages.ts";
 import type { KafkaConfig, KafkaEventOptions, KafkaSourceOptions } from "./spec.ts";
 
 /** Partition → next offset, as text: offsets are 64 bits wide. */
@@ -76,6 +76,8 @@ export const openKafka = async (config: KafkaConfig, context: ConnectorContext):
         }
         yield batches.take(position());
       },
+
+      reread: (letters, { options, known }) => rereadMessages(letters, options as unknown as KafkaSourceOptions, known),
     },
 
     events: {

@@ -1,17 +1,22 @@
 // Kafka messages as batches: parsed JSON (or raw values) beside their place in the topic.
 
 import { isUtf8 } from "node:buffer";
+import { DownbeatError } from "../../core/errors.ts";
 import type { Batch, Column, Position, Reject } from "../batch.ts";
+import type { DeadLetter } from "../connector.ts";
 import { inferColumns } from "../lib/infer.ts";
 import { parseObject } from "../lib/json-text.ts";
+import { rereadObjects } from "../lib/reread.ts";
 import { fromRows, rawText, type Row } from "../lib/rows.ts";
 import type { KafkaMessage } from "./fetch.ts";
 import type { KafkaSourceOptions } from "./spec.ts";
 
+const TIMESTAMP = "_kafka_timestamp";
+
 const METADATA: readonly Column[] = [
   { name: "_kafka_partition", type: { kind: "int32" }, nullable: false },
   { name: "_kafka_offset", type: { kind: "int64" }, nullable: false },
-  { name: "_kafka_timestamp", type: { kind: "timestamptz" }, nullable: false },
+  { name: TIMESTAMP, type: { kind: "timestamptz" }, nullable: false },
   { name: "_kafka_key", type: { kind: "string" }, nullable: true },
 ];
 
@@ -85,6 +90,29 @@ export const createMessageBatches = (topic: string, options: KafkaSourceOptions,
   };
 };
 
+/** A letter's text is a message's value, or the whole row with its metadata where the value was JSON but did not fit its columns. */
+export const rereadMessages = (
+  letters: readonly DeadLetter[],
+  { format, metadata, columns }: KafkaSourceOptions,
+  known: readonly Column[],
+): Batch => {
+  if (format !== "json") {
+    throw new DownbeatError(
+      "SOURCE_OPTIONS_INVALID",
+      `dead letters of messages in format ${format} cannot be read again, only those of json`,
+    );
+  }
+  const metadataColumns = metadata ? METADATA : [];
+  const isMetadata = (name: string): boolean => METADATA.some((column) => column.name === name);
+  return rereadObjects(letters, {
+    columnsOf: (rows) => {
+      const values = rows.map((row) => Object.fromEntries(Object.entries(row).filter(([name]) => !isMetadata(name))));
+      return withMetadata(columns ?? inferColumns(values, known), metadataColumns);
+    },
+    rowOf: (row) => (typeof row[TIMESTAMP] === "number" ? { ...row, [TIMESTAMP]: BigInt(row[TIMESTAMP]) } : row),
+  });
+};
+
 /** As text where it is some: other bytes must not become the same text. */
 export const textOf = (bytes: Buffer): string => bytes.toString(isUtf8(bytes) ? "utf8" : "base64");
 
@@ -104,6 +132,6 @@ const parseValue = (value: Buffer | null, { format }: KafkaSourceOptions): Row |
 const metadataOf = ({ partition, offset, timestampMs, key }: KafkaMessage): Row => ({
   _kafka_partition: partition,
   _kafka_offset: offset,
-  _kafka_timestamp: timestampMs * 1_000n,
+  [TIMESTAMP]: timestampMs * 1_000n,
   _kafka_key: key === null ? null : textOf(key),
 });

@@ -6,6 +6,7 @@ import type { ConnectorContext, Source, StreamInfo, StreamRequest } from "../con
 import { BatchBuilder } from "./batch-builder.ts";
 import { parseColumnType } from "./column-types.ts";
 import { readFile, type Compression, type Format } from "./formats/read-file.ts";
+import { rereadFile } from "./formats/reread-file.ts";
 import { typeName } from "./rows.ts";
 
 export interface ListedObject {
@@ -71,6 +72,11 @@ export const createObjectSource = (store: ObjectStore, host: SourceHost): Source
   },
 
   read: (request) => readObjects(store, request, host),
+
+  reread(letters, { stream, options, known }) {
+    const { format, columns } = options as unknown as ObjectOptions;
+    return rereadFile(letters, { name: stream, format, declared: columns, known });
+  },
 });
 
 async function* readObjects(store: ObjectStore, request: StreamRequest, host: SourceHost): AsyncGenerator<Batch> {

@@ -20,7 +20,8 @@ export interface FromRowsOptions {
   readonly areParsedJson?: boolean;
 }
 
-const RAW_LENGTH = 64 * 1024;
+/** Characters of a dead letter's text at most. */
+export const RAW_LENGTH = 64 * 1024;
 
 export const rawText = (value: unknown): string => (typeof value === "string" ? value : jsonText(value)).slice(0, RAW_LENGTH);
 

@@ -3,6 +3,7 @@
 import { DownbeatError } from "../../core/errors.ts";
 import type { Connector, ConnectorContext, Source, StreamRequest } from "../connector.ts";
 import { describeSqlTarget } from "../lib/load/describe-target.ts";
+import { readSqlLetters } from "../lib/load/read-letters.ts";
 import { openSqlLoad } from "../lib/load/sql-load.ts";
 import { createChangesSource } from "./changes/source.ts";
 import { connectMysql, type MysqlConfig } from "./client.ts";
@@ -22,6 +23,7 @@ export const openMysql = (config: MysqlConfig, context: ConnectorContext): Promi
       describeTarget: async (target) => describeSqlTarget(await MysqlLoadSession.open(config, context, what, {}), target),
       openLoad: async (target) =>
         openSqlLoad(await MysqlLoadSession.open(config, context, `${what}, table ${target.table}`, target.options), target),
+      readLetters: (key, after) => readSqlLetters(() => MysqlLoadSession.open(config, context, `${what}, dead letters`, {}), key, after),
     },
     sql: createMysqlWarehouse(() => connectMysql(config, context, "sql", what), what, context),
     [Symbol.asyncDispose]: () => Promise.resolve(),

@@ -32,6 +32,7 @@ const ownTables = (database: string, text: string): OwnTables => ({
   text,
   moment: "datetime(6)",
   now: "now(6)",
+  newId: "uuid()",
   unique: (texts, numbers = []) => {
     const columns = [...texts, ...numbers].map(quoteIdentifier).join(", ");
     const found = [...texts.map((name) => `${quoteIdentifier(name)}(${INDEXED_LENGTH})`), ...numbers.map(quoteIdentifier)].join(", ");

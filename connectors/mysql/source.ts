@@ -36,7 +36,7 @@ export const createMysqlSource = (
   database: string,
   where: string,
   context: ConnectorContext,
-): Required<Source> => ({
+): Required<Omit<Source, "reread">> => ({
   discover: () =>
     answered(where, context, async () => {
       await using client = await connect();

@@ -2,6 +2,7 @@
 
 import type { Connector, ConnectorContext } from "../connector.ts";
 import { describeSqlTarget } from "../lib/load/describe-target.ts";
+import { readSqlLetters } from "../lib/load/read-letters.ts";
 import { openSqlLoad } from "../lib/load/sql-load.ts";
 import { connectPostgres, type PostgresConfig } from "./client.ts";
 import { PostgresLoadSession } from "./load-session.ts";
@@ -19,6 +20,7 @@ export const openPostgres = (config: PostgresConfig, context: ConnectorContext):
       describeTarget: async (target) =>
         describeSqlTarget(await PostgresLoadSession.open(config, context, `${server}, table ${target.table}`), target),
       openLoad: async (target) => openSqlLoad(await PostgresLoadSession.open(config, context, `${server}, table ${target.table}`), target),
+      readLetters: (key, after) => readSqlLetters(() => PostgresLoadSession.open(config, context, `${server}, dead letters`), key, after),
     },
     source: createPostgresSource(config, context, server),
     sql: createPostgresWarehouse(config, context, server),

@@ -1,6 +1,7 @@
 // Moving a load: where chunks end, what is resumed, how many rows may be refused, and that nothing is committed after a fault.
 
 import { describe, expect, it, vi } from "vitest";
+import { type DeadLetterLimits, limitsOf } from "../../activities/dead-letter-limits.ts";
 import { moveLoad } from "../../activities/move-load.ts";
 import type { Batch, Position, Reject } from "../../connectors/batch.ts";
 import type { Load, ResumePoint, Source } from "../../connectors/connector.ts";
@@ -50,13 +51,17 @@ const setUp = (batches: readonly (Batch | Error)[], resume: ResumePoint = FRESH)
     seen: () => Promise.resolve(new Set()),
     [Symbol.asyncDispose]: () => Promise.resolve(),
   };
-  const move = (maxDeadLetters = 0, signal = new AbortController().signal, chunks: { readonly chunkRows?: number } = {}) =>
+  const move = (
+    limits: number | DeadLetterLimits = 0,
+    signal = new AbortController().signal,
+    chunks: { readonly chunkRows?: number } = {},
+  ) =>
     moveLoad({
       ...chunks,
       source,
       load,
       request: { stream: "orders", options: {}, nullCursor: "fail" },
-      maxDeadLetters,
+      limits: typeof limits === "number" ? { maxRows: limits } : limits,
       signal,
       progress: () => undefined,
     });
@@ -136,5 +141,47 @@ describe("refused rows", () => {
       details: { refused: 4, allowed: 3 },
     });
     await expect(setUp([batchOf(5, 1, 1)], { ...FRESH, deadLetters: 3 }).move(3)).rejects.toMatchObject({ code: "DEAD_LETTER_LIMIT" });
+  });
+
+  it("may be a share of the rows, which is judged before a commit once there are enough, and of all rows at the end", async () => {
+    const onePercent = { maxRows: 1_000, maxShare: 0.01 };
+    const chunks = { chunkRows: 100 };
+    // 2 of 102: too few to judge by, and in the end 2 of 1,002.
+    const spread = setUp([batchOf(100, 1, 2), batchOf(900, 2)]);
+    expect(await spread.move(onePercent, undefined, chunks)).toMatchObject({ rows: 1_000, deadLetters: 2 });
+    expect(spread.calls.filter((call) => call.startsWith("commit"))).toEqual(["commit 1", "commit 2"]);
+    // Exactly the limit.
+    expect(await setUp([batchOf(99, 1, 1)]).move(onePercent)).toMatchObject({ deadLetters: 1 });
+    expect(await setUp([batchOf(71, 1, 29)]).move(limitsOf({ max_share: 0.29 }))).toMatchObject({ deadLetters: 29 });
+    expect(await setUp([batchOf(0, 1)]).move(limitsOf({ max_share: 0 }))).toMatchObject({ deadLetters: 0 });
+    const early = setUp([batchOf(100, 1), batchOf(985, 2, 15), batchOf(10_000, 3)]);
+    await expect(early.move(onePercent, undefined, chunks)).rejects.toMatchObject({
+      code: "DEAD_LETTER_LIMIT",
+      message:
+        "orders: 15 of 1100 rows refused, that is 1.36 %, and 1 % allowed (dead_letters.max_share); the last: orders: line 15: no number",
+      details: { refused: 15, read: 1_100, allowedShare: 0.01 },
+    });
+    expect(early.calls.filter((call) => call.startsWith("commit") || call === "finish")).toEqual(["commit 1"]);
+    const few = setUp([batchOf(49, 1, 1)]);
+    await expect(few.move(onePercent)).rejects.toMatchObject({ code: "DEAD_LETTER_LIMIT", details: { refused: 1, read: 50 } });
+    expect(few.calls).not.toContain("commit 1");
+  });
+
+  it("count with those of earlier attempts, also where nothing is left to read", async () => {
+    const resume = { ...FRESH, rows: 900, deadLetters: 10, position: 8, bounds: "first", newRun: false };
+    const share = { maxRows: Number.POSITIVE_INFINITY, maxShare: 0.01 };
+    expect(await setUp([batchOf(90, 9)], resume).move(share)).toMatchObject({ rows: 990, deadLetters: 10 });
+    const { calls, move } = setUp([batchOf(0, 8)], resume);
+    await expect(move(share)).rejects.toMatchObject({ code: "DEAD_LETTER_LIMIT", details: { refused: 10, read: 910 } });
+    expect(calls).not.toContain("finish");
+  });
+
+  it("are kept to both limits, and a share alone sets no number", async () => {
+    expect(limitsOf()).toEqual({ maxRows: 0 });
+    expect(limitsOf({ max_rows: 3, max_share: 0.5 })).toEqual({ maxRows: 3, maxShare: 0.5 });
+    expect(await setUp([batchOf(5, 1, 5)]).move(limitsOf({ max_share: 0.5 }))).toMatchObject({ deadLetters: 5 });
+    await expect(setUp([batchOf(5, 1, 5)]).move({ maxRows: 4, maxShare: 0.5 })).rejects.toMatchObject({
+      details: { refused: 5, allowed: 4 },
+    });
   });
 });

@@ -76,6 +76,7 @@ runCases(
     types: sampleTable(),
     refusedTypes: [{ kind: "decimal", precision: 39, scale: 0 }],
     hasSchema: true,
+    deadLetters: "_downbeat.dead_letters",
     readDeadLetters: async (key) =>
       (await rowsOf(`select reason from _downbeat.dead_letters where "key" = ${quoteText(key)}`)).map((row) => String(row["reason"])),
   }),

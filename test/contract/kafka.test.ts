@@ -89,6 +89,20 @@ describe("topics", () => {
     expect(rows.map((row) => row["price"])).toEqual(["0.10", "12345678901234567.89"]);
   });
 
+  it("messages that did not fit their columns are read again from their dead letters, metadata and all", async () => {
+    const tight = await read(mixed, null, { columns: { id: "int64", price: "decimal(5,2)" } });
+    const letters = tight
+      .flatMap((batch) => batch.rejects ?? [])
+      .filter(({ reason }) => reason.includes("price"))
+      .map(({ where: place, raw }) => ({ id: place, place, raw }));
+    await using connector = await make();
+    const wide = { ...options, ...(kafka.sourceOptions?.parse({ columns: { id: "int64", price: "decimal(20,2)" } }) as object) };
+    const batch = connector.source!.reread!(letters, { stream: mixed, options: wide, known: [] });
+    expect(batch.rejects).toEqual([]);
+    const [, second] = (await read(mixed, null, { columns: { id: "int64", price: "decimal(20,2)" } })).flatMap(toRows);
+    expect(toRows(batch)).toEqual([second]);
+  });
+
   it("text and binary formats take values as they are", async () => {
     expect((await read(mixed, null, { format: "text" })).flatMap(toRows)[1]).toMatchObject({ value: "no json" });
     expect((await read(mixed, null, { format: "binary" })).flatMap(toRows)[1]).toMatchObject({

@@ -74,7 +74,7 @@ for (const way of ["auto", "never"] as const) {
   const opened = async (): ReturnType<typeof make> => {
     const connector = await make();
     const destination: Destination = {
-      describeTarget: (given) => connector.destination!.describeTarget(given),
+      ...connector.destination!,
       openLoad: (given) => connector.destination!.openLoad({ ...given, options: { ...given.options, load_data: way } }),
     };
     return { ...connector, destination };
@@ -91,6 +91,7 @@ for (const way of ["auto", "never"] as const) {
         { kind: "decimal", precision: 40, scale: 31 },
       ],
       hasSchema: true,
+      deadLetters: "_downbeat_dead_letters",
       readDeadLetters: async (key) =>
         (await run(`select reason from _downbeat_dead_letters where \`key\` = '${key}'`)).map((row) => String(row["reason"])),
     }),

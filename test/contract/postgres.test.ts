@@ -73,6 +73,7 @@ runCases(
     types: sampleTable(),
     refusedTypes: [{ kind: "decimal", precision: 1_001, scale: 0 }],
     hasSchema: true,
+    deadLetters: "_downbeat.dead_letters",
     readDeadLetters: async (key) =>
       (await rowsOf(`select reason from _downbeat.dead_letters where "key" = $1`, [key])).map((row) => String(row["reason"])),
   }),

@@ -45,7 +45,7 @@ const figures = await moveLoad({
   source: from.source!,
   load,
   request: { stream, cursor, options: {}, nullCursor: "fail" },
-  maxDeadLetters: 0,
+  limits: { maxRows: 0 },
   signal,
   progress: silent,
 });

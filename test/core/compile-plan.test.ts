@@ -90,6 +90,33 @@ describe("a plan", () => {
     expect(configs["score"]).toEqual({});
   });
 
+  it("limits bad rows by number, share or both, and not by nothing", () => {
+    const diverting = (limits: object): readonly Issue[] => issuesOf([{ id: "a", transfer: { ...copy, dead_letters: limits } }]);
+    for (const limits of [{ max_rows: 1 }, { max_share: 0.01 }, { max_rows: 0, max_share: 1 }]) expect(diverting(limits)).toEqual([]);
+    expect(diverting({})).toMatchObject([
+      { code: "MISSING_KEY", path: "tasks[0].transfer.dead_letters", message: "says no limit; give max_rows, max_share or both" },
+    ]);
+    expect(diverting({ max_share: 1.5 })).toMatchObject([{ code: "INVALID_VALUE", path: "tasks[0].transfer.dead_letters.max_share" }]);
+  });
+
+  it("replays dead letters by append, or by a merge that can tell which row is newer", () => {
+    const replaying = (letters: object, to: object = {}, from: object = copy.from): readonly Issue[] =>
+      issuesOf([{ id: "a", transfer: { from: { ...from, dead_letters: letters }, to: { ...copy.to, ...to } } }]);
+    const merge = { mode: "merge", key: ["id"] };
+    expect(replaying({ key: "shop/orders/orders" })).toEqual([]);
+    expect(replaying({ key: "shop/orders/orders", newest_by: "updated_at" }, merge)).toEqual([]);
+    expect(replaying({ key: "shop/orders/orders" }, merge)).toMatchObject([
+      { code: "MISSING_KEY", path: "tasks[0].transfer.from.dead_letters" },
+    ]);
+    expect(replaying({ key: "shop/orders/orders" }, { mode: "replace" })).toMatchObject([
+      { code: "MODE_UNSUPPORTED", path: "tasks[0].transfer.to.mode" },
+    ]);
+    const { stream: _, ...queried } = { ...copy.from, query: "select 1" };
+    expect(replaying({ key: "shop/orders/query" }, {}, queried)).toMatchObject([
+      { code: "INVALID_VALUE", path: "tasks[0].transfer.from.query" },
+    ]);
+  });
+
   it("has a task's deadline, within bounds", () => {
     expect(compiled([{ id: "a", deadline: "30m", ...own }]).plan.tasks[0]?.deadlineMs).toBe(1_800_000);
     expect(compiled([{ id: "a", ...own }]).plan.tasks[0]).not.toHaveProperty("deadlineMs");

@@ -120,7 +120,7 @@ const run = async ({ folder, from, to, stop }: Attempt): Promise<Report> => {
         nullCursor: "fail",
         ...(cursor === undefined ? {} : { cursor }),
       },
-      maxDeadLetters: MOST_DEAD_LETTERS,
+      limits: { maxRows: MOST_DEAD_LETTERS },
       chunkRows: CHUNK_ROWS,
       signal,
       progress: silent,

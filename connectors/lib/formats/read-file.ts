@@ -54,7 +54,7 @@ const ENDINGS: readonly (readonly [RegExp, Format])[] = [
 
 const compressionOf = (name: string): Compression => (/\.gz$/i.test(name) ? "gzip" : /\.zst$/i.test(name) ? "zstd" : "none");
 
-const formatOf = (name: string): Format => {
+export const formatOf = (name: string): Format => {
   const plain = name.replace(/\.(gz|zst)$/i, "");
   const format = ENDINGS.find(([ending]) => ending.test(plain))?.[1];
   if (format !== undefined) return format;

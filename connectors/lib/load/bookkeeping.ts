@@ -27,6 +27,9 @@ export interface CursorRow {
   readonly position: Position | null;
 }
 
+/** A reject whose row is a dead letter already. */
+export type RenewedLetter = Reject & Required<Pick<Reject, "letter">>;
+
 export interface Chunk {
   readonly start: Position | null;
   readonly rows: number;
@@ -58,10 +61,13 @@ export class Bookkeeping {
   async prepare(): Promise<void> {
     const { ownTables } = this.#session.dialect;
     const last = ownTables.table("dead_letters");
-    if ((await this.#session.describe(last)) !== undefined) return;
+    const isWhole = async (): Promise<boolean> => (await this.#session.describe(last))?.some(({ name }) => name === "id") === true;
+    if (await isWhole()) return;
     await this.#session.defining(quoteTable(last), async () => {
       await this.#session.ensureSchema(last.schema);
       for (const statement of definitions(ownTables, (table) => this.#named(table))) await this.#session.run(statement);
+      // Dead letters had no ids at first.
+      if (!(await isWhole())) await this.#session.run(`alter table ${this.#named("dead_letters")} add column "id" ${ownTables.text}`);
     });
   }
 
@@ -182,10 +188,46 @@ export class Bookkeeping {
     const { key, origin } = this.#target;
     await this.#insertRows(
       `insert into ${this.#named("dead_letters")} ("key", "origin", "place", "code", "reason", "raw", "at")`,
-      // A text column may not be able to hold a NUL; a letter for people does without.
-      rejects.map(({ where, code, reason, raw }) => [key, origin, where, code, reason, raw].map((text) => text.replaceAll("\0", "�"))),
+      rejects.map(({ where, code, reason, raw }) => [key, origin, where, code, reason, raw].map(withoutNul)),
       { last: `, ${this.#now}` },
     );
+  }
+
+  /** Of dead letters whose rows are in the open transaction. Whoever else has taken one of them was first, and this one does not double it. */
+  async removeLetters(ids: readonly string[]): Promise<void> {
+    for (const part of slices(ids)) {
+      const places = part.map((_, place) => `$${place + 1}`).join(", ");
+      await this.#changeLetters(`delete from ${this.#named("dead_letters")} where "id" in (${places})`, part, part.length);
+    }
+  }
+
+  /** Of dead letters that were tried again in vain: the newer reason, and no text where the task hides columns by now. */
+  async renewLetters(rejects: readonly RenewedLetter[]): Promise<void> {
+    for (const isHidden of [false, true]) {
+      for (const part of slices(rejects.filter(({ raw }) => (raw === "") === isHidden))) {
+        const params: string[] = [];
+        const param = (text: string): string => `$${params.push(withoutNul(text))}`;
+        const byId = (value: (reject: RenewedLetter) => string): string =>
+          `case "id" ${part.map((reject) => `when ${param(reject.letter)} then ${param(value(reject))}`).join(" ")} end`;
+        const set = [`"code" = ${byId(({ code }) => code)}`, `"reason" = ${byId(({ reason }) => reason)}`, `"at" = ${this.#now}`];
+        if (isHidden) set.push(`"raw" = ''`);
+        const ids = part.map(({ letter }) => param(letter)).join(", ");
+        await this.#changeLetters(
+          `update ${this.#named("dead_letters")} set ${set.join(", ")} where "id" in (${ids})`,
+          params,
+          part.length,
+        );
+      }
+    }
+  }
+
+  async #changeLetters(sql: string, params: readonly SqlParam[], count: number): Promise<void> {
+    const taken = new DownbeatError(
+      "SOURCE_CHANGED",
+      `load ${this.#target.key}: another replay took some of the same dead letters first; this attempt's open chunk is undone, and the next one tries those that are left`,
+    );
+    const changed = await this.#fenceOff(sql, params, taken);
+    if (changed !== count) await this.#yield(taken);
   }
 
   async seenItems(items: readonly string[]): Promise<ReadonlySet<string>> {
@@ -214,21 +256,24 @@ export class Bookkeeping {
   }
 
   /** Systems that refuse concurrent changes of a row instead of waiting say so as a conflict: the other one was first. */
-  async #fenceOff(sql: string, params: readonly SqlParam[]): Promise<number> {
+  async #fenceOff(sql: string, params: readonly SqlParam[], lost = fenced(this.#target)): Promise<number> {
     try {
       return (await this.#session.run(sql, params)).changed;
     } catch (error) {
-      if (error instanceof DownbeatError && error.details?.["conflict"] === true) return this.#yield();
+      if (error instanceof DownbeatError && error.details?.["conflict"] === true) return this.#yield(lost);
       throw error;
     }
   }
 
   /** What a lost attempt holds must not keep the one that has won waiting. */
-  async #yield(): Promise<never> {
+  async #yield(lost = fenced(this.#target)): Promise<never> {
     if (this.#session.inTransaction) await this.#session.rollback().catch(() => undefined);
-    throw fenced(this.#target);
+    throw lost;
   }
 }
+
+/** A text column may not be able to hold a NUL; a letter for people does without. */
+const withoutNul = (text: string): string => text.replaceAll("\0", "�");
 
 const SLICE = 500;
 

@@ -9,6 +9,7 @@ export const ownTables: OwnTables = {
   text: "text",
   moment: "timestamptz",
   now: "now()",
+  newId: "cast(gen_random_uuid() as text)",
   unique: (texts, numbers = []) => `primary key (${[...texts, ...numbers].map(quoteIdentifier).join(", ")})`,
   unlessThere: (key) => `on conflict (${key.map(quoteIdentifier).join(", ")}) do nothing`,
 };
@@ -16,7 +17,7 @@ export const ownTables: OwnTables = {
 export type OwnTable = "loads" | "cursors" | "receipts" | "items" | "dead_letters";
 
 /** Read by people too: docs/reference/bookkeeping.md describes every column. */
-export const definitions = ({ text, moment, unique }: OwnTables, named: (table: OwnTable) => string): readonly string[] => [
+export const definitions = ({ text, moment, newId, unique }: OwnTables, named: (table: OwnTable) => string): readonly string[] => [
   // One row a load: a key (pipeline, task, stream) in one origin run. seq goes up with every commit and fences off overtaken attempts.
   `create table if not exists ${named("loads")} (
      "key" ${text} not null, "origin" ${text} not null, "seq" bigint not null, "table_name" ${text} not null, "mode" ${text} not null,
@@ -36,5 +37,5 @@ export const definitions = ({ text, moment, unique }: OwnTables, named: (table: 
   // Rows that could not be read, for people to repair.
   `create table if not exists ${named("dead_letters")} (
      "key" ${text} not null, "origin" ${text} not null, "place" ${text} not null, "code" ${text} not null, "reason" ${text} not null,
-     "raw" ${text} not null, "at" ${moment} not null)`,
+     "raw" ${text} not null, "at" ${moment} not null, "id" ${text} default (${newId}) not null, ${unique(["id"])})`,
 ];

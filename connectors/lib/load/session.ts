@@ -38,6 +38,8 @@ export interface OwnTables {
   readonly moment: string;
   /** The moment at hand, to the microsecond. */
   readonly now: string;
+  /** Gives a text that no other row has. */
+  readonly newId: string;
   /** What a table definition says so that no two rows share these columns, and a row is found by them. */
   unique(texts: readonly string[], numbers?: readonly string[]): string;
   /** Ends an INSERT: a row that is there already stays as it is, and does not count as changed. */

@@ -1,17 +1,15 @@
 // A load into a transactional SQL system: rows, dead letters, items, receipt and position become visible in one step.
 
-import type { Batch, Position, Reject, Schema } from "../../batch.ts";
+import type { Batch, Position, Schema } from "../../batch.ts";
 import type { Load, LoadTarget, ResumePoint } from "../../connector.ts";
 import { DownbeatError } from "../../../core/errors.ts";
 import type { Json } from "../../../core/json.ts";
 import { Bookkeeping, fenced, stagingName } from "./bookkeeping.ts";
+import { ChunkLetters } from "./chunk-letters.ts";
 import { parseTable, quoteTable } from "./names.ts";
 import type { InsertColumn, LoadSession, TableColumn, TableName } from "./session.ts";
 import { Staging } from "./staging.ts";
 import { shapeTable, type Shape } from "./table-shape.ts";
-
-/** Dead letters wait in memory for the commit, but not too many. */
-const LETTERS_IN_MEMORY = 500;
 
 export const openSqlLoad = async (session: LoadSession, target: LoadTarget): Promise<Load> => {
   try {
@@ -30,6 +28,7 @@ class SqlLoad implements Load {
   readonly #table: TableName;
   readonly #replaceInto: TableName;
   readonly #staging: Staging;
+  readonly #letters: ChunkLetters;
   #seq: number;
   #cursorSeq: number;
   #position: Position | null;
@@ -38,7 +37,6 @@ class SqlLoad implements Load {
   #chunk = { rows: 0, bytes: 0, deadLetters: 0 };
   /** Where the last batch of the open chunk ends; null = not a place where a chunk may end. */
   #place: Position | null = null;
-  #letters: Reject[] = [];
   #items: string[] = [];
 
   static async open(session: LoadSession, target: LoadTarget): Promise<SqlLoad> {
@@ -94,6 +92,7 @@ class SqlLoad implements Load {
     this.#table = table;
     this.#replaceInto = staged;
     this.#staging = new Staging(session, target);
+    this.#letters = new ChunkLetters(books);
     this.resume = state.resume;
     this.#seq = state.seq;
     this.#cursorSeq = state.cursorSeq;
@@ -121,20 +120,21 @@ class SqlLoad implements Load {
   }
 
   async #write(batch: Batch): Promise<void> {
-    const { insert } = await this.#prepare(batch.schema, batch.deleted !== undefined);
+    // Dead letters of which none can be read say nothing of columns.
+    const isShapeless = batch.rows === 0 && batch.letters !== undefined;
+    const insert = isShapeless ? [] : (await this.#prepare(batch.schema, batch.deleted !== undefined)).insert;
     if (batch.rows > 0) {
       await this.#startTransaction();
       if (this.#isStaged(insert)) await this.#staging.insert(batch);
       else await this.#session.insert(quoteTable(this.#into), insert, batch);
     }
-    const rejects = batch.rejects ?? [];
-    this.#letters.push(...rejects);
+    this.#letters.add(batch);
     this.#items.push(...(batch.items ?? []));
     this.#place = batch.position;
     this.#chunk.rows += batch.rows;
     this.#chunk.bytes += batch.bytes;
-    this.#chunk.deadLetters += rejects.length;
-    if (this.#letters.length > LETTERS_IN_MEMORY) await this.#writeLetters();
+    this.#chunk.deadLetters += batch.rejects?.length ?? 0;
+    if (this.#letters.areMany) await this.#writeLetters();
   }
 
   /** Where rows go at last: the table itself, or what will take its place. */
@@ -222,8 +222,7 @@ class SqlLoad implements Load {
   async #writeLetters(): Promise<void> {
     await this.#startTransaction();
     await this.#session.settle();
-    await this.#books.addDeadLetters(this.#letters);
-    this.#letters = [];
+    await this.#letters.writeLeft();
   }
 
   commit(position: Position | null): Promise<void> {
@@ -260,6 +259,7 @@ class SqlLoad implements Load {
     await this.#books.addItems(this.#items);
     await failpoint("between-rows-and-cursor");
     await this.#books.advance(this.#seq, { start: this.#position, ...this.#chunk }, position);
+    await this.#letters.settleReplayed();
     const movesCursor = incremental && position !== null;
     if (movesCursor) await this.#books.moveCursor(this.#cursorSeq, position);
     await failpoint("within-commit");

@@ -71,13 +71,16 @@ export class Staging {
   }
 
   refuseMissingKeys({ insert }: Shape): void {
-    if (this.#target.mode !== "merge") return;
+    const { mode, keyColumns, newestBy } = this.#target;
+    if (mode !== "merge") return;
     const fold = (name: string): string => this.#session.dialect.fold(name);
-    const lacking = this.#target.keyColumns.filter((key) => !insert.some(({ name }) => fold(name) === fold(key)));
+    const lacking = [...keyColumns, ...(newestBy === undefined ? [] : [newestBy])].filter(
+      (key) => !insert.some(({ name }) => fold(name) === fold(key)),
+    );
     if (lacking.length === 0) return;
     throw new DownbeatError(
       "DESTINATION_TABLE_INVALID",
-      `table ${this.#target.table}: the stream has no key column ${lacking.map((key) => `"${key}"`).join(", ")}; it has ${insert.map(({ name }) => name).join(", ")}`,
+      `table ${this.#target.table}: the stream has no column ${lacking.map((key) => `"${key}"`).join(", ")}, which the merge goes by; it has ${insert.map(({ name }) => name).join(", ")}`,
       { details: { missing: lacking } },
     );
   }
@@ -115,15 +118,29 @@ export class Staging {
   async #mergeRows(relation: string, names: string, values: string): Promise<void> {
     const keys = this.#target.keyColumns.map((key) => this.#names.get(this.#session.dialect.fold(key))!);
     const staged = keys.map(({ name }) => `s.${quoteIdentifier(name)}`);
+    const newest = this.#newest();
     await this.#refuseNullKeys(staged);
     const matches = keys.map((key) => `t.${quoteIdentifier(key.name)} = ${this.#value(key)}`).join(" and ");
-    await this.#session.run(this.#session.dialect.deleteMatching(relation, this.#relation, matches));
+    await this.#session.run(this.#session.dialect.deleteMatching(relation, this.#relation, `${matches}${newest.overtakes}`));
+    const isWanted = newest.overtakes === "" ? "" : ` and not exists (select 1 from ${relation} as t where ${matches})`;
     const isThere = this.#hasDeletes ? ` and s.${quoteIdentifier(DELETED.name)} is not true` : "";
     await this.#session.run(
       `insert into ${relation} (${names}) select ${values} from (
-         select s.*, row_number() over (partition by ${staged.join(", ")} order by ${this.#rowNumber} desc) as _downbeat_rank from ${this.#relation} as s
-       ) as s where s._downbeat_rank = 1${isThere}`,
+         select s.*, row_number() over (partition by ${staged.join(", ")} order by ${newest.order}${this.#rowNumber} desc) as _downbeat_rank from ${this.#relation} as s
+       ) as s where s._downbeat_rank = 1${isThere}${isWanted}`,
     );
+  }
+
+  /** How rows that may be older than those of the table are kept from replacing them: one whose age is unknown replaces none. */
+  #newest(): { readonly overtakes: string; readonly order: string } {
+    const { newestBy } = this.#target;
+    const column = newestBy === undefined ? undefined : this.#names.get(this.#session.dialect.fold(newestBy));
+    if (column === undefined) return { overtakes: "", order: "" };
+    const [own, staged] = [`t.${quoteIdentifier(column.name)}`, `s.${quoteIdentifier(column.name)}`];
+    return {
+      overtakes: ` and (${own} <= ${this.#value(column)} or (${own} is null and ${staged} is not null))`,
+      order: `${staged} is null, ${staged} desc, `,
+    };
   }
 
   async #refuseNullKeys(staged: readonly string[]): Promise<void> {

@@ -1,0 +1,41 @@
+// Rows of files that became dead letters, read again from their texts.
+
+import type { Batch, Column } from "../../batch.ts";
+import type { DeadLetter } from "../../connector.ts";
+import { DownbeatError } from "../../../core/errors.ts";
+import { inferColumns } from "../infer.ts";
+import { rereadObjects } from "../reread.ts";
+import type { Row } from "../rows.ts";
+import { formatOf, type Format } from "./read-file.ts";
+
+export interface RereadFile {
+  /** The stream's: its ending tells the format. */
+  readonly name: string;
+  readonly format?: Format | undefined;
+  readonly declared: readonly Column[] | undefined;
+  readonly known: readonly Column[];
+}
+
+export const rereadFile = (letters: readonly DeadLetter[], { name, format = formatOf(name), declared, known }: RereadFile): Batch => {
+  switch (format) {
+    case "jsonl":
+      return rereadObjects(letters, { columnsOf: (rows) => declared ?? inferColumns(rows, known) });
+    case "csv": {
+      if (declared === undefined) {
+        const message = `${name}: dead letters of CSV files need from.columns, since a few texts do not tell the types of a whole file`;
+        throw new DownbeatError("SOURCE_OPTIONS_INVALID", message);
+      }
+      return rereadObjects(letters, { columnsOf: () => declared, rowOf: (fields) => csvRow(declared, fields), areParsedJson: false });
+    }
+    case "parquet":
+      throw new DownbeatError("SOURCE_OPTIONS_INVALID", `${name}: Parquet files leave no dead letters that could be read again`);
+  }
+};
+
+/** The letter has the fields that were read then; one that was not is not NULL, but unknown. */
+const csvRow = (columns: readonly Column[], fields: Row): Row | string => {
+  const lacking = columns.find(({ name }) => !Object.hasOwn(fields, name));
+  if (lacking !== undefined) return `column "${lacking.name}" is not in the dead letter's text`;
+  const isMissing = ({ name, type }: Column): boolean => fields[name] === "" && type.kind !== "string" && type.kind !== "binary";
+  return Object.fromEntries(columns.map((column) => [column.name, isMissing(column) ? null : fields[column.name]]));
+};
