@@ -16,7 +16,8 @@ export const SOURCES = [
 ] as const;
 export type SourceName = (typeof SOURCES)[number];
 
-export const DESTINATIONS = ["duckdb", "postgres"] as const;
+/** `mysql` is a source's word already. */
+export const DESTINATIONS = ["duckdb", "postgres", "mysql-warehouse"] as const;
 export type DestinationName = (typeof DESTINATIONS)[number];
 
 export const MODES = ["append", "merge", "replace"] as const satisfies readonly WriteMode[];

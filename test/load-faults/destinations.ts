@@ -45,38 +45,47 @@ export interface Place {
   readonly clear: () => Promise<void>;
 }
 
-type Query = (sql: string) => Promise<readonly Readonly<Record<string, unknown>>[]>;
+export type Query = (sql: string) => Promise<readonly Readonly<Record<string, unknown>>[]>;
 
 const text = (value: string): string => `'${value.replaceAll("'", "''")}'`;
 
-const lineSql = (expressions: Partial<Record<ColumnName, string>>, separator: string): string =>
-  `concat_ws(${separator}, ${COLUMN_NAMES.map((name) => `coalesce(${expressions[name] ?? `cast("${name}" as varchar)`}, '${NULL_TEXT}')`).join(", ")})`;
+export const lineSql = (expressions: Partial<Record<ColumnName, string>>, separator: string, textType = "varchar"): string =>
+  `concat_ws(${separator}, ${COLUMN_NAMES.map((name) => `coalesce(${expressions[name] ?? `cast("${name}" as ${textType})`}, '${NULL_TEXT}')`).join(", ")})`;
 
-const sightOf = async (
+interface BookTables {
+  readonly schema: string;
+  /** What the names of its tables begin with. */
+  readonly prefix: string;
+}
+
+const IN_A_SCHEMA: BookTables = { schema: "_downbeat", prefix: "" };
+
+export const sightOf = async (
   query: Query,
   key: string,
-  table: { readonly name: string; readonly line: string },
+  table: { readonly name: string; readonly line: string; readonly books?: BookTables },
   stagingSql: string,
 ): Promise<Sight> => {
+  const { schema: booksSchema, prefix } = table.books ?? IN_A_SCHEMA;
   const exists = async (schema: string, name: string): Promise<boolean> =>
     (await query(`select 1 from information_schema.tables where table_schema = ${text(schema)} and table_name = ${text(name)}`)).length > 0;
   const own = `where "key" = ${text(key)}`;
-  const hasBooks = await exists("_downbeat", "dead_letters");
+  const hasBooks = await exists(booksSchema, `${prefix}dead_letters`);
   const books = (columns: string, name: string, order: string): ReturnType<Query> =>
-    hasBooks ? query(`select ${columns} from _downbeat.${name} ${own} order by ${order}`) : Promise.resolve([]);
+    hasBooks ? query(`select ${columns} from ${booksSchema}.${prefix}${name} ${own} order by ${order}`) : Promise.resolve([]);
   const [schema, name = ""] = table.name.split(".");
   return {
     lines: (await exists(schema ?? "", name))
       ? (await query(`select ${table.line} as line from ${table.name}`)).map(({ line }) => String(line))
       : undefined,
-    loads: (await books(`origin, rows, chunks, dead_letters, done`, "loads", "origin")).map((row) => ({
+    loads: (await books('origin, "rows", chunks, dead_letters, done', "loads", "origin")).map((row) => ({
       origin: String(row["origin"]),
       rows: Number(row["rows"]),
       chunks: Number(row["chunks"]),
       deadLetters: Number(row["dead_letters"]),
-      done: row["done"] === true,
+      done: Boolean(row["done"]),
     })),
-    receipts: (await books("origin, seq, rows", "receipts", "origin, seq")).map((row) => ({
+    receipts: (await books('origin, seq, "rows"', "receipts", "origin, seq")).map((row) => ({
       origin: String(row["origin"]),
       seq: Number(row["seq"]),
       rows: Number(row["rows"]),

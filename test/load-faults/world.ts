@@ -7,9 +7,10 @@ import path from "node:path";
 import type { ServiceAddresses } from "../../bin/services/all.ts";
 import { Attempts } from "./attempts.ts";
 import type { Case, DestinationName, SourceName } from "./cases.ts";
-import { duckdbPlace, type Place, type PostgresDestination, postgresDestination } from "./destinations.ts";
+import { duckdbPlace, type Place, postgresDestination } from "./destinations.ts";
 import { fillKafka, fillS3, serveHttp } from "./fill-streams.ts";
 import { fillDuckdb, fillMysql, fillPostgres } from "./fill-tables.ts";
+import { mysqlDestination } from "./mysql-destination.ts";
 import type { PreparedSource } from "./sources.ts";
 
 export const SERVICES = ["mysql", "postgres", "s3", "kafka"] as const;
@@ -81,11 +82,13 @@ export class World {
     const folder = path.join(this.#folder, `lane-${this.#lanes}`);
     mkdirSync(folder, { recursive: true });
     await this.#copySource(folder);
-    const postgres: PostgresDestination = await postgresDestination(need(this.#addresses.postgres, "postgres"), fresh());
+    const postgres = await postgresDestination(need(this.#addresses.postgres, "postgres"), fresh());
+    const mysql = await mysqlDestination(need(this.#addresses.mysql, "mysql"), fresh());
     const attempts = new Attempts(path.join(this.#folder, "compiled"));
     this.#closing.push(async () => {
       attempts.close();
       await postgres[Symbol.asyncDispose]();
+      await mysql[Symbol.asyncDispose]();
     });
     let places = 0;
     return {
@@ -95,7 +98,13 @@ export class World {
         places += 1;
         const own = path.join(folder, String(places));
         mkdirSync(own, { recursive: true });
-        const place = destination === "duckdb" ? duckdbPlace(own) : postgres.place(`orders_${places}`);
+        const table = `orders_${places}`;
+        const makes: Readonly<Record<DestinationName, () => Place>> = {
+          duckdb: () => duckdbPlace(own),
+          postgres: () => postgres.place(table),
+          "mysql-warehouse": () => mysql.place(table),
+        };
+        const place = makes[destination]();
         return {
           folder: own,
           key: `faults/load/${places}`,
