@@ -13,10 +13,12 @@ import {
   WIDTH,
 } from "../connectors/batch.ts";
 import type { Source } from "../connectors/connector.ts";
-import { readerOf } from "../connectors/lib/rows.ts";
+import { parseColumnType } from "../connectors/lib/column-types.ts";
+import { readerOf, typeName } from "../connectors/lib/rows.ts";
 import { type ChosenColumn, chosenColumns, hidesColumns } from "../core/column-choices.ts";
 import type { ColumnChoices } from "../core/definition-columns.ts";
 import { DownbeatError } from "../core/errors.ts";
+import { canCast, type Cast, castColumns } from "./cast-columns.ts";
 
 /** The source with those columns alone. Its `read` throws SOURCE_OPTIONS_INVALID where it has not the columns that are named. */
 export const choosingSource = (source: Source, choices: ColumnChoices, hashKey?: string): Source => {
@@ -35,6 +37,7 @@ interface Shape {
   readonly given: Schema;
   readonly schema: Schema;
   readonly chosen: readonly ChosenColumn[];
+  readonly casts: readonly Cast[];
   /** Names in the source of what does not leave the worker as it is. */
   readonly hidden: readonly string[];
 }
@@ -52,16 +55,18 @@ class Chooser {
     this.#hash = (text) => Buffer.from(hasher().update(text).digest("hex"), "latin1");
   }
 
-  choose(batch: Batch): Batch {
+  choose(given: Batch): Batch {
     // A source that learns its columns from rows has had none.
-    if (batch.schema.columns.length === 0) return this.#withRejects(batch, []);
-    const { schema, chosen, hidden } = this.#shapeOf(batch.schema);
+    if (given.schema.columns.length === 0) return this.#withRejects(given, []);
+    const { schema, chosen, casts, hidden } = this.#shapeOf(given.schema);
+    const batch = casts.length === 0 ? given : castColumns(given, casts);
     const kept = this.#withRejects(batch, hidden);
     const columns = chosen.map(({ place, how }): Vector => {
       const [column, vector] = [batch.schema.columns[place], batch.columns[place]];
       if (column === undefined || vector === undefined) throw new DownbeatError("INTERNAL", `column ${place} has no values`);
       switch (how) {
         case "as it is":
+        case "cast":
           return vector;
         case "hashed":
           return this.#hashed(column, vector, batch.rows);
@@ -85,16 +90,30 @@ class Chooser {
       given.columns.map(({ name }) => name),
     );
     if (typeof found === "string") throw new DownbeatError("SOURCE_OPTIONS_INVALID", `columns of ${this.#stream}: ${found}`);
+    const casts = this.#castsOf(given, found);
     const columns = found.flatMap(({ place, name, how }): readonly Column[] => {
       const column = given.columns[place];
       if (column === undefined) return [];
-      const type: ColumnType = how === "hashed" ? { kind: "string" } : column.type;
+      const type = how === "hashed" ? TEXT : (casts.find((cast) => cast.place === place)?.type ?? column.type);
       return [{ name, type, nullable: how === "redacted" || column.nullable }];
     });
-    const shown = new Set(found.filter(({ how }) => how === "as it is").map(({ place }) => place));
+    const shown = new Set(found.filter(({ how }) => how === "as it is" || how === "cast").map(({ place }) => place));
     const hidden = given.columns.filter((_column, place) => !shown.has(place)).map(({ name }) => name);
-    this.#shape = { given, schema: { columns }, chosen: found, hidden };
+    this.#shape = { given, schema: { columns }, chosen: found, casts, hidden };
     return this.#shape;
+  }
+
+  /** All that cannot be are told at once. */
+  #castsOf({ columns }: Schema, chosen: readonly ChosenColumn[]): readonly Cast[] {
+    const faults: string[] = [];
+    const casts = chosen.flatMap(({ place, type: text = "" }): readonly Cast[] => {
+      const [column, type] = [columns[place], parseColumnType(text)];
+      if (column === undefined || type === undefined) return [];
+      if (!canCast(column.type, type)) faults.push(`"${column.name}" is ${typeName(column.type)} and cannot be cast to ${text}`);
+      return [{ place, type }];
+    });
+    if (faults.length > 0) throw new DownbeatError("SOURCE_OPTIONS_INVALID", `columns of ${this.#stream}: ${faults.join("; ")}`);
+    return casts;
   }
 
   /** Of each value's text: numbers in decimal, moments in ISO 8601, bytes in base64. */
@@ -114,6 +133,8 @@ class Chooser {
     return { layout: "text", offsets, data: data.subarray(0, end), valid: vector.valid };
   }
 }
+
+const TEXT: ColumnType = { kind: "string" };
 
 /** SHA-256 in hexadecimal. */
 const HASH_LENGTH = 64;

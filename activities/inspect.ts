@@ -1,7 +1,7 @@
 // Looks at a connection for the API: a check, or a list of streams. An answer is also given when it fails.
 
-import type { ColumnType } from "../connectors/batch.ts";
 import type { Log } from "../connectors/connector.ts";
+import { typeName } from "../connectors/lib/rows.ts";
 import { DownbeatError } from "../core/errors.ts";
 import type { InspectCall, InspectResult } from "../workflows/ports.ts";
 import { roleOf, type OpenConnection, type OpenedConnection } from "./connections.ts";
@@ -43,5 +43,3 @@ export const createDiscoverConnection = (open: OpenConnection, log: Log): Inspec
       })),
     };
   });
-
-const typeName = (type: ColumnType): string => (type.kind === "decimal" ? `decimal(${type.precision},${type.scale})` : type.kind);

@@ -29,6 +29,11 @@ export const choiceFaults = (choices: ColumnChoices, keys: readonly string[]): r
     for (const [index, name] of (choices[list] ?? []).entries())
       if (choices[list]?.indexOf(name) !== index) fault(["columns", list, index], `"${name}" is there twice`);
   }
+  for (const name of Object.keys(choices.cast ?? {})) {
+    if (!isKept(name)) fault(["columns", "cast", name], `"${name}" is left out already`);
+    else if (hash.includes(name)) fault(["columns", "cast", name], `"${name}" is hashed, and hashes are text`);
+    else if (redact.includes(name)) fault(["columns", "cast", name], `"${name}" is redacted; there is no value to cast`);
+  }
   for (const list of ["hash", "redact"] as const) {
     for (const [index, name] of (choices[list] ?? []).entries())
       if (!isKept(name)) fault(["columns", list, index], `"${name}" is left out already`);
@@ -59,24 +64,27 @@ export interface ChosenColumn {
   /** Place in the source's schema. */
   readonly place: number;
   readonly name: string;
-  readonly how: "as it is" | "hashed" | "redacted";
+  readonly how: "as it is" | "cast" | "hashed" | "redacted";
+  /** With cast: the name of the type. */
+  readonly type?: string;
 }
 
 /** The table's columns, or why there can be none. */
 export const chosenColumns = (choices: ColumnChoices, columns: readonly string[]): readonly ChosenColumn[] | string => {
   const { select, omit = [], hash = [], redact = [] } = choices;
   const renamed = new Map(Object.entries(choices.rename ?? {}));
+  const types = new Map(Object.entries(choices.cast ?? {}));
   const places = new Map(columns.map((name, place) => [name, place]));
-  const named = new Set([...(select ?? []), ...omit, ...renamed.keys(), ...hash, ...redact]);
+  const named = new Set([...(select ?? []), ...omit, ...renamed.keys(), ...types.keys(), ...hash, ...redact]);
   const missing = [...named].filter((name) => !places.has(name));
   if (missing.length > 0) return `there is no ${quoted(missing)}; there are ${quoted(columns)}`;
-  const chosen = (select ?? columns.filter((name) => !omit.includes(name))).map(
-    (name): ChosenColumn => ({
-      place: places.get(name) ?? -1,
-      name: renamed.get(name) ?? name,
-      how: redact.includes(name) ? "redacted" : hash.includes(name) ? "hashed" : "as it is",
-    }),
-  );
+  const chosen = (select ?? columns.filter((name) => !omit.includes(name))).map((name): ChosenColumn => {
+    const column = { place: places.get(name) ?? -1, name: renamed.get(name) ?? name };
+    const type = types.get(name);
+    if (redact.includes(name)) return { ...column, how: "redacted" };
+    if (hash.includes(name)) return { ...column, how: "hashed" };
+    return type === undefined ? { ...column, how: "as it is" } : { ...column, how: "cast", type };
+  });
   const result = chosen.map(({ name }) => name);
   const doubled = result.filter((name, index) => result.indexOf(name) !== index);
   if (doubled.length > 0) return `two columns would be ${quoted(doubled)}`;

@@ -3,6 +3,7 @@
 import { parseArgs } from "node:util";
 import type { WriteMode } from "../../connectors/connector.ts";
 import { choiceFaults } from "../../core/column-choices.ts";
+import { isColumnType, SIMPLE_TYPES } from "../../core/column-type-names.ts";
 import type { ColumnChoices } from "../../core/definition-columns.ts";
 import { didYouMean } from "../../core/issues.ts";
 import { scrub } from "../../core/scrub.ts";
@@ -33,6 +34,7 @@ Columns, by their names in the source; lists have commas
   --columns LIST           these alone
   --omit LIST              all but these
   --rename OLD=NEW,…       other names in the table
+  --cast COLUMN=TYPE       another type in the table, such as total=decimal(12,2); may be repeated
   --hash LIST              their SHA-256 instead; --hash-key-env NAME makes it an HMAC with the variable's value
   --redact LIST            NULL instead
 
@@ -66,6 +68,7 @@ export const OPTIONS = {
   columns: TEXTS,
   omit: TEXTS,
   rename: TEXTS,
+  cast: TEXTS,
   hash: TEXTS,
   "hash-key-env": TEXT,
   redact: TEXTS,
@@ -239,11 +242,16 @@ class Given {
     const some = (names: readonly string[]): string[] | undefined => (names.length === 0 ? undefined : [...names]);
     const [select, omit, hash, redact] = (["columns", "omit", "hash", "redact"] as const).map((name) => some(this.list(name)));
     const renames = this.#pairsOf("rename", this.list("rename"));
+    const casts = this.pairs("cast");
+    for (const [name, type] of casts)
+      if (!isColumnType(type))
+        this.faults.push(`--cast ${name}: "${type}" is no column type; write decimal(12,2) or one of ${SIMPLE_TYPES.join(", ")}`);
     const hashKey = this.text("hash-key-env");
     const choices: ColumnChoices = {
       ...(select === undefined ? {} : { select }),
       ...(omit === undefined ? {} : { omit }),
       ...(renames.length === 0 ? {} : { rename: Object.fromEntries(renames) }),
+      ...(casts.length === 0 ? {} : { cast: Object.fromEntries(casts) }),
       ...(hash === undefined ? {} : { hash }),
       ...(hashKey === undefined ? {} : { hash_key: { env: hashKey } }),
       ...(redact === undefined ? {} : { redact }),

@@ -1,33 +1,14 @@
 // Column types as text, as definitions write them: "int64", "decimal(12,2)".
 
 import { z } from "zod";
+import { decimalOf, SIMPLE_TYPES } from "../../core/column-type-names.ts";
 import type { Column, ColumnType } from "../batch.ts";
-
-const SIMPLE = [
-  "bool",
-  "int32",
-  "int64",
-  "uint64",
-  "float32",
-  "float64",
-  "string",
-  "binary",
-  "date",
-  "time",
-  "timestamp",
-  "timestamptz",
-  "json",
-  "uuid",
-] as const;
 
 /** "int64", "decimal(12,2)", …; undefined for anything else. */
 export const parseColumnType = (text: string): ColumnType | undefined => {
-  const decimal = /^decimal\((\d{1,3}),\s*(\d{1,3})\)$/.exec(text);
-  if (decimal !== null) {
-    const [precision, scale] = [Number(decimal[1]), Number(decimal[2])];
-    return precision >= 1 && scale <= precision ? { kind: "decimal", precision, scale } : undefined;
-  }
-  const kind = SIMPLE.find((candidate) => candidate === text);
+  const decimal = decimalOf(text);
+  if (decimal !== undefined) return { kind: "decimal", ...decimal };
+  const kind = SIMPLE_TYPES.find((candidate) => candidate === text);
   return kind === undefined ? undefined : { kind };
 };
 

@@ -74,6 +74,48 @@ test("redacted columns are there, and NULL in each row, whatever their type", as
   expect(toRows(batch)[0]).toMatchObject({ mail: "ann@example.org", total: "12.50" });
 });
 
+test("cast columns have their new types; a row with a value that is none of them is a reject, and told without what is hidden", async () => {
+  const rows: readonly Row[] = [
+    { id: 1n, mail: "12", born: null, note: "2001-02-03", total: "12.50" },
+    { id: 2n, mail: "a lot", born: null, note: "2001-02-03", total: "1.00" },
+    { id: 3n, mail: null, born: null, note: "1960-12-31", total: "-7.00" },
+  ];
+  const choices: ColumnChoices = {
+    omit: ["born"],
+    rename: { mail: "count" },
+    cast: { mail: "int32", note: "date", total: "decimal(5,1)" },
+  };
+  const [batch] = await read(choosingSource(sourceOf(batchOf(rows)), choices));
+  expect(batch?.schema.columns).toEqual([
+    COLUMNS[0],
+    { name: "count", type: { kind: "int32" }, nullable: true },
+    { name: "note", type: { kind: "date" }, nullable: false },
+    { name: "total", type: { kind: "decimal", precision: 5, scale: 1 }, nullable: true },
+  ]);
+  expect(batch === undefined ? [] : toRows(batch)).toEqual([
+    { id: 1, count: 12, note: "2001-02-03", total: "12.5" },
+    { id: 3, count: null, note: "1960-12-31", total: "-7.0" },
+  ]);
+  expect(batch).toMatchObject({ rows: 2, position: { after: 3 } });
+  expect(batch?.rejects).toMatchObject([{ where: "the row with mail a lot", raw: "" }]);
+  const [open] = await read(choosingSource(sourceOf(batchOf(rows)), { cast: { mail: "int32" } }));
+  expect(open?.rejects).toEqual([
+    {
+      where: "the row with mail a lot",
+      code: "SOURCE_DATA_INVALID",
+      reason: 'column "mail": a lot is not a int32',
+      raw: '{"id":2,"mail":"a lot","born":null,"note":"2001-02-03","total":"1.00"}',
+    },
+  ]);
+});
+
+test("casts that no value could follow end the load before a row of it is written, all told at once", async () => {
+  await expect(read(choosingSource(sourceOf(batchOf()), { cast: { born: "int64", total: "uuid", id: "string" } }))).rejects.toMatchObject({
+    code: "SOURCE_OPTIONS_INVALID",
+    message: 'columns of people: "born" is date and cannot be cast to int64; "total" is decimal(10,2) and cannot be cast to uuid',
+  });
+});
+
 test("batches of one schema get one, so that a destination sees no change", async () => {
   const [first, second] = [batchOf(), batchOf()];
   const [left, right] = await read(choosingSource(sourceOf(first, { ...second, schema: first.schema }), { omit: ["note"] }));

@@ -66,6 +66,10 @@ describe("arguments of a copy", () => {
       "KEY",
       "--redact",
       "phone",
+      "--cast",
+      "total=decimal(12,2)",
+      "--cast",
+      "at=timestamptz",
     ]);
     expect(faults).toEqual([]);
     expect(args.columns).toEqual({
@@ -74,7 +78,12 @@ describe("arguments of a copy", () => {
       hash: ["email"],
       hash_key: { env: "KEY" },
       redact: ["phone"],
+      cast: { total: "decimal(12,2)", at: "timestamptz" },
     });
+    expect(faultsOf("a.csv", "b.duckdb", "--cast", "total=number", "--omit", "total")).toEqual([
+      '--cast total: "number" is no column type; write decimal(12,2) or one of bool, int32, int64, uint64, float32, float64, string, binary, date, time, timestamp, timestamptz, json, uuid',
+      '--cast: "total" is left out already',
+    ]);
   });
 
   it("are refused with all their faults at once", () => {

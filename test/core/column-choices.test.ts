@@ -34,6 +34,15 @@ describe("what is wrong whatever the source has", () => {
     ]);
   });
 
+  test("also of casts: what is left out, hashed or redacted has no value to cast", () => {
+    const cast = { a: "int64", b: "date", c: "decimal(12,2)", d: "string" };
+    expect(faultsOf({ omit: ["a"], hash: ["b"], redact: ["c"], cast }, ["d"])).toEqual([
+      'columns.cast.a: "a" is left out already',
+      'columns.cast.b: "b" is hashed, and hashes are text',
+      'columns.cast.c: "c" is redacted; there is no value to cast',
+    ]);
+  });
+
   test("also of keys: they are named as the table has them, and need values", () => {
     expect(faultsOf({ omit: ["a"], rename: { b: "c" }, redact: ["d"] }, ["a", "b", "d", "c"])).toEqual([
       'to.key.0: "a" is left out by `columns`, and rows cannot be merged without it',
@@ -58,6 +67,14 @@ describe("the table's columns", () => {
       { place: 1, name: "b", how: "redacted" },
       { place: 2, name: "c", how: "as it is" },
     ]);
+  });
+
+  test("have the types that they are cast to, under their new names", () => {
+    expect(chosenColumns({ rename: { a: "b" }, cast: { a: "int64" } }, ["a", "c"])).toEqual([
+      { place: 0, name: "b", how: "cast", type: "int64" },
+      { place: 1, name: "c", how: "as it is" },
+    ]);
+    expect(chosenColumns({ cast: { x: "int64" } }, ["a"])).toBe('there is no "x"; there are "a"');
   });
 
   test("are none where a name is missing, two would be the same, or nothing is left", () => {

@@ -30,7 +30,7 @@ interface ShownRun {
   readonly tasks: readonly { readonly id: string; readonly output: unknown; readonly error: { readonly code: string } | null }[];
 }
 
-const definitionOf = (name: string, columns: object, key = ["person"]): object => ({
+const definitionOf = (name: string, columns: object, key = ["person"], more: object = {}): object => ({
   apiVersion: "downbeat/v1",
   name,
   tasks: [
@@ -40,6 +40,7 @@ const definitionOf = (name: string, columns: object, key = ["person"]): object =
         from: { connection: "crm", stream: "people" },
         to: { connection: "warehouse", table: name, mode: "merge", key },
         columns,
+        ...more,
       },
     },
     {
@@ -72,6 +73,25 @@ describe("a transfer with `columns`", () => {
       { person: 1, mail: hmac("ann@example.org"), phone: null, born: "2001-02-03" },
       { person: 2, mail: hmac("bob@example.org"), phone: null, born: null },
     ]);
+  });
+
+  it("casts; a row with a value that is none of the type is a dead letter, or fails the task", async () => {
+    const name = freshPipeline("cast");
+    await mysql.query("insert into people values (3, null, 'none', '1999-12-31', null)");
+    const columns = { select: ["id", "phone", "born"], cast: { id: "string", phone: "int32", born: "string" } };
+    await kit.call("PUT", `/v1/pipelines/${name}`, definitionOf(name, columns, ["id"]));
+    expect(await run(name)).toMatchObject({
+      status: "failed",
+      tasks: [{ id: "people", error: { code: "SOURCE_DATA_INVALID" } }, { id: "look" }],
+    });
+    await kit.call("PUT", `/v1/pipelines/${name}`, definitionOf(name, columns, ["id"], { dead_letters: { max_rows: 1 } }));
+    const ended = await run(name);
+    expect(outputOf(ended)).toEqual([
+      { id: "1", phone: 123, born: "2001-02-03" },
+      { id: "2", phone: 456, born: null },
+    ]);
+    expect(ended.tasks[0]?.output).toMatchObject({ rows: 2, dead_letters: 1 });
+    await mysql.query("delete from people where id = 3");
   });
 
   it("that names a column which is not there fails before it has a table", async () => {
