@@ -49,6 +49,8 @@ const startGoodWorker = async (): Promise<void> => {
       endedWorkflows: engine().activities.endedWorkflows,
       ...ownActivitiesOf({ own: async () => ({ done: true }), long }),
     },
+    // As Downbeat's own workers: by default it keeps beats back until a few seconds before the time is over.
+    maxHeartbeatThrottleInterval: "500ms",
   });
   const done = worker.run();
   workers.push(async () => {
