@@ -128,13 +128,15 @@ tasks: [{ id: look, activity: { name: see, input: null } }]
   const isLetGo = new Promise<null>((resolve) => (letGo = () => resolve(null)));
   kit.whileSeen = () => isLetGo;
   try {
-    const ids: string[] = [];
-    for (let seen = kit.seen.length; ids.length < 2; ) {
-      ids.push((await kit.call<{ readonly id: string }>("POST", `/v1/pipelines/${pipeline}/runs`, {})).id);
-      if (ids.length === 1) await until("the first has its turn", () => kit.seen.length > seen);
-    }
+    const begin = async (): Promise<string> => (await kit.call<{ readonly id: string }>("POST", `/v1/pipelines/${pipeline}/runs`, {})).id;
+    const first = await begin();
+    const statusOf = async (run: string) =>
+      (await kit.call<{ readonly tasks: readonly { readonly status: string }[] }>("GET", `/v1/runs/${run}`)).tasks[0]?.status;
+    // What the worker has seen may be of a run that a test before has ended.
+    await until("the first has its turn", async () => (await statusOf(first)) === "running");
+    const second = await begin();
     const waiting = () => find(`DownbeatPipeline = "${pipeline}" AND DownbeatStatus = "waiting"`);
-    const id = runWorkflowId(pipeline, ids[1] ?? "");
+    const id = runWorkflowId(pipeline, second);
     // The first waited too, until it was told of its turn; lists may tell of that a little longer.
     await until("the second alone waits", async () => (await waiting()).map((one) => one.id).join() === id);
     const { details } = await inWords(id);
