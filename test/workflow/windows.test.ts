@@ -21,6 +21,16 @@ const each = <Value>(ids: readonly string[], value: Value): Readonly<Record<stri
 const countOf = (values: readonly string[]): Readonly<Record<string, number>> =>
   Object.fromEntries([...Map.groupBy(values, (value) => value)].map(([value, { length }]) => [value, length]));
 
+/** Whichever is begun first, which is the server's choice, does that; the others would keep all slots from one that was named. */
+const firstDoes = (first: Behaviour, others: Behaviour): Behaviour => {
+  let isBegun = false;
+  return (call, context) => {
+    if (isBegun) return others(call, context);
+    isBegun = true;
+    return first(call, context);
+  };
+};
+
 const hasWindow = ({ id }: StartedRun, number: number): Promise<boolean> =>
   engine()
     .client.workflow.getHandle(windowWorkflowId(id, number))
@@ -94,8 +104,13 @@ describe("a run with many tasks that are ready at once", () => {
   it("cancelled, cancels what is at work in windows, and only that ends cancelled", async () => {
     const ids = idsOf(1_200);
     const { work, begun } = blocked(({ taskId }) => taskId);
-    const run = await engine().start(planOf(each(ids, {})), { verbs: each(ids.slice(1), work) });
-    await until("many have begun, and one has ended", () => begun.length > 50 && run.shown.some(({ tasks }) => tasks.some(isDone("t0"))));
+    const run = await engine().start(planOf(each(ids, {})), {
+      verbs: each(
+        ids,
+        firstDoes(() => Promise.resolve({ output: null }), work),
+      ),
+    });
+    await until("many have begun, and one has ended", () => begun.length > 50 && run.shown.some(({ tasks }) => tasks.some(isDone)));
     await run.handle.cancel();
     expect(await run.end()).toMatchObject({ outcome: "cancelled" });
     expect(countOf(Object.values(statusesOf(run)))).toEqual({ succeeded: 1, cancelled: 1_199 });
@@ -110,7 +125,7 @@ describe("a run with many tasks that are ready at once", () => {
       { ...each(ids, {}), ...each(cleaners, { needs: ["t0"], rule: "all_done" as const }) },
       { failurePolicy: "fail-fast" },
     );
-    const run = await engine().run(plan, { verbs: { ...each(ids.slice(1), work), t0: refused } });
+    const run = await engine().run(plan, { verbs: each(ids, firstDoes(refused, work)) });
     expect(run.outcome).toBe("failed");
     expect(countOf(Object.values(statusesOf(run)))).toEqual({ failed: 1, cancelled: 1_199, succeeded: 1_200 });
   });
@@ -138,10 +153,7 @@ describe("a run with many tasks that are ready at once", () => {
   });
 });
 
-const isDone =
-  (id: string) =>
-  ({ taskId, status }: { readonly taskId: string; readonly status: string }): boolean =>
-    taskId === id && status === "succeeded";
+const isDone = ({ status }: { readonly status: string }): boolean => status === "succeeded";
 
 describe("a run whose history has become long", () => {
   const LANES = 40;
