@@ -6,7 +6,7 @@ import type { BackfillState } from "../core/backfill.ts";
 import { backfillWorkflowId, DEFAULT_QUEUE } from "../core/ids.ts";
 import { BACKFILL_UPDATE, BACKFILL_WORKFLOW, backfillAttributes, type BackfillInput, type BackfillRequest } from "../workflows/messages.ts";
 import type { Call } from "./orchestrator-owners.ts";
-import { answeredUpdate, updateIdOf } from "./orchestrator-updates.ts";
+import { answeredUpdate, untilTaken, updateIdOf } from "./orchestrator-updates.ts";
 
 export interface BackfillReference {
   readonly pipeline: string;
@@ -58,7 +58,7 @@ export const createBackfillDoor = (client: Client, call: Call): BackfillDoor => 
     control(backfill, request, keyed) {
       const options = { args: [{ ...request, ...keyed }] as [BackfillRequest], ...updateIdOf(keyed) };
       return answeredUpdate({ what: `backfill ${backfill.id}`, gone: "ACTION_REFUSED" }, () =>
-        call(() => handleOf(backfill).executeUpdate<BackfillState, [BackfillRequest]>(BACKFILL_UPDATE, options)),
+        call(() => untilTaken(() => handleOf(backfill).executeUpdate<BackfillState, [BackfillRequest]>(BACKFILL_UPDATE, options))),
       );
     },
 

@@ -1,6 +1,12 @@
 // Updates of workflows, and what their refusals mean to callers.
 
-import { WorkflowNotFoundError, WorkflowUpdateFailedError, WorkflowUpdateRPCTimeoutOrCancelledError } from "@temporalio/client";
+import { setTimeout as pause } from "node:timers/promises";
+import {
+  isGrpcServiceError,
+  WorkflowNotFoundError,
+  WorkflowUpdateFailedError,
+  WorkflowUpdateRPCTimeoutOrCancelledError,
+} from "@temporalio/client";
 import { ApplicationFailure } from "@temporalio/common";
 import type { Keyed } from "../core/acted-keys.ts";
 import { DownbeatError, type ErrorCode, isErrorCode } from "../core/errors.ts";
@@ -8,6 +14,27 @@ import { DownbeatError, type ErrorCode, isErrorCode } from "../core/errors.ts";
 /** Temporal answers a known id as it did before, whatever comes with it: another request under the same key must be another update. */
 export const updateIdOf = (keyed: Keyed | undefined): { readonly updateId?: string } =>
   keyed === undefined ? {} : { updateId: `${keyed.key}#${keyed.requestHash ?? ""}` };
+
+/** gRPC's number for it. */
+const FAILED_PRECONDITION = 9;
+const TRIES = 20;
+const PAUSE_MS = 100;
+
+/**
+ * An update that would end its workflow is not taken where the server has something for the workflow that this has not seen (UNHANDLED_COMMAND). Then nothing
+ * of it was done, and the server leaves it to the caller to send it again: https://github.com/temporalio/temporal/pull/7296.
+ */
+export const untilTaken = async <Answer>(update: () => Promise<Answer>): Promise<Answer> => {
+  for (let left = TRIES; ; left -= 1) {
+    try {
+      return await update();
+    } catch (error) {
+      const cause = error instanceof Error ? error.cause : undefined;
+      if (left === 0 || !isGrpcServiceError(cause) || cause.code !== FAILED_PRECONDITION) throw error;
+      await pause(PAUSE_MS);
+    }
+  }
+};
 
 /** Throws the workflow's own refusal, `gone` when it has ended, WORKER_LOST when no worker takes the update in time. */
 export const answeredUpdate = async <Answer>(

@@ -40,7 +40,7 @@ import { type BackfillDoor, createBackfillDoor } from "./orchestrator-backfills.
 import { createScheduleDoor, type ScheduleDoor } from "./orchestrator-schedules.ts";
 import { temporalClient } from "./orchestrator-client.ts";
 import { createTurns } from "./turns.ts";
-import { answeredUpdate, updateIdOf } from "./orchestrator-updates.ts";
+import { answeredUpdate, untilTaken, updateIdOf } from "./orchestrator-updates.ts";
 
 export interface RunReference {
   readonly pipeline: string;
@@ -210,7 +210,7 @@ export const createOrchestrator = (options: OrchestratorOptions): Orchestrator =
       const options = { args: [{ ...request, ...keyed }] as [ControlRequest], ...updateIdOf(keyed) };
       return inTurn(run.id, () =>
         answeredUpdate({ what: `run ${run.id}`, gone: "RUN_NOT_ACTIVE" }, () =>
-          call(() => handleOf(run).executeUpdate<ControlAnswer, [ControlRequest]>(CONTROL_UPDATE, options)),
+          call(() => untilTaken(() => handleOf(run).executeUpdate<ControlAnswer, [ControlRequest]>(CONTROL_UPDATE, options))),
         ),
       );
     },

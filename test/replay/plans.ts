@@ -6,9 +6,9 @@ import type { Plan } from "../../core/plan.ts";
 import type { Control } from "../../core/run-control.ts";
 import { openStore } from "../../store/open-store.ts";
 import { planOf, policy } from "../core/runs.ts";
-import { CONTROL_UPDATE, type ControlAnswer, type ControlRequest } from "../../workflows/messages.ts";
+import type { ControlAnswer, ControlRequest } from "../../workflows/messages.ts";
 import type { Behaviour, EngineOptions, StartedRun, StartOptions } from "../workflow/engine.ts";
-import { isAt, until } from "../workflow/kit.ts";
+import { control, isAt, until } from "../workflow/kit.ts";
 
 const fails =
   (code: "SOURCE_UNAVAILABLE" | "SOURCE_AUTH"): Behaviour =>
@@ -39,10 +39,8 @@ const terminated = { begun: 0, isDone: false };
 
 const retried = { ...policy(), retry: { attempts: 2, backoffMs: 1_500, maxBackoffMs: 1_500, neverOn: [] } };
 
-const act = (run: StartedRun, control: Control, more: Partial<ControlRequest> = {}): Promise<ControlAnswer> =>
-  run.handle.executeUpdate<ControlAnswer, [ControlRequest]>(CONTROL_UPDATE, {
-    args: [{ control, by: "somebody", why: "to record it", ...more }],
-  });
+const act = (run: StartedRun, asked: Control, more: Partial<ControlRequest> = {}): Promise<ControlAnswer> =>
+  control(run.handle, { control: asked, by: "somebody", why: "to record it", ...more });
 
 const over = (...values: readonly number[]) => ({ loops: [{ as: "n", in: [...values] }], window: 2, maxFailures: 0 });
 

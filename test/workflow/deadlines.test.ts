@@ -2,9 +2,9 @@
 
 import { expect, it } from "vitest";
 import { LIMITS } from "../../core/limits.ts";
-import { CONTROL_UPDATE, type ControlAnswer, type ControlRequest } from "../../workflows/messages.ts";
+import type { ControlAnswer, ControlRequest } from "../../workflows/messages.ts";
 import { planOf } from "../core/runs.ts";
-import { statusesOf, until, useEngine } from "./kit.ts";
+import { control, statusesOf, until, useEngine } from "./kit.ts";
 import { inLanes } from "./lanes.ts";
 import type { StartedRun } from "./engine.ts";
 
@@ -12,8 +12,7 @@ const engine = useEngine();
 
 const asked = { operator: "approval", approval: { approvers: [], deadlineMs: 3_600_000, onDeadline: "fail" } } as const;
 
-const act = (run: StartedRun, request: ControlRequest): Promise<ControlAnswer> =>
-  run.handle.executeUpdate<ControlAnswer, [ControlRequest]>(CONTROL_UPDATE, { args: [request] });
+const act = (run: StartedRun, request: ControlRequest): Promise<ControlAnswer> => control(run.handle, request);
 
 const approve = (run: StartedRun): Promise<ControlAnswer> =>
   act(run, { control: { action: "decide", task: "slow", approve: true }, by: "anna" });

@@ -30,7 +30,7 @@ import { DownbeatError } from "../../core/errors.ts";
 import { runWorkflowId } from "../../core/ids.ts";
 import type { Json, JsonObject } from "../../core/json.ts";
 import type { Plan } from "../../core/plan.ts";
-import type { AttemptChange, RunChanges, TaskChange, TaskResult } from "../../core/run-changes.ts";
+import type { ActionChange, AttemptChange, RunChanges, TaskChange, TaskResult } from "../../core/run-changes.ts";
 import { CURRENT_MANNER } from "../../core/run-manner.ts";
 import type { DagActivities, OpenedRun, ProgressSinks, TaskCall } from "../../workflows/ports.ts";
 import type { Items } from "../../store/items.ts";
@@ -74,6 +74,8 @@ export interface StartedRun {
   /** By task id, the newest report of each. */
   tasks(): Readonly<Record<string, TaskChange>>;
   attempts(taskId: string): readonly AttemptChange[];
+  /** By number, as the store keeps them: a report that is done again with more in it repeats them. */
+  actions(): readonly ActionChange[];
 }
 
 export interface StartOptions {
@@ -359,10 +361,11 @@ const outcomeOf = async (handle: StartedRun["handle"]): Promise<Outcome> => {
   }
 };
 
-const viewOf = (reports: readonly RunChanges[]): Pick<StartedRun, "tasks" | "attempts"> => ({
+const viewOf = (reports: readonly RunChanges[]): Pick<StartedRun, "tasks" | "attempts" | "actions"> => ({
   tasks: () => Object.fromEntries(reports.flatMap(({ tasks }) => tasks).map((task) => [task.taskId, task])),
   attempts: (taskId) => {
     const all = reports.flatMap(({ attempts }) => attempts).filter((attempt) => attempt.taskId === taskId);
     return [...new Map(all.map((attempt) => [attempt.attempt, attempt])).values()];
   },
+  actions: () => [...new Map(reports.flatMap(({ actions = [] }) => actions).map((action) => [action.number, action])).values()],
 });

@@ -8,13 +8,13 @@ import type { Json, JsonObject } from "../../core/json.ts";
 import { LIMITS } from "../../core/limits.ts";
 import type { WaitPlan } from "../../core/plan.ts";
 import type { Control } from "../../core/run-control.ts";
-import { CONTROL_UPDATE, type ControlAnswer, type ControlRequest } from "../../workflows/messages.ts";
+import type { ControlAnswer, ControlRequest } from "../../workflows/messages.ts";
 import { createOrchestrator } from "../../api/orchestrator.ts";
 import { takeSnapshot } from "../../core/run-snapshot.ts";
 import { graphOf, initRun } from "../../core/run-state.ts";
 import { planOf, policy } from "../core/runs.ts";
 import type { Behaviour, StartedRun } from "./engine.ts";
-import { isAt, statusesOf, until, useEngine } from "./kit.ts";
+import { control, isAt, statusesOf, until, useEngine } from "./kit.ts";
 import { inLanes } from "./lanes.ts";
 
 const engine = useEngine();
@@ -23,8 +23,8 @@ const WAIT = { deadlineMs: 3_600_000, onDeadline: "fail" } as const;
 const wait = (part: Partial<WaitPlan>) => ({ operator: "wait", wait: { ...WAIT, ...part } }) as const;
 const refuses: Behaviour = () => Promise.reject(new DownbeatError("SOURCE_AUTH", "wrong password"));
 
-const act = (run: StartedRun, control: Control, more: Partial<ControlRequest> = {}): Promise<ControlAnswer> =>
-  run.handle.executeUpdate<ControlAnswer, [ControlRequest]>(CONTROL_UPDATE, { args: [{ control, by: "anna", ...more }] });
+const act = (run: StartedRun, asked: Control, more: Partial<ControlRequest> = {}): Promise<ControlAnswer> =>
+  control(run.handle, { control: asked, by: "anna", ...more });
 
 const refusedWith = async (action: Promise<unknown>): Promise<string> => {
   const error = await action.then(
@@ -166,9 +166,7 @@ describe("approvals", () => {
     expect(await run.end()).toMatchObject({ outcome: "succeeded" });
     expect(seen).toEqual([{ approved: true, by: "anna", comment: "fine" }]);
     expect(run.tasks()["ok"]?.output).toEqual(seen[0]);
-    expect(run.reports.flatMap(({ actions = [] }) => actions)).toMatchObject([
-      { number: 1, action: "approve", taskId: "ok", by: "anna", why: "fine" },
-    ]);
+    expect(run.actions()).toMatchObject([{ number: 1, action: "approve", taskId: "ok", by: "anna", why: "fine" }]);
     expect(await activitiesIn(run)).toBe(1);
   });
 
@@ -180,8 +178,7 @@ describe("approvals", () => {
     expect(waiting).toMatchObject({ for: "approval", approvers: ["anna", "boss"] });
     // From now on it waits for its deadline.
     expect(Date.parse(waiting?.until ?? "")).toBe(Date.parse(startedAt) + approval.deadlineMs);
-    const recorded = () => run.reports.flatMap(({ actions = [] }) => actions);
-    expect(recorded()).toEqual([
+    expect(run.actions()).toEqual([
       {
         number: 1,
         action: "escalate",
@@ -192,12 +189,12 @@ describe("approvals", () => {
         at: expect.any(String) as string,
       },
     ]);
-    expect(Date.parse(recorded()[0]?.at ?? "")).toBeGreaterThanOrEqual(Date.parse(startedAt) + 1_500);
+    expect(Date.parse(run.actions()[0]?.at ?? "")).toBeGreaterThanOrEqual(Date.parse(startedAt) + 1_500);
     const decide = { action: "decide", task: "ok", approve: true } as const;
     expect(await refusedWith(act(run, decide, { by: "eve" }))).toContain("these may: anna, boss");
     await act(run, decide, { by: "boss" });
     expect(await run.end()).toMatchObject({ outcome: "succeeded" });
-    expect(recorded().map(({ number, action, by }) => [number, action, by])).toEqual([
+    expect(run.actions().map(({ number, action, by }) => [number, action, by])).toEqual([
       [1, "escalate", "escalation"],
       [2, "approve", "boss"],
     ]);
@@ -217,7 +214,7 @@ describe("approvals", () => {
       );
     await until("the boss may decide", decide);
     expect(await run.end()).toMatchObject({ outcome: "succeeded" });
-    const actions = run.reports.flatMap((report) => report.actions ?? []).map(({ action }) => action);
+    const actions = run.actions().map(({ action }) => action);
     expect(actions.toSorted()).toEqual(["approve", "escalate", "pause"]);
     expect(actions.indexOf("escalate")).toBeLessThan(actions.indexOf("approve"));
   });
@@ -256,7 +253,7 @@ describe("acting on a run", () => {
     await act(run, { action: "continue", task: "b" }, { ...change, why: "new password", details: { with: {} } });
     expect(await run.end()).toMatchObject({ outcome: "succeeded" });
     expect(calls).toEqual(['a hash {"day":1}', 'b hash {"day":1}', 'b mended {"day":2}', 'c hash {"day":2}']);
-    expect(run.reports.flatMap(({ actions = [] }) => actions)).toMatchObject([{ action: "continue", taskId: "b", why: "new password" }]);
+    expect(run.actions()).toMatchObject([{ action: "continue", taskId: "b", why: "new password" }]);
   });
 
   it("changes a task and params upon what was changed before, and refuses a change of what the task no longer is", async () => {
@@ -302,10 +299,7 @@ describe("acting on a run", () => {
     expect(await refusedWith(act(run, { action: "resume" }))).toContain("ACTION_REFUSED: the run is not paused");
     goOn();
     expect(await run.end()).toMatchObject({ outcome: "succeeded" });
-    expect(run.reports.flatMap(({ actions = [] }) => actions).map(({ number, action }) => `${number} ${action}`)).toEqual([
-      "1 pause",
-      "2 resume",
-    ]);
+    expect(run.actions().map(({ number, action }) => `${number} ${action}`)).toEqual(["1 pause", "2 resume"]);
   });
 
   it("takes a key for one request alone, also where Temporal knows the key's update, and after the run has continued as new", async () => {
@@ -326,6 +320,22 @@ describe("acting on a run", () => {
     expect(await action("resume", "k2")).toMatchObject({ status: "waiting", action: { key: "k2", requestHash: "resume" } });
     await run.handle.cancel();
     await run.end();
+  });
+
+  it("that ends the run is taken while other messages come in", async () => {
+    const { controlRun } = createOrchestrator({ connection: engine().client.connection, namespace: "default" });
+    for (let time = 0; time < 3; time += 1) {
+      const run = await engine().start(planOf({ hold: wait({ for: "1h" }) }), { isNamed: true });
+      await isAt(run, "hold", "waiting");
+      let isOver = false;
+      const storm = Array.from({ length: 8 }, async () => {
+        while (!isOver) await run.handle.signal("nobody listens to it").catch(() => (isOver = true));
+      });
+      const request = { control: { action: "mark", task: "hold", as: "skipped" }, by: "anna" } as const;
+      expect(await controlRun({ pipeline: "tested", id: run.id }, request, undefined)).toMatchObject({ action: { by: "anna" } });
+      await Promise.all(storm);
+      expect(await run.end()).toMatchObject({ outcome: "succeeded" });
+    }
   });
 
   it("is refused when the run has no such task, and once it stops", async () => {
@@ -393,10 +403,10 @@ describe("acting on a run", () => {
     await Promise.all(Array.from({ length: 8 }, hand));
     await act(run, { action: "decide", task: "ok", approve: true });
     expect(await run.end()).toMatchObject({ outcome: "succeeded" });
-    const numbers = run.reports.flatMap(({ actions = [] }) => actions).map(({ number }) => number);
+    const numbers = run.actions().map(({ number }) => number);
     expect(taken).toBeGreaterThanOrEqual(30);
     expect(numbers).toEqual(Array.from({ length: taken + 1 }, (_, index) => index + 1));
-    expect(run.reports.flatMap(({ actions = [] }) => actions).map(({ action }) => action)).toEqual([
+    expect(run.actions().map(({ action }) => action)).toEqual([
       ...Array.from({ length: taken }, (_, index) => (index % 2 === 0 ? "pause" : "resume")),
       "approve",
     ]);

@@ -2,7 +2,9 @@
 
 import { setTimeout as pause } from "node:timers/promises";
 import { afterAll, beforeAll } from "vitest";
+import { untilTaken } from "../../api/orchestrator-updates.ts";
 import { temporalServer } from "../fixtures/services.ts";
+import { CONTROL_UPDATE, type ControlAnswer, type ControlRequest } from "../../workflows/messages.ts";
 import type { TaskCall } from "../../workflows/ports.ts";
 import { type Behaviour, type Engine, type EngineOptions, type StartedRun, startEngine } from "./engine.ts";
 
@@ -27,6 +29,10 @@ export const until = async (what: string, condition: () => boolean | Promise<boo
   }
   throw new Error(`it never came to this: ${what}`);
 };
+
+/** Acts on a run as the API does. */
+export const control = (handle: Pick<StartedRun["handle"], "executeUpdate">, request: ControlRequest): Promise<ControlAnswer> =>
+  untilTaken(() => handle.executeUpdate<ControlAnswer, [ControlRequest]>(CONTROL_UPDATE, { args: [request] }));
 
 /** Until the task is known to be so: by a report, or since it was shown to be at work, which reports say much later. */
 export const isAt = (run: StartedRun, taskId: string, status: string): Promise<void> =>

@@ -7,10 +7,10 @@ import { DownbeatError } from "../../core/errors.ts";
 import type { Json } from "../../core/json.ts";
 import type { ForEach } from "../../core/plan.ts";
 import { openStore } from "../../store/open-store.ts";
-import { CONTROL_UPDATE, type ControlAnswer, type ControlRequest } from "../../workflows/messages.ts";
+import { type ControlRequest } from "../../workflows/messages.ts";
 import { planOf, policy } from "../core/runs.ts";
 import type { Behaviour, StartedRun } from "./engine.ts";
-import { isAt, statusesOf, until, useEngine } from "./kit.ts";
+import { control, isAt, statusesOf, until, useEngine } from "./kit.ts";
 
 const store = await openStore({ url: "pglite:memory", secretKey: new Uint8Array(32).fill(3) });
 afterAll(() => store.close());
@@ -274,7 +274,7 @@ describe("a task with for_each", () => {
     ]);
     isMended = true;
     const request: ControlRequest = { control: { action: "continue", task: "each" }, by: "anna" };
-    await run.handle.executeUpdate<ControlAnswer, [ControlRequest]>(CONTROL_UPDATE, { args: [request] });
+    await control(run.handle, request);
     expect(await run.end()).toMatchObject({ outcome: "succeeded" });
     expect([begun, answered]).toEqual([
       [2, 6],

@@ -3,11 +3,11 @@
 import { afterAll, describe, expect, it } from "vitest";
 import { mappedWorkflowId, runWorkflowId } from "../../core/ids.ts";
 import { openStore } from "../../store/open-store.ts";
-import { CONTROL_UPDATE, type ControlAnswer, type ControlRequest, type RunStatusAnswer, STATUS_QUERY } from "../../workflows/messages.ts";
+import { type ControlAnswer, type RunStatusAnswer, STATUS_QUERY } from "../../workflows/messages.ts";
 import { DownbeatError } from "../../core/errors.ts";
 import { planOf } from "../core/runs.ts";
 import type { Behaviour } from "./engine.ts";
-import { blocked, statusesOf, until, useEngine } from "./kit.ts";
+import { blocked, control, statusesOf, until, useEngine } from "./kit.ts";
 
 const store = await openStore({ url: "pglite:memory", secretKey: new Uint8Array(32).fill(3) });
 afterAll(() => store.close());
@@ -17,9 +17,7 @@ const handleOf = (id: string) => engine().client.workflow.getHandle(id);
 const innerOf = (id: string) => handleOf(runWorkflowId("inner", id));
 
 const act = (handle: ReturnType<typeof handleOf>, action: "pause" | "resume"): Promise<ControlAnswer> =>
-  handle.executeUpdate<ControlAnswer, [ControlRequest]>(CONTROL_UPDATE, {
-    args: [{ control: { action }, by: "ann", why: "the bank is closed" }],
-  });
+  control(handle, { control: { action }, by: "ann", why: "the bank is closed" });
 
 const saysPaused = async (handle: ReturnType<typeof handleOf>): Promise<boolean> => {
   const { currentDetails = "" } = await handle.query<{ readonly currentDetails?: string }>("__temporal_workflow_metadata");

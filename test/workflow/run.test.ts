@@ -5,18 +5,11 @@ import { describe, expect, it } from "vitest";
 import { DownbeatError } from "../../core/errors.ts";
 import { LIMITS } from "../../core/limits.ts";
 import type { Control } from "../../core/run-control.ts";
-import {
-  CONTROL_UPDATE,
-  type ControlAnswer,
-  type ControlRequest,
-  INSPECT_WORKFLOW,
-  STATUS_QUERY,
-  type RunStatusAnswer,
-} from "../../workflows/messages.ts";
+import { INSPECT_WORKFLOW, STATUS_QUERY, type RunStatusAnswer } from "../../workflows/messages.ts";
 import { planOf, policy } from "../core/runs.ts";
 import { freshName } from "../fixtures/services.ts";
 import type { Behaviour } from "./engine.ts";
-import { useEngine, statusesOf, until } from "./kit.ts";
+import { control, statusesOf, until, useEngine } from "./kit.ts";
 
 const engine = useEngine();
 
@@ -62,8 +55,7 @@ describe("a run", () => {
     );
     const shown = async (): Promise<unknown> => (await run.handle.describe()).typedSearchAttributes.get(STATUS);
     await until("it waits", async () => (await shown()) === "waiting");
-    const act = (control: Control) =>
-      run.handle.executeUpdate<ControlAnswer, [ControlRequest]>(CONTROL_UPDATE, { args: [{ control, by: "somebody" }] });
+    const act = (asked: Control) => control(run.handle, { control: asked, by: "somebody" });
     await act({ action: "pause" });
     await until("it is paused", async () => (await shown()) === "paused");
     await act({ action: "resume" });
