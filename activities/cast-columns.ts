@@ -3,7 +3,7 @@
 import type { Batch, Column, ColumnType, Reject, Vector } from "../connectors/batch.ts";
 import { BatchBuilder } from "../connectors/lib/batch-builder.ts";
 import { pickRows } from "../connectors/lib/pick-rows.ts";
-import { appendValue, checkedJson, rawText, readerOf, toRows, typeName } from "../connectors/lib/rows.ts";
+import { appendValue, checkedJson, misfit, rawText, readerOf, shortText, toRows, typeName } from "../connectors/lib/rows.ts";
 import type { Json } from "../core/json.ts";
 
 const NUMBERS: ReadonlySet<ColumnType["kind"]> = new Set(["int32", "int64", "uint64", "float32", "float64", "decimal"]);
@@ -20,9 +20,9 @@ export const canCast = (from: ColumnType, to: ColumnType): boolean => {
   return from.kind === "timestamp" && to.kind === "timestamptz";
 };
 
-/** These hold text in UTF-8 already. */
-const isTextOf = (from: ColumnType, to: ColumnType): boolean =>
-  to.kind === from.kind ? to.kind !== "decimal" : to.kind === "string" && (from.kind === "json" || from.kind === "uuid");
+/** Values of the one lie in memory as values of the other do. */
+const liesAs = (from: ColumnType, to: ColumnType): boolean =>
+  typeName(from) === typeName(to) || (to.kind === "string" && (from.kind === "json" || from.kind === "uuid"));
 
 /** A column by its place in the source's schema. */
 export interface Cast {
@@ -36,23 +36,19 @@ export const castColumns = (batch: Batch, casts: readonly Cast[]): Batch => {
   const failed = new Map<number, Omit<Reject, "raw">>();
   for (const { place, type } of casts) {
     const [column, vector] = [batch.schema.columns[place], batch.columns[place]];
-    if (column === undefined || vector === undefined || isTextOf(column.type, type)) continue;
+    if (column === undefined || vector === undefined || liesAs(column.type, type)) continue;
     columns[place] = castColumn(column, vector, batch.rows, type, (row, value) => {
-      const text = rawText(value).slice(0, 200);
-      const reject = { where: `the row with ${column.name} ${text}`, code: "SOURCE_DATA_INVALID" as const };
-      if (!failed.has(row)) failed.set(row, { ...reject, reason: `column "${column.name}": ${text} is not a ${typeName(type)}` });
+      if (failed.has(row)) return;
+      const where = `the row with ${column.name} ${shortText(value)}`;
+      failed.set(row, { where, code: "SOURCE_DATA_INVALID", reason: misfit(column.name, value, type) });
     });
   }
   const whole = { ...batch, columns };
   if (failed.size === 0) return whole;
-  const places = Array.from({ length: batch.rows }, (_, row) => row);
   const raws = toRows(pickRows(batch, [...failed.keys()]));
   const rejects = [...failed.values()].map((reject, index): Reject => ({ ...reject, raw: rawText(raws[index]) }));
-  const kept = pickRows(
-    whole,
-    places.filter((row) => !failed.has(row)),
-  );
-  return { ...kept, rejects: [...(batch.rejects ?? []), ...rejects] };
+  const good = Array.from({ length: batch.rows }, (_, row) => row).filter((row) => !failed.has(row));
+  return { ...pickRows(whole, good), rejects: [...(batch.rejects ?? []), ...rejects] };
 };
 
 /** A value in the form that the new type takes it in. */

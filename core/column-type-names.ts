@@ -25,4 +25,7 @@ export const decimalOf = (text: string): { readonly precision: number; readonly 
   return precision >= 1 && scale <= precision ? { precision, scale } : undefined;
 };
 
+/** Behind the text that is none. */
+export const NO_COLUMN_TYPE = `is no column type; write decimal(12,2) or one of ${SIMPLE_TYPES.join(", ")}`;
+
 export const isColumnType = (text: string): boolean => SIMPLE_TYPES.some((name) => name === text) || decimalOf(text) !== undefined;

@@ -1,7 +1,7 @@
 // The schema of what a transfer takes of its source's columns. What its parts mean together is in column-choices.ts.
 
 import { z } from "zod";
-import { isColumnType, SIMPLE_TYPES } from "./column-type-names.ts";
+import { isColumnType, NO_COLUMN_TYPE } from "./column-type-names.ts";
 import { secretReference } from "./definition-secrets.ts";
 
 const names = z.array(z.string().min(1)).min(1);
@@ -12,10 +12,7 @@ export const columnChoicesSchema = z
     omit: names.optional().describe("All but these"),
     rename: z.record(z.string().min(1), z.string().min(1)).optional().describe("Their names in the table, by those in the source"),
     cast: z
-      .record(
-        z.string().min(1),
-        z.string().refine(isColumnType, `is no column type; write decimal(12,2) or one of ${SIMPLE_TYPES.join(", ")}`),
-      )
+      .record(z.string().min(1), z.string().refine(isColumnType, NO_COLUMN_TYPE))
       .optional()
       .describe(
         "Their types in the table, such as {total: decimal(12,2)}; a row with a value that is not exactly one of these cannot be read",

@@ -189,10 +189,10 @@ export class Attempts {
     if (size === undefined || !(this.isDraining || this.#isBulk(ready, size)))
       return { inWindows: false, calls: Math.min(LIMITS.activitiesInFlight - this.#own, this.#history?.forOwn(this.#own) ?? Infinity) };
     const calls = size.left + size.calls - (this.inFlight - this.#own);
+    const steps = this.#history?.forSteps(this.#own) ?? Infinity;
     // Small windows cost nearly as much as large ones.
-    if (calls < Math.min(ready, size.calls) || (this.#history?.forSteps(this.#own) ?? 1) <= 0) return NO_ROOM;
-    const own = this.#hasOwn ? (this.#history?.forSteps(this.#own) ?? Infinity) : Infinity;
-    return { inWindows: true, calls: Math.min(calls, size.atATime, own) };
+    if (calls < Math.min(ready, size.calls) || steps <= 0) return NO_ROOM;
+    return { inWindows: true, calls: Math.min(calls, size.atATime, this.#hasOwn ? steps : Infinity) };
   }
 
   /** More than the history has room for: fewer are done sooner as the run's own. */
@@ -213,7 +213,7 @@ export class Attempts {
       return;
     }
     this.#own += 1;
-    if (this.#drainsSince !== undefined) this.#history?.step(this.#own, this.#drainsSince);
+    this.#step();
     const { input } = this.#options;
     const entered = this.#scopes.enter(group, dueAt);
     const { scope } = entered;
@@ -233,6 +233,11 @@ export class Attempts {
     void (CancellationScope.current() === scope ? work() : scope.run(work));
   }
 
+  /** Something begins; where the history is long that is a step. */
+  #step(): void {
+    if (this.#drainsSince !== undefined) this.#history?.step(this.#own, this.#drainsSince);
+  }
+
   /** What has begun in windows since the last one was opened goes off. */
   openWindow(): void {
     const calls = this.#calls;
@@ -245,7 +250,7 @@ export class Attempts {
     const { atOnce } = this.#size ?? {};
     this.#lastOpenedAt = Date.now();
     const mostMessages = this.#history?.messages(this.#own);
-    if (this.#drainsSince !== undefined) this.#history?.step(this.#own, this.#drainsSince);
+    this.#step();
     const more = { ...(atOnce === undefined ? {} : { atOnce }), ...(mostMessages === undefined ? {} : { mostMessages }) };
     void shield.run(async () => this.#windows.open({ calls, ...more }, summary));
   }

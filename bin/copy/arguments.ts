@@ -3,7 +3,7 @@
 import { parseArgs } from "node:util";
 import type { WriteMode } from "../../connectors/connector.ts";
 import { choiceFaults } from "../../core/column-choices.ts";
-import { isColumnType, SIMPLE_TYPES } from "../../core/column-type-names.ts";
+import { isColumnType, NO_COLUMN_TYPE } from "../../core/column-type-names.ts";
 import type { ColumnChoices } from "../../core/definition-columns.ts";
 import { didYouMean } from "../../core/issues.ts";
 import { scrub } from "../../core/scrub.ts";
@@ -243,9 +243,7 @@ class Given {
     const [select, omit, hash, redact] = (["columns", "omit", "hash", "redact"] as const).map((name) => some(this.list(name)));
     const renames = this.#pairsOf("rename", this.list("rename"));
     const casts = this.pairs("cast");
-    for (const [name, type] of casts)
-      if (!isColumnType(type))
-        this.faults.push(`--cast ${name}: "${type}" is no column type; write decimal(12,2) or one of ${SIMPLE_TYPES.join(", ")}`);
+    for (const [name, type] of casts) if (!isColumnType(type)) this.faults.push(`--cast ${name}: "${type}" ${NO_COLUMN_TYPE}`);
     const hashKey = this.text("hash-key-env");
     const choices: ColumnChoices = {
       ...(select === undefined ? {} : { select }),

@@ -2,7 +2,7 @@
 
 import { deepStrictEqual, rejects, strictEqual } from "node:assert/strict";
 import type { Column, Reject } from "../batch.ts";
-import type { Row } from "../lib/rows.ts";
+import { type Row, typeName } from "../lib/rows.ts";
 import type { ContractCase } from "./case.ts";
 import { batchOf, type DestinationKit, flow, hasCode, ID, NAME, rowsOf, target, unique } from "./destination-kit.ts";
 
@@ -79,8 +79,7 @@ export const tableCases = (kit: DestinationKit): readonly ContractCase[] => {
   });
 
   for (const type of suite.refusedTypes) {
-    const shown = type.kind === "decimal" ? `decimal(${type.precision},${type.scale})` : type.kind;
-    add(`${shown} is refused with the column's name`, async () => {
+    add(`${typeName(type)} is refused with the column's name`, async () => {
       const into = flow();
       await withLoad(target(into), async (load) => {
         await load.begin(null);

@@ -76,7 +76,7 @@ const appendRow = (
       if (!column.nullable) return `column "${column.name}" must not be NULL`;
       target.appendNull();
     } else if (!appendValue(target, column.type, value, jsonOf)) {
-      return `column "${column.name}": ${rawText(value).slice(0, 200)} is not a ${typeName(column.type)}`;
+      return misfit(column.name, value, column.type);
     }
   }
   return undefined;
@@ -259,6 +259,13 @@ export const decimalText = (scaled: string, scale: number): string => {
 };
 
 export const typeName = (type: ColumnType): string => (type.kind === "decimal" ? `decimal(${type.precision},${type.scale})` : type.kind);
+
+/** Why a value makes its row one that cannot be read. */
+export const misfit = (column: string, value: unknown, type: ColumnType): string =>
+  `column "${column}": ${shortText(value)} is not a ${typeName(type)}`;
+
+/** As much of a value as a message may quote. */
+export const shortText = (value: unknown): string => rawText(value).slice(0, 200);
 
 // ---- batch → rows
 

@@ -3,7 +3,7 @@
 import { describe, expect, it } from "vitest";
 import { sourceCases } from "../../connectors/contract/source.ts";
 import { mysql } from "../../connectors/mysql/spec.ts";
-import { toRows } from "../../connectors/lib/rows.ts";
+import { toRows, typeName } from "../../connectors/lib/rows.ts";
 import type { Json } from "../../core/json.ts";
 import { openConnector, runCases, testContext } from "./kit.ts";
 import { address, folder, load, make, numbers, parseOptions, run } from "./mysql-kit.ts";
@@ -47,11 +47,9 @@ describe("types of MySQL", () => {
     await using connector = await make();
     const batches = await load(connector, { stream: "types" });
     const columns = batches[0]!.schema.columns.slice(1);
-    expect(
-      Object.fromEntries(
-        columns.map(({ name, type }) => [name, type.kind === "decimal" ? `decimal(${type.precision},${type.scale})` : type.kind]),
-      ),
-    ).toEqual(Object.fromEntries(NAMES.map((name) => [name, TYPES[name]!.type])));
+    expect(Object.fromEntries(columns.map(({ name, type }) => [name, typeName(type)]))).toEqual(
+      Object.fromEntries(NAMES.map((name) => [name, TYPES[name]!.type])),
+    );
     const found = batches.flatMap(toRows);
     const expected = await run(
       `select ${NAMES.map((name) => `${TYPES[name]!.asText?.(`\`${name}\``) ?? `cast(\`${name}\` as char)`} as \`${name}\``).join(", ")} from types order by id`,

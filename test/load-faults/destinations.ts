@@ -83,7 +83,7 @@ export const sightOf = async (
       rows: Number(row["rows"]),
       chunks: Number(row["chunks"]),
       deadLetters: Number(row["dead_letters"]),
-      done: Boolean(row["done"]),
+      done: row["done"] === true || row["done"] === 1,
     })),
     receipts: (await books('origin, seq, "rows"', "receipts", "origin, seq")).map((row) => ({
       origin: String(row["origin"]),
@@ -97,6 +97,16 @@ export const sightOf = async (
     cursors: (await books("origin", "cursors", "origin")).map((row) => String(row["origin"])),
     staging: (await query(stagingSql)).map((row) => String(row["name"])),
   };
+};
+
+/** A commit that was under way at a kill may end while it is looked at. */
+export const atOneMoment = async <Seen>(query: Query, begin: string, look: () => Promise<Seen>): Promise<Seen> => {
+  await query(begin);
+  try {
+    return await look();
+  } finally {
+    await query("rollback");
+  }
 };
 
 const DUCKDB_LINE = lineSql(
@@ -168,15 +178,11 @@ export const postgresDestination = async (address: PostgresAddress, database: st
       config: { host, port, user, password, database },
       table: name,
       async look(key) {
-        // All of it as of one moment: a commit that was under way at a kill may end while it is looked at.
-        await query("begin isolation level repeatable read read only");
-        try {
-          const staging =
-            "select relname as name from pg_class where relkind = 'r' and relpersistence = 'p' and relname like '\\_downbeat\\_%'";
-          return await sightOf(query, key, { name: `public.${name}`, line: POSTGRES_LINE }, staging);
-        } finally {
-          await query("rollback");
-        }
+        const staging =
+          "select relname as name from pg_class where relkind = 'r' and relpersistence = 'p' and relname like '\\_downbeat\\_%'";
+        return atOneMoment(query, "begin isolation level repeatable read read only", () =>
+          sightOf(query, key, { name: `public.${name}`, line: POSTGRES_LINE }, staging),
+        );
       },
       async isBlocked() {
         const [row] = await query(

@@ -2,7 +2,7 @@
 
 import { createConnection, type RowDataPacket } from "mysql2/promise";
 import type { MysqlAddress } from "../../bin/services/mysql.ts";
-import { lineSql, type Place, type Query, sightOf } from "./destinations.ts";
+import { atOneMoment, lineSql, type Place, type Query, sightOf } from "./destinations.ts";
 import { SEPARATOR_CODE } from "./rows.ts";
 
 const micros = (moment: string): string => `date_format(${moment}, '%Y-%m-%d %H:%i:%s.%f')`;
@@ -44,14 +44,10 @@ export const mysqlDestination = async ({ host, port, user, password }: MysqlAddr
     config: { host, port, user, password, database },
     table: name,
     async look(key) {
-      // All of it as of one moment: a commit that was under way at a kill may end while it is looked at.
-      await query("start transaction with consistent snapshot, read only");
-      try {
-        const books = { schema: database, prefix: "_downbeat_" };
-        return await sightOf(query, key, { name: `${database}.${name}`, line: LINE, books }, stagingIn(database));
-      } finally {
-        await query("rollback");
-      }
+      const books = { schema: database, prefix: "_downbeat_" };
+      return atOneMoment(query, "start transaction with consistent snapshot, read only", () =>
+        sightOf(query, key, { name: `${database}.${name}`, line: LINE, books }, stagingIn(database)),
+      );
     },
     isBlocked: async () => Number((await query(blockedIn(database)))[0]?.["n"]) > 0,
     clear: async () => void (await query(`drop table if exists ${name}`)),

@@ -2,9 +2,9 @@
 
 import type { DuckDBConnection } from "@duckdb/node-api";
 import { DownbeatError } from "../../../core/errors.ts";
-import type { Column, Reject } from "../../batch.ts";
+import type { Column, ColumnType, Reject } from "../../batch.ts";
 import { BATCH_ROWS, BatchBuilder } from "../batch-builder.ts";
-import { appendValue, checkedJson, rawText, typeName } from "../rows.ts";
+import { appendValue, checkedJson, misfit, rawText } from "../rows.ts";
 import { firstRecord } from "./csv-header.ts";
 import { inferTypes } from "./csv-types.ts";
 import { sqlText, withEngine, type FileBatch, type FileRead } from "./engine.ts";
@@ -110,15 +110,16 @@ async function* convert(
   yield { batch: builder.take(null, { rejects: [...rejects, ...(await raggedLines(connection, name))] }), rows: row };
 }
 
+/** Writers that quote everything quote missing numbers too. */
+export const isMissing = (text: unknown, { kind }: ColumnType): boolean => text === "" && kind !== "string" && kind !== "binary";
+
 const appendTexts = (builder: BatchBuilder, columns: readonly CsvColumn[], values: readonly (string | null)[]): string | undefined => {
   for (const [place, { column }] of columns.entries()) {
     const target = builder.columns[place];
     const value = values[place] ?? null;
     if (target === undefined) continue;
-    // Writers that quote everything quote missing numbers too.
-    if (value === null || (value === "" && column.type.kind !== "string" && column.type.kind !== "binary")) target.appendNull();
-    else if (!appendValue(target, column.type, value, checkedJson))
-      return `column "${column.name}": ${value.slice(0, 200)} is not a ${typeName(column.type)}`;
+    if (value === null || isMissing(value, column.type)) target.appendNull();
+    else if (!appendValue(target, column.type, value, checkedJson)) return misfit(column.name, value, column.type);
   }
   return undefined;
 };

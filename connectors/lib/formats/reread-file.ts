@@ -6,6 +6,7 @@ import { DownbeatError } from "../../../core/errors.ts";
 import { inferColumns } from "../infer.ts";
 import { rereadObjects } from "../reread.ts";
 import type { Row } from "../rows.ts";
+import { isMissing } from "./csv.ts";
 import { formatOf, type Format } from "./read-file.ts";
 
 export interface RereadFile {
@@ -36,6 +37,5 @@ export const rereadFile = (letters: readonly DeadLetter[], { name, format = form
 const csvRow = (columns: readonly Column[], fields: Row): Row | string => {
   const lacking = columns.find(({ name }) => !Object.hasOwn(fields, name));
   if (lacking !== undefined) return `column "${lacking.name}" is not in the dead letter's text`;
-  const isMissing = ({ name, type }: Column): boolean => fields[name] === "" && type.kind !== "string" && type.kind !== "binary";
-  return Object.fromEntries(columns.map((column) => [column.name, isMissing(column) ? null : fields[column.name]]));
+  return Object.fromEntries(columns.map(({ name, type }) => [name, isMissing(fields[name], type) ? null : fields[name]]));
 };

@@ -4,6 +4,7 @@ import type { Column, ColumnType, Schema } from "../../batch.ts";
 import type { SchemaPolicy } from "../../connector.ts";
 import { DownbeatError } from "../../../core/errors.ts";
 import { holds, widened } from "./fit.ts";
+import { typeName } from "../rows.ts";
 import { quoteIdentifier } from "./names.ts";
 import type { Dialect, InsertColumn, TableColumn } from "./session.ts";
 
@@ -28,9 +29,6 @@ export interface ShapeRequest {
   readonly extra?: readonly string[];
   readonly temporary?: boolean;
 }
-
-export const describeType = (type: ColumnType): string =>
-  type.kind === "decimal" ? `decimal(${type.precision},${type.scale})` : type.kind;
 
 export const shapeTable = (request: ShapeRequest): Shape => {
   const { dialect, existing, schema } = request;
@@ -107,8 +105,8 @@ const missing = ({ dialect, relation, table, policy }: ShapeRequest, column: Col
   if (policy === "discard") return undefined;
   if (policy === "freeze") {
     throw mismatch(
-      `table ${table} has no column "${column.name}" (${describeType(column.type)}), and its schema is frozen; add the column, or set schema: evolve or schema: discard`,
-      { column: column.name, type: describeType(column.type) },
+      `table ${table} has no column "${column.name}" (${typeName(column.type)}), and its schema is frozen; add the column, or set schema: evolve or schema: discard`,
+      { column: column.name, type: typeName(column.type) },
     );
   }
   const added = newColumn(dialect, column);
@@ -129,14 +127,11 @@ const present = ({ dialect, relation, table, policy }: ShapeRequest, found: Tabl
       policy === "evolve"
         ? "cast it in the source's query, declare another type, or change the table"
         : "cast it in the source's query, change the table, or set schema: evolve where it can be widened";
-    throw mismatch(
-      `table ${table}: column "${found.name}" is ${found.sqlType} and cannot take ${describeType(type)} without loss; ${hint}`,
-      {
-        column: found.name,
-        table: found.sqlType,
-        stream: describeType(type),
-      },
-    );
+    throw mismatch(`table ${table}: column "${found.name}" is ${found.sqlType} and cannot take ${typeName(type)} without loss; ${hint}`, {
+      column: found.name,
+      table: found.sqlType,
+      stream: typeName(type),
+    });
   }
   const sqlType = dialect.sqlType(wider, found.name);
   return {
