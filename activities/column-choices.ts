@@ -28,7 +28,8 @@ export const choosingSource = (source: Source, choices: ColumnChoices, hashKey?:
     ...(bounds === undefined ? {} : { bounds: (request) => bounds.call(source, request) }),
     async *read(request) {
       const chooser = new Chooser(choices, request.stream, hashKey);
-      for await (const batch of source.read(request)) yield chooser.choose(batch);
+      // What is chosen is chosen from rows in memory.
+      for await (const batch of source.read({ ...request, takesParquet: false })) yield chooser.choose(batch);
     },
   };
 };

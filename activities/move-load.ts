@@ -23,7 +23,7 @@ export interface LoadFigures {
 export interface MoveOptions {
   readonly source: Source;
   readonly load: Load;
-  readonly request: Omit<StreamRequest, "newRun" | "position" | "bounds" | "seen">;
+  readonly request: Omit<StreamRequest, "newRun" | "position" | "bounds" | "takesParquet" | "seen">;
   readonly limits: DeadLetterLimits;
   /** Rows after which a chunk ends at the next resumable place. */
   readonly chunkRows?: number;
@@ -47,6 +47,7 @@ export const moveLoad = async (options: MoveOptions): Promise<LoadFigures> => {
     ...options.request,
     newRun: resume.newRun,
     position: resume.position,
+    takesParquet: load.takesParquet === true,
     seen: (items: readonly string[]) => load.seen(items),
   };
   let bounds = resume.bounds;

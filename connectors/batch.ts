@@ -109,10 +109,26 @@ export interface Reject {
 /** A place in a stream to read on from: opaque JSON, made and understood by the source alone. */
 export type Position = Json;
 
+/** Rows where they lie in a Parquet file, for destinations that let DuckDB read them. */
+export interface ParquetRows {
+  readonly file: string;
+  /** The number of the first of them in the file, from 0. */
+  readonly from: number;
+  /** How each column of the batch's schema is selected from the file, in DuckDB's SQL. */
+  readonly select: readonly string[];
+  /** Throws SOURCE_FILE_BROKEN where they cannot be read: for destinations whose own reading has failed. */
+  readonly confirm: () => Promise<void>;
+  /** To be called once they have been read: the file may go then. What is never read goes with the source's temporary folder. */
+  readonly release: () => Promise<void>;
+}
+
 export interface Batch {
   readonly schema: Schema;
   readonly rows: number;
+  /** None of them where there is `parquet`. */
   readonly columns: readonly Vector[];
+  /** Only for destinations that have said that they take it (`StreamRequest.takesParquet`). */
+  readonly parquet?: ParquetRows;
   /** Size of the values in memory: the `bytes` figure of loads. */
   readonly bytes: number;
   /** Where to go on after this batch; null = not a place where a chunk may end. */

@@ -120,6 +120,8 @@ export interface StreamRequest {
   readonly position: Position | null;
   /** The fixed upper end, as `bounds` gave it when the load began; null where the source has none. */
   readonly bounds: Json;
+  /** Batches may name rows of Parquet files instead of carrying them. */
+  readonly takesParquet?: boolean;
   /** Which of these items has the destination taken in already? Only for sources that yield `items`. */
   readonly seen: (items: readonly string[]) => Promise<ReadonlySet<string>>;
 }
@@ -223,6 +225,8 @@ export interface Destination {
  */
 export interface Load extends AsyncDisposable {
   readonly resume: ResumePoint;
+  /** Whether `write` takes batches that name rows of Parquet files. */
+  readonly takesParquet?: boolean;
   begin(bounds: Json): Promise<void>;
   /** Takes the batch over; resolves when the next one is welcome. Creates or evolves the table. Rejects in the batch go to the dead-letter table, but those that are in it already. */
   write(batch: Batch): Promise<void>;

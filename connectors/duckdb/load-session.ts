@@ -1,11 +1,13 @@
-// DuckDB as a destination: batches go as Parquet files through a temporary folder into the open transaction, beside the reading of the next batch.
+// DuckDB as a destination: batches go as Parquet files through a temporary folder into the open transaction, beside the reading of the next batch. Rows that lie
+// in such files already are taken from there.
 
 import { open, rm } from "node:fs/promises";
 import path from "node:path";
 import type { DuckDBConnection } from "@duckdb/node-api";
-import type { Batch } from "../batch.ts";
+import type { Batch, ParquetRows } from "../batch.ts";
 import type { ConnectorContext } from "../connector.ts";
 import type { SharedDuckdb } from "../lib/duckdb-instance.ts";
+import { parquetRelation } from "../lib/formats/parquet-rows.ts";
 import { quoteIdentifier, quoteTable, quoteText } from "../lib/load/names.ts";
 import { PendingInsert } from "../lib/load/pending-insert.ts";
 import { ownTables } from "../lib/load/own-tables.ts";
@@ -46,6 +48,7 @@ export const duckdbDialect: Dialect = {
 
 export class DuckdbLoadSession implements LoadSession {
   readonly dialect = duckdbDialect;
+  readonly takesParquet = true;
   inTransaction = false;
   readonly #shared: SharedDuckdb;
   readonly #connection: DuckDBConnection;
@@ -139,6 +142,7 @@ export class DuckdbLoadSession implements LoadSession {
   }
 
   async insert(relation: string, columns: readonly InsertColumn[], batch: Batch): Promise<void> {
+    if (batch.parquet !== undefined) return this.#take(relation, columns, batch.parquet, batch.rows);
     refuseLongTimes(batch, columns, this.#what);
     const file = path.join(this.#context.tempDir, `${process.pid}-${(this.#files += 1)}-${sequence()}.parquet`);
     // Named by their place: names in the file then need no quoting and cannot clash.
@@ -153,7 +157,17 @@ export class DuckdbLoadSession implements LoadSession {
       await rm(file, { force: true });
       throw error;
     }
-    this.#pending.begin(this.#load(relation, columns, file));
+    const from = `read_parquet(${quoteText(file)})`;
+    const release = (): Promise<void> => rm(file, { force: true });
+    this.#pending.begin(this.#load(relation, columns, { values: columns.map((_, place) => `c${place}`), from, release }));
+  }
+
+  async #take(relation: string, columns: readonly InsertColumn[], parquet: ParquetRows, rows: number): Promise<void> {
+    const { file, select, confirm, release } = parquet;
+    await this.settle();
+    const values = columns.map(({ index }) => select[index] ?? "null");
+    const from = parquetRelation(file, parquet.from, rows);
+    this.#pending.begin(this.#load(relation, columns, { values, from, confirm, release }));
   }
 
   async #write(file: string, parts: readonly Uint8Array[]): Promise<void> {
@@ -170,15 +184,18 @@ export class DuckdbLoadSession implements LoadSession {
     }
   }
 
-  async #load(relation: string, columns: readonly InsertColumn[], file: string): Promise<void> {
+  async #load(relation: string, columns: readonly InsertColumn[], { values, from, confirm, release }: Given): Promise<void> {
     const names = columns.map(({ name }) => quoteIdentifier(name)).join(", ");
-    const values = columns.map(({ sqlType }, place) => (PLAIN.has(sqlType) ? `c${place}` : `cast(c${place} as ${sqlType})`)).join(", ");
+    const cast = columns
+      .map(({ sqlType }, place) => (PLAIN.has(sqlType) ? values[place] : `cast(${values[place]} as ${sqlType})`))
+      .join(", ");
     try {
-      await this.#connection.run(`insert into ${relation} (${names}) select ${values} from read_parquet(${quoteText(file)})`);
+      await this.#connection.run(`insert into ${relation} (${names}) select ${cast} from ${from}`);
     } catch (error) {
+      if (!this.#context.signal.aborted) await confirm?.();
       throw duckdbError(error, "destination", this.#what, this.#context.signal);
     } finally {
-      await rm(file, { force: true });
+      await release();
     }
   }
 
@@ -220,6 +237,12 @@ export class DuckdbLoadSession implements LoadSession {
     await this.settle().catch(() => undefined);
     this.#connection.closeSync();
   }
+}
+
+/** Rows to insert: each column's value, as the relation has it. */
+interface Given extends Partial<Pick<ParquetRows, "confirm">>, Pick<ParquetRows, "release"> {
+  readonly values: readonly string[];
+  readonly from: string;
 }
 
 /** Full, over a quota, over the process's file size limit. */

@@ -11,6 +11,8 @@ export interface DescribedQuery {
   readonly columns: readonly Column[];
   /** The query with columns of other types cast to what batches carry. */
   readonly select: string;
+  /** How they are selected, cast where they have to be, from a relation that has them under these names. */
+  readonly selectFrom: (names: readonly string[]) => readonly string[];
 }
 
 /** Nothing but a parameter stands there: DuckDB has a type number 0 for it, which the driver does not know. */
@@ -28,7 +30,7 @@ export const describeQuery = async (connection: DuckDBConnection, query: string)
   const prepared = await connection.prepare(query);
   try {
     const columns: Column[] = [];
-    const selected: string[] = [];
+    const casts: ((column: string) => string)[] = [];
     for (let place = 0; place < prepared.columnCount; place += 1) {
       const name = prepared.columnName(place);
       const duckdbType = typeOf(prepared, place);
@@ -43,10 +45,13 @@ export const describeQuery = async (connection: DuckDBConnection, query: string)
         );
       }
       columns.push({ name, type, nullable: true });
-      selected.push(cast?.cast(`#${place + 1}`) ?? `#${place + 1}`);
+      casts.push(cast?.cast ?? ((column) => column));
     }
-    const isPlain = selected.every((column, place) => column === `#${place + 1}`);
-    return { columns, select: isPlain ? query : `select ${selected.join(", ")} from (${query}\n)` };
+    const selectFrom = (names: readonly string[]): readonly string[] => casts.map((cast, place) => cast(names[place] ?? ""));
+    const places = columns.map((_, place) => `#${place + 1}`);
+    const selected = selectFrom(places);
+    const isPlain = selected.every((column, place) => column === places[place]);
+    return { columns, select: isPlain ? query : `select ${selected.join(", ")} from (${query}\n)`, selectFrom };
   } finally {
     prepared.destroySync();
   }

@@ -105,7 +105,16 @@ async function* readObjects(store: ObjectStore, request: StreamRequest, host: So
     const skipRows = object === begun ? (resumed?.row ?? 0) : 0;
     await using file = await store.fetch(object);
     let last: Batch | undefined;
-    for await (const { batch, rows } of readFile({ ...options, file: file.path, name: object.key, known, skipRows, ...host })) {
+    for await (const { batch, rows } of readFile({
+      ...options,
+      file: file.path,
+      name: object.key,
+      known,
+      skipRows,
+      takesParquet: request.takesParquet,
+      isCopy: file.confirm === undefined,
+      ...host,
+    })) {
       if (last !== undefined) yield last;
       known = batch.schema.columns;
       last = { ...batch, position: at(rows) };

@@ -1,13 +1,16 @@
 // CSV, JSON Lines and Parquet files: every row exactly, or a reject that says where; going on in the middle; what is broken is named.
 
-import { writeFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { rm, readdir, mkdir, mkdtemp } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { gzipSync, zstdCompressSync } from "node:zlib";
 import fc from "fast-check";
 import { afterAll, describe, expect, it } from "vitest";
-import type { Column } from "../../connectors/batch.ts";
+import { DuckDBInstance } from "@duckdb/node-api";
+import type { Batch, Column, ParquetRows } from "../../connectors/batch.ts";
+import { readResult } from "../../connectors/lib/duckdb-decode.ts";
+import { parquetRelation } from "../../connectors/lib/formats/parquet-rows.ts";
 import { fileOptions, readFile, type ReadFileOptions } from "../../connectors/lib/formats/read-file.ts";
 import { encodeFile } from "../../connectors/lib/formats/write-file.ts";
 import { fromRows, toRows, type Row } from "../../connectors/lib/rows.ts";
@@ -17,6 +20,18 @@ const tempDir = path.join(folder, "temp");
 await mkdir(tempDir);
 afterAll(() => rm(folder, { recursive: true, force: true }));
 let files = 0;
+const duckdb = await (await DuckDBInstance.create(":memory:")).connect();
+afterAll(() => duckdb.closeSync());
+
+/** As a destination takes them that lets DuckDB read them. */
+const namedRows = async ({ file, from, select, release }: ParquetRows, { schema, rows }: Batch): Promise<readonly Row[]> => {
+  const result = await duckdb.stream(`select ${select.join(", ")} from ${parquetRelation(file, from, rows)}`);
+  let found: readonly Row[] = [];
+  for await (const batch of readResult(result, schema.columns, { signal: new AbortController().signal }))
+    found = [...found, ...toRows(batch)];
+  await release();
+  return found;
+};
 
 type Options = Partial<Omit<ReadFileOptions, "columns">> & { readonly columns?: Readonly<Record<string, string>> };
 
@@ -28,6 +43,8 @@ const read = async (name: string, content: string | Uint8Array, { columns, ...mo
     rejects: [] as string[],
     types: {} as Record<string, string>,
     ends: [] as number[],
+    /** Rows that were not carried but named. */
+    named: 0,
   };
   for await (const { batch, rows } of readFile({
     file,
@@ -41,13 +58,16 @@ const read = async (name: string, content: string | Uint8Array, { columns, ...mo
     ...(columns === undefined ? {} : { columns: fileOptions.columns.parse(columns) as readonly Column[] }),
     ...more,
   })) {
-    found.rows.push(...toRows(batch));
+    found.rows = [...found.rows, ...(batch.parquet === undefined ? toRows(batch) : await namedRows(batch.parquet, batch))];
+    found.named += batch.parquet === undefined ? 0 : batch.rows;
     found.rejects.push(...(batch.rejects ?? []).map(({ where, reason }) => `${where}: ${reason}`));
     found.types = Object.fromEntries(batch.schema.columns.map(({ name: column, type }) => [column, type.kind]));
     found.ends.push(rows);
   }
   return found;
 };
+
+const matching = (pattern: RegExp): string => expect.stringMatching(pattern) as string;
 
 const known = (name: string, kind: "int64" | "float64" | "bool" | "string"): Column => ({ name, type: { kind }, nullable: true });
 
@@ -267,6 +287,107 @@ describe("going on in the middle of a file", () => {
       expect(rest.rows[0]).toEqual(all.rows[end]);
       expect(rest.rows.length).toBe(rows.length - end);
     }
+  });
+});
+
+describe("rows that are named instead of carried", () => {
+  const named = { takesParquet: true, isCopy: true } as const;
+  const rows = Array.from({ length: 300_000 }, (_, id): Row => ({ id, name: id % 7 === 0 ? null : `name ${id}` }));
+  const columns: readonly Column[] = [known("id", "int64"), known("name", "string")];
+  const whole = fromRows(columns, rows, { position: null });
+
+  it.each(["csv", "parquet"] as const)("%s: all of them, in order, from any place, and nothing stays behind", async (format) => {
+    const bytes = await encodeFile(format, whole);
+    const all = await read(`x.${format}`, bytes, named);
+    expect(all).toMatchObject({ named: rows.length, rejects: [] });
+    expect(all.rows).toEqual(toRows(whole));
+    const rest = await read(`x.${format}`, bytes, { ...named, skipRows: 200_001 });
+    expect(rest.rows).toEqual(all.rows.slice(200_001));
+    const small = await read(`x.${format}`, bytes, { ...named, batchRows: 70_000 });
+    expect(small.ends.every((end, place) => end - (small.ends[place - 1] ?? 0) <= 70_000)).toBe(true);
+    expect(small.rows).toEqual(all.rows);
+    expect((await read(`x.${format}`, bytes, { ...named, skipRows: rows.length })).rows).toEqual([]);
+    expect(await readdir(tempDir)).toEqual([]);
+  });
+
+  it("a file that others may change, and columns that would hide the rows' numbers, are carried", async () => {
+    const bytes = await encodeFile("parquet", whole);
+    expect(await read("x.parquet", bytes, { takesParquet: true })).toMatchObject({ named: 0 });
+    const hiding = fromRows([known("File_Row_Number", "int64")], [{ File_Row_Number: 7 }], { position: null });
+    expect(await read("x.parquet", await encodeFile("parquet", hiding), named)).toMatchObject({ named: 0, rows: [{ File_Row_Number: 7 }] });
+  });
+
+  it("columns of other types are cast as they are for rows that are carried", async () => {
+    const file = path.join(folder, "cast.parquet");
+    await duckdb.run(`copy (select [1, i] as "a list", {'n': i} as struct, i::hugeint as huge, i::utinyint as tiny, interval 1 day as span from range(3) t(i))
+      to '${file}' (format parquet)`);
+    const bytes = readFileSync(file);
+    const carried = await read("x.parquet", bytes);
+    expect(await read("x.parquet", bytes, named)).toMatchObject({ named: 3, rows: carried.rows, types: carried.types });
+  });
+
+  it("what is damaged where nothing has looked yet is confirmed as the file's fault", async () => {
+    const bytes = Buffer.from(await encodeFile("parquet", whole));
+    bytes.fill(0xff, 4, 200_000);
+    const file = path.join(folder, "damaged.parquet");
+    writeFileSync(file, bytes);
+    const options = { file, name: "x.parquet", delimiter: ",", header: true, known: [], skipRows: 0, tempDir, ...named };
+    for await (const { batch } of readFile({ ...options, signal: new AbortController().signal })) {
+      await expect(batch.parquet?.confirm()).rejects.toMatchObject({ code: "SOURCE_FILE_BROKEN" });
+      await batch.parquet?.release();
+    }
+    expect(await readdir(tempDir)).toEqual([]);
+  });
+});
+
+describe("CSV that DuckDB converts", () => {
+  /** Ways to write values, beside such that are a little different. */
+  const texts = {
+    int64: ["0", "-1", "9007199254740993", "-9223372036854775808", "9223372036854775807", ""],
+    float64: ["0.5", "-0", "-0.0", "1e5", "1.50", "12345678901234.5", "0.1234567890123456", "2.5e-300", "9007199254740992", "3"],
+    bool: ["true", "FALSE", "True"],
+    date: ["2026-02-28", "0001-01-01", "9999-12-31"],
+    timestamp: [
+      "2026-02-28 10:00",
+      "2026-02-28T10:00:01.5",
+      "2026-02-28 10:00:00.120000",
+      "0001-01-01 00:00:00",
+      "9999-12-31 23:59:59.999999",
+    ],
+    timestamptz: ["2026-02-28T10:00:00Z", "2026-02-28 10:00:00.5+02", "2026-02-28T10:00:00-0330", "2026-02-28T10:00:00+14:00"],
+  };
+
+  it.each(Object.entries(texts))("%s: the same values as one by one", async (type, values) => {
+    const text = `id,v\n${values.map((value, id) => `${id},"${value}"\n`).join("")}`;
+    const converted = await read("x.csv", text, { takesParquet: true });
+    expect(converted).toMatchObject({ types: { v: type }, named: values.length, rejects: [] });
+    const declared = await read("x.csv", text, { columns: { id: "int64", v: type } });
+    expect(converted.rows).toEqual(declared.rows);
+  });
+
+  it.each([
+    ["1", "2.5", "float64", 2.5],
+    ["1", "x", "string", "x"],
+    ["1", "9223372036854775808", "string", "9223372036854775808"],
+    ["0.5", "9007199254740993", "string", "9007199254740993"],
+    ["2026-02-28", "infinity", "string", "infinity"],
+    ["2026-02-28", "10000-01-01", "string", "10000-01-01"],
+    ["2026-02-28 10:00:00", "10000-01-01 00:00:00", "string", "10000-01-01 00:00:00"],
+    ["2026-02-28T10:00:00Z", "2026-02-28T10:00Z", "timestamptz", "2026-02-28T10:00:00Z"],
+    ["0001-01-01", "0000-01-01", "date", "0000-01-01"],
+    ["", "5", "int64", 5],
+  ])("a value far behind %j that is %j makes the column %s", async (usual, last, type, expected) => {
+    const lines = `"${usual}",z\n`.repeat(30_000);
+    const found = await read("x.csv", `v,w\n${lines}"${last}",z\n`, { takesParquet: true });
+    expect(found).toMatchObject({ types: { v: type, w: "string" }, rejects: [] });
+    expect(found.rows.at(-1)).toEqual({ v: expected, w: "z" });
+  });
+
+  it("lines that do not fit are rejects once, however often the file is read", async () => {
+    const lines = "1,x\n".repeat(30_000);
+    const found = await read("x.csv", `v,w\n1\n${lines}2.5,y\n1,2,3\n`, { takesParquet: true });
+    expect(found).toMatchObject({ types: { v: "float64" }, rejects: [/^line 2 of/, /^line 30004 of/].map(matching) });
+    expect(found.rows).toHaveLength(30_001);
   });
 });
 

@@ -11,7 +11,7 @@ const ZONE = "(Z|[+-](0[0-9]|1[0-4])(:?[0-5][0-9])?)";
 const matches = (field: string, pattern: string): string => `regexp_full_match(${field}, '${pattern}')`;
 
 /** What a value can be, one bit each; "007" and "1.50000000000000001" are text, since no number gives them back. */
-const KINDS: readonly (readonly [name: string, test: (field: string) => string])[] = [
+const KINDS = [
   ["empty", (field) => `${field} = ''`],
   ["whole", (field) => `${matches(field, "0|-?[1-9][0-9]{0,15}")} and abs(try_cast(${field} as bigint)) <= 9007199254740992`],
   ["large", (field) => `${matches(field, "-?[1-9][0-9]{15,18}")} and try_cast(${field} as bigint) is not null`],
@@ -29,9 +29,22 @@ const KINDS: readonly (readonly [name: string, test: (field: string) => string])
     (field) =>
       `${matches(field, `${DATE}[ T]${CLOCK}${ZONE}`)} and try_cast(regexp_replace(${field}, '${ZONE}$', '') as timestamp) is not null`,
   ],
-];
+] as const satisfies readonly (readonly [name: string, test: (field: string) => string])[];
+
+type Kind = (typeof KINDS)[number][0];
+
+/** A condition in SQL: whether a field's value is of one of these kinds. */
+export const isOfKind = (field: string, ...kinds: readonly Kind[]): string =>
+  KINDS.filter(([kind]) => kinds.includes(kind))
+    .map(([, test]) => `(${test(field)})`)
+    .join(" or ");
 
 const TEXT = 1 << KINDS.length;
+/** Of a column whose values are all empty texts: the only kind that says less than it seems to. */
+const EMPTY = 1 << KINDS.findIndex(([kind]) => kind === "empty");
+
+/** Rows from which types are guessed. */
+const BEGINNING = 20_000;
 /** What any of them begins with; 0 is the empty text's. */
 const FIRST = [0, ...Array.from("-0123456789tTfF", (character) => character.charCodeAt(0))];
 
@@ -59,20 +72,36 @@ const typeOf = (mask: number): ColumnType | undefined => {
   return only("timestamptz") ? { kind: "timestamptz" } : STRING;
 };
 
-/** Reads the whole file once. Types of earlier files are only widened; a column without any value keeps the one it had. */
-export const inferTypes = async (
-  connection: DuckDBConnection,
-  reader: string,
-  fields: readonly string[],
-  names: readonly string[],
-  known: readonly Column[],
-): Promise<readonly Column[]> => {
+export interface CsvFields {
+  /** The reader's names of the columns. */
+  readonly fields: readonly string[];
+  readonly names: readonly string[];
+  /** Types of earlier files are only widened; a column without any value keeps the one it had. */
+  readonly known: readonly Column[];
+}
+
+const masksOf = async (connection: DuckDBConnection, reader: string, fields: readonly string[]): Promise<readonly number[]> => {
   const result = await connection.runAndReadAll(`select ${fields.map(kindsOf).join(", ")} from ${reader}`);
-  const masks = result.getRowsJson()[0] ?? [];
-  return names.map((name, place) => {
+  return (result.getRowsJson()[0] ?? []).map(Number);
+};
+
+const columnsOf = (masks: readonly number[], { names, known }: CsvFields): readonly Column[] =>
+  names.map((name, place) => {
     const before = known.find((column) => column.name === name)?.type;
-    const found = typeOf(Number(masks[place] ?? 0));
+    const found = typeOf(masks[place] ?? 0);
     const type = before === undefined ? (found ?? STRING) : found === undefined ? before : commonType(before, found);
     return { name, type, nullable: true };
   });
+
+/** Reads the whole file once. */
+export const inferTypes = async (connection: DuckDBConnection, reader: string, csv: CsvFields): Promise<readonly Column[]> =>
+  columnsOf(await masksOf(connection, reader, csv.fields), csv);
+
+/**
+ * From the file's beginning alone. The types are those of the whole file where each further value is of its column's type or missing. Undefined: the
+ * beginning does not tell that much.
+ */
+export const guessTypes = async (connection: DuckDBConnection, reader: string, csv: CsvFields): Promise<readonly Column[] | undefined> => {
+  const masks = await masksOf(connection, `(select * from ${reader} limit ${BEGINNING})`, csv.fields);
+  return masks.every((mask) => mask !== 0 && mask !== EMPTY) ? columnsOf(masks, csv) : undefined;
 };

@@ -4,10 +4,13 @@ import type { DuckDBConnection } from "@duckdb/node-api";
 import { DownbeatError } from "../../../core/errors.ts";
 import type { Column, ColumnType, Reject } from "../../batch.ts";
 import { BATCH_ROWS, BatchBuilder } from "../batch-builder.ts";
+import { readResult } from "../duckdb-decode.ts";
 import { appendValue, checkedJson, misfit, rawText } from "../rows.ts";
 import { firstRecord } from "./csv-header.ts";
-import { inferTypes } from "./csv-types.ts";
+import { convertCsv } from "./csv-spill.ts";
 import { sqlText, withEngine, type FileBatch, type FileRead } from "./engine.ts";
+import { nameRows, type ParquetColumns } from "./parquet-rows.ts";
+import type { SharedFile } from "./shared-file.ts";
 
 export interface CsvOptions {
   readonly delimiter: string;
@@ -36,11 +39,49 @@ export const readCsv = (read: FileRead, options: CsvOptions): AsyncGenerator<Fil
     const fields = first.fields.map((_, place) => `c${place}`);
     const reader = (onRagged: string): string => readerSql(file, fields, first.emptyLines, options, onRagged);
     const names = options.header ? distinctNames(first.fields) : fields.map((_, place) => declared?.[place]?.name ?? `column${place}`);
-    const columns = declared ?? (await inferTypes(connection, reader("ignore_errors = true"), fields, names, known));
+    const onRagged = `store_rejects = true, rejects_limit = ${MOST_RAGGED + 1}`;
+    const found = declared === undefined ? await convertCsv(connection, { ...read, fields, names, known, reader, onRagged }) : undefined;
+    if (found?.parquet !== undefined) {
+      yield* converted(connection, found.parquet, { columns: found.columns, select: fields }, read);
+      return;
+    }
+    const columns = declared ?? found?.columns ?? [];
     const picked = columns.map((column): CsvColumn => ({ column, field: fieldOf(column, names, read) }));
-    const query = `select ${picked.map(({ field }) => field).join(", ")} from ${reader(`store_rejects = true, rejects_limit = ${MOST_RAGGED + 1}`)}`;
+    const query = `select ${picked.map(({ field }) => field).join(", ")} from ${reader(onRagged)}`;
     yield* convert(connection, query, picked, read);
   });
+
+/** The rows of a file that is Parquet by now, and at the end the lines that did not fit. */
+async function* converted(
+  connection: DuckDBConnection,
+  file: SharedFile,
+  shape: ParquetColumns,
+  read: FileRead,
+): AsyncGenerator<FileBatch> {
+  await using parquet = file;
+  const rejects = await raggedLines(connection, read.name);
+  let last: FileBatch | undefined;
+  for await (const next of read.takesParquet ? nameRows(connection, parquet, shape, read) : readRows(connection, parquet, shape, read)) {
+    if (last !== undefined) yield last;
+    last = next;
+  }
+  if (last !== undefined) yield { ...last, batch: { ...last.batch, ...(rejects.length === 0 ? {} : { rejects }) } };
+}
+
+async function* readRows(
+  connection: DuckDBConnection,
+  file: SharedFile,
+  { columns, select }: ParquetColumns,
+  read: FileRead,
+): AsyncGenerator<FileBatch> {
+  const query = `select ${select.join(", ")} from read_parquet(${sqlText(file.path)})`;
+  let rows = read.skipRows;
+  const result = await connection.stream(rows === 0 ? query : `${query} offset ${rows}`);
+  for await (const batch of readResult(result, columns, read)) {
+    rows += batch.rows;
+    yield { batch, rows };
+  }
+}
 
 /** Nothing is guessed: no line is taken for a comment or a preamble, and no dialect for another. */
 const readerSql = (

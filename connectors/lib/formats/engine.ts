@@ -14,6 +14,12 @@ export interface FileRead {
   /** Rows of this file that were read before. */
   readonly skipRows: number;
   readonly signal: AbortSignal;
+  /** For files of the reader's own; removed by the host. */
+  readonly tempDir: string;
+  /** Whether batches may name rows of Parquet files. */
+  readonly takesParquet: boolean;
+  /** Whether the file is the reader's alone, and stays as it is while anybody holds it. */
+  readonly isCopy: boolean;
   /** About how many rows a batch should have; undefined: as many as the format's reader likes. */
   readonly batchRows: number | undefined;
 }
@@ -29,12 +35,13 @@ export const broken = (name: string, format: string, error: unknown): DownbeatEr
   return new DownbeatError("SOURCE_FILE_BROKEN", `${name} is not a readable ${format} file: ${message.slice(0, 500)}`, { cause: error });
 };
 
-/** What DuckDB cannot read is the file's fault, unless somebody interrupted it. */
-export async function* withEngine(
-  { name, signal }: FileRead,
-  format: string,
-  work: (connection: DuckDBConnection) => AsyncGenerator<FileBatch>,
-): AsyncGenerator<FileBatch> {
+interface Engine extends Disposable {
+  readonly connection: DuckDBConnection;
+  /** What to throw for an error of the work: what DuckDB cannot read is the file's fault, unless somebody interrupted it. */
+  readonly failure: (error: unknown) => unknown;
+}
+
+const openEngine = async ({ name, signal }: FileRead, format: string): Promise<Engine> => {
   const { DuckDBInstance } = await import("@duckdb/node-api");
   const instance = await DuckDBInstance.create(":memory:", {
     threads: "2",
@@ -45,16 +52,38 @@ export async function* withEngine(
   const connection = await instance.connect();
   const interrupt = (): void => connection.interrupt();
   signal.addEventListener("abort", interrupt);
+  return {
+    connection,
+    failure: (error) => (signal.aborted ? signal.reason : error instanceof DownbeatError ? error : broken(name, format, error)),
+    [Symbol.dispose]() {
+      signal.removeEventListener("abort", interrupt);
+      connection.closeSync();
+      instance.closeSync();
+    },
+  };
+};
+
+export async function* withEngine(
+  read: FileRead,
+  format: string,
+  work: (connection: DuckDBConnection) => AsyncGenerator<FileBatch>,
+): AsyncGenerator<FileBatch> {
+  using engine = await openEngine(read, format);
   try {
-    yield* work(connection);
+    yield* work(engine.connection);
   } catch (error) {
-    signal.throwIfAborted();
-    throw error instanceof DownbeatError ? error : broken(name, format, error);
-  } finally {
-    signal.removeEventListener("abort", interrupt);
-    connection.closeSync();
-    instance.closeSync();
+    throw engine.failure(error);
   }
 }
+
+/** Throws SOURCE_FILE_BROKEN where a query over the file fails. */
+export const tryQuery = async (read: FileRead, format: string, query: string): Promise<void> => {
+  using engine = await openEngine(read, format);
+  try {
+    await engine.connection.run(query);
+  } catch (error) {
+    throw engine.failure(error);
+  }
+};
 
 export const sqlText = (value: string): string => `'${value.replaceAll("'", "''")}'`;

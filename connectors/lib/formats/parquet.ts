@@ -1,15 +1,27 @@
 // Parquet files, read by an embedded DuckDB. They carry their own types.
 
+import { randomUUID } from "node:crypto";
+import { link } from "node:fs/promises";
+import path from "node:path";
 import { DownbeatError } from "../../../core/errors.ts";
 import { describeQuery, readResult } from "../duckdb-decode.ts";
+import { quoteIdentifier } from "../load/names.ts";
 import { sqlText, withEngine, type FileBatch, type FileRead } from "./engine.ts";
+import { canNameRows, nameRows } from "./parquet-rows.ts";
+import { SharedFile } from "./shared-file.ts";
 
 export const readParquet = (read: FileRead): AsyncGenerator<FileBatch> =>
   withEngine(read, "Parquet", async function* (connection) {
     const { file, name, declared, skipRows } = read;
     if (declared !== undefined)
       throw new DownbeatError("SOURCE_OPTIONS_INVALID", `${name}: Parquet files carry their own types; leave from.columns out`);
-    const { columns, select } = await describeQuery(connection, `select * from read_parquet(${sqlText(file)})`);
+    const { columns, select, selectFrom } = await describeQuery(connection, `select * from read_parquet(${sqlText(file)})`);
+    const names = columns.map((column) => column.name);
+    if (read.takesParquet && read.isCopy && canNameRows(names)) {
+      await using shared = await linked(read);
+      yield* nameRows(connection, shared, { columns, select: selectFrom(names.map(quoteIdentifier)) }, read);
+      return;
+    }
     let rows = skipRows;
     const result = await connection.stream(skipRows === 0 ? select : `${select} offset ${skipRows}`);
     for await (const batch of readResult(result, columns, read)) {
@@ -17,3 +29,10 @@ export const readParquet = (read: FileRead): AsyncGenerator<FileBatch> =>
       yield { batch, rows };
     }
   });
+
+/** The file under a name of its own: it outlives the one that it was given by. */
+const linked = async ({ file, tempDir }: FileRead): Promise<SharedFile> => {
+  const own = path.join(tempDir, `${randomUUID()}.parquet`);
+  await link(file, own);
+  return new SharedFile(own);
+};

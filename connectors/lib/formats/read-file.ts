@@ -44,6 +44,10 @@ export interface ReadFileOptions {
   readonly tempDir: string;
   readonly signal: AbortSignal;
   readonly batchRows?: number | undefined;
+  /** Batches may name rows of Parquet files instead of carrying them. */
+  readonly takesParquet?: boolean | undefined;
+  /** Whether the file is the reader's alone: nobody changes it. */
+  readonly isCopy?: boolean;
 }
 
 const ENDINGS: readonly (readonly [RegExp, Format])[] = [
@@ -85,11 +89,12 @@ const unpack = async ({ file, name, tempDir, signal }: ReadFileOptions, compress
 };
 
 export async function* readFile(options: ReadFileOptions): AsyncGenerator<FileBatch> {
-  const { name, columns: declared, known, skipRows, signal, batchRows, delimiter, header } = options;
+  const { name, columns: declared, known, skipRows, signal, batchRows, tempDir, delimiter, header, takesParquet = false } = options;
   const format = options.format ?? formatOf(name);
   const compression = options.compression ?? compressionOf(name);
   await using plain = compression === "none" ? undefined : await unpack(options, compression);
-  const read = { file: plain?.path ?? options.file, name, declared, known, skipRows, signal, batchRows };
+  const isCopy = options.isCopy === true || plain !== undefined;
+  const read = { file: plain?.path ?? options.file, name, declared, known, skipRows, signal, batchRows, tempDir, takesParquet, isCopy };
   switch (format) {
     case "csv":
       yield* readCsv(read, { delimiter: /\.tsv(\.|$)/i.test(name) && delimiter === "," ? "\t" : delimiter, header });

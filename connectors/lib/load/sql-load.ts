@@ -22,6 +22,7 @@ export const openSqlLoad = async (session: LoadSession, target: LoadTarget): Pro
 
 class SqlLoad implements Load {
   readonly resume: ResumePoint;
+  readonly takesParquet: boolean;
   readonly #session: LoadSession;
   readonly #books: Bookkeeping;
   readonly #target: LoadTarget;
@@ -94,6 +95,7 @@ class SqlLoad implements Load {
     this.#staging = new Staging(session, target);
     this.#letters = new ChunkLetters(books);
     this.resume = state.resume;
+    this.takesParquet = session.takesParquet === true;
     this.#seq = state.seq;
     this.#cursorSeq = state.cursorSeq;
     this.#position = state.resume.position;
