@@ -171,7 +171,7 @@ const main = async (systems: Systems): Promise<number> => {
   return worst <= 1 ? 0 : 1;
 };
 
-const systems = await startSystems(say, { binlog: true });
+const systems = await startSystems(say, { sources: new Set(["mysql"]), binlog: true });
 try {
   process.exitCode = await main(systems);
 } finally {

@@ -1,4 +1,4 @@
-// Seeds MySQL with mixed rows: pure integer arithmetic on the id, so that the same rows come out on every machine.
+// Mixed rows, for MySQL and as files: pure integer arithmetic on the id, so that the same rows come out on every machine.
 
 import { createReadStream } from "node:fs";
 import { mkdir, rm } from "node:fs/promises";
@@ -33,7 +33,8 @@ const MACROS = [
   `create macro note(id) as (${Array.from({ length: NOTE_WORDS }, (_, place) => `${LIST}[1 + (mix(id, ${100 + 7 * place}) % ${WORDS.length})::int]`).join(" || ' ' || ")})[1:(20 + mix(id, 47) % 120)::int]`,
 ];
 
-const rowsSql = (rows: number): string => `
+/** Rows with the ids behind `after`, as text where MySQL's LOAD DATA wants text. */
+const rowsSql = (rows: number, after = 0): string => `
   select id::bigint as id,
     (mix(id, 11) % 250000)::int as customer_id,
     ((mix(id, 23) % 100000000)::decimal(18, 0) / 100)::decimal(12, 2) as amount,
@@ -44,7 +45,38 @@ const rowsSql = (rows: number): string => `
     (mix(id, 61) % 3 <> 0)::int as is_paid,
     '{"channel": "' || ${LIST}[1 + (mix(id, 67) % ${LETTERS})::int] || '", "items": ' || (1 + mix(id, 71) % 20) || ', "vip": ' || (case when mix(id, 73) % 7 = 0 then 'true' else 'false' end) || '}' as attrs,
     ((mix(id, 79) % 1000000007)::double / 1000.0) as score
-  from range(1, ${rows} + 1) t(id)`;
+  from range(${after + 1}, ${after + rows + 1}) t(id)`;
+
+/** The same with the types that a warehouse would have. */
+const typedSql = (rows: number, after: number): string =>
+  `select * replace (updated_at::timestamp as updated_at, (is_paid = 1) as is_paid) from (${rowsSql(rows, after)})`;
+
+export type OrdersFormat = "parquet" | "csv.gz" | "jsonl";
+
+const COPY_OPTIONS: Readonly<Record<OrdersFormat, string>> = {
+  parquet: "format parquet",
+  "csv.gz": "format csv, header, compression gzip",
+  jsonl: "format json",
+};
+
+/** The rows as so many files in the folder, and what `totals` selects over all of them, as DuckDB computes it. */
+export const writeOrders = async (
+  folder: string,
+  format: OrdersFormat,
+  { rows, files, totals }: { readonly rows: number; readonly files: number; readonly totals: string },
+): Promise<{ readonly paths: readonly string[]; readonly totals: Readonly<Record<string, unknown>> }> => {
+  await mkdir(folder, { recursive: true });
+  await using duckdb = await openDuckdb();
+  const paths: string[] = [];
+  for (let file = 0; file < files; file += 1) {
+    const [after, next] = [Math.floor((rows * file) / files), Math.floor((rows * (file + 1)) / files)];
+    const target = path.join(folder, `orders-${String(file).padStart(3, "0")}.${format}`);
+    await duckdb.connection.run(`copy (${typedSql(next - after, after)}) to '${target.replaceAll("'", "''")}' (${COPY_OPTIONS[format]})`);
+    paths.push(target);
+  }
+  const reader = await duckdb.connection.runAndReadAll(`${totals} (${typedSql(rows, 0)})`);
+  return { paths, totals: reader.getRowObjectsJson()[0] ?? {} };
+};
 
 /** Makes table `name` with so many rows; a table that has them already is kept. */
 export const seedOrders = async (address: SeedAddress, name: string, rows: number, folder: string): Promise<void> => {
@@ -79,13 +111,23 @@ const countOf = async (connection: Awaited<ReturnType<typeof createConnection>>,
   return Number(counts[0]?.["n"]);
 };
 
-const writeCsv = async (file: string, rows: number): Promise<void> => {
+const openDuckdb = async () => {
   const instance = await DuckDBInstance.create(":memory:", { threads: "2" });
   const connection = await instance.connect();
   for (const macro of MACROS) await connection.run(macro);
-  await connection.run(
+  return {
+    connection,
+    [Symbol.asyncDispose]: () => {
+      connection.closeSync();
+      instance.closeSync();
+      return Promise.resolve();
+    },
+  };
+};
+
+const writeCsv = async (file: string, rows: number): Promise<void> => {
+  await using duckdb = await openDuckdb();
+  await duckdb.connection.run(
     `copy (${rowsSql(rows)}) to '${file.replaceAll("'", "''")}' (header false, nullstr '\\N', delimiter '\t', quote '', escape '')`,
   );
-  connection.closeSync();
-  instance.closeSync();
 };

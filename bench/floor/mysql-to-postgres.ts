@@ -4,6 +4,7 @@ import { once } from "node:events";
 import pg from "pg";
 import { from as copyFrom } from "pg-copy-streams";
 import { CopyRows } from "./copy-rows.ts";
+import { printMeasured } from "./measured.ts";
 import { connectFloor, readFloor, type FloorSource } from "./mysql-rows.ts";
 
 const BUFFER = 1 << 20;
@@ -12,38 +13,30 @@ const WRITE_FROM = 262_144;
 const source = JSON.parse(process.argv[2] ?? "") as FloorSource;
 const url = process.argv[3] ?? "";
 
-const cpu = process.cpuUsage();
-const started = performance.now();
-const client = new pg.Client({ connectionString: url });
-await client.connect();
-await client.query(
-  `create table orders_floor (id bigint, customer_id int, amount numeric(12, 2), sku text, note text, updated_at timestamp,
-     order_date date, is_paid boolean, attrs json, score double precision)`,
-);
-const out = client.query(copyFrom("copy orders_floor from stdin (format binary)"));
-const connection = await connectFloor(source);
-let copy: CopyRows | undefined;
-const rows = await readFloor(
-  connection,
-  `select * from ${source.table}`,
-  (columns) => {
-    const rowsOut = new CopyRows(columns, BUFFER);
-    copy = rowsOut;
-    return (bytes, at, end) => rowsOut.row(bytes, at, end);
-  },
-  () => (copy !== undefined && copy.used > WRITE_FROM && !out.write(copy.take()) ? once(out, "drain") : undefined),
-);
-copy?.trailer();
-out.end(copy?.take());
-await once(out, "finish");
-await client.end();
-connection.destroy();
-const { user, system } = process.cpuUsage(cpu);
-console.log(
-  JSON.stringify({
-    rows,
-    seconds: (performance.now() - started) / 1_000,
-    cpuSeconds: (user + system) / 1e6,
-    peakMegabytes: process.resourceUsage().maxRSS / 1_024,
-  }),
-);
+await printMeasured(async () => {
+  const client = new pg.Client({ connectionString: url });
+  await client.connect();
+  await client.query(
+    `create table orders_floor (id bigint, customer_id int, amount numeric(12, 2), sku text, note text, updated_at timestamp,
+       order_date date, is_paid boolean, attrs json, score double precision)`,
+  );
+  const out = client.query(copyFrom("copy orders_floor from stdin (format binary)"));
+  const connection = await connectFloor(source);
+  let copy: CopyRows | undefined;
+  const rows = await readFloor(
+    connection,
+    `select * from ${source.table}`,
+    (columns) => {
+      const rowsOut = new CopyRows(columns, BUFFER);
+      copy = rowsOut;
+      return (bytes, at, end) => rowsOut.row(bytes, at, end);
+    },
+    () => (copy !== undefined && copy.used > WRITE_FROM && !out.write(copy.take()) ? once(out, "drain") : undefined),
+  );
+  copy?.trailer();
+  out.end(copy?.take());
+  await once(out, "finish");
+  await client.end();
+  connection.destroy();
+  return rows;
+});

@@ -1,4 +1,4 @@
-// The servers and processes that bench:transfer and bench:changes measure on: MySQL, PostgreSQL, Temporal, Downbeat's API and worker.
+// The servers and processes that bench:transfer and bench:changes measure on: sources, PostgreSQL, Temporal, Downbeat's API and worker.
 
 import { spawn, type ChildProcess } from "node:child_process";
 import { randomBytes } from "node:crypto";
@@ -9,14 +9,19 @@ import path from "node:path";
 import { ApiClient } from "../../bin/api-client.ts";
 import { freePort } from "../../bin/ports.ts";
 import { startMysql, type MysqlAddress } from "../../bin/services/mysql.ts";
+import { startKafka, type KafkaAddress } from "../../bin/services/kafka.ts";
 import { startPostgres, type PostgresAddress } from "../../bin/services/postgres.ts";
+import { startS3, type S3Address } from "../../bin/services/s3.ts";
 import { findTemporal, startTemporal } from "../../bin/services/temporal.ts";
 
 export type Say = (line: string) => void;
 
 export interface Systems {
   readonly folder: string;
+  /** Throws where it was not asked for, like the other sources. */
   readonly mysql: MysqlAddress;
+  readonly s3: S3Address;
+  readonly kafka: KafkaAddress;
   readonly postgres: PostgresAddress;
   readonly api: ApiClient;
   readonly apiPid: number;
@@ -35,8 +40,15 @@ const MYSQL_SETTINGS = {
 };
 const POSTGRES_SETTINGS = { shared_buffers: "1GB", max_wal_size: "8GB", checkpoint_timeout: "30min" };
 
-/** `binlog`: whether MySQL logs changes, which slows its seeding. */
-export const startSystems = async (say: Say, { binlog = false } = {}): Promise<Systems> => {
+export type SourceSystem = "mysql" | "s3" | "kafka";
+
+export interface SystemsOptions {
+  readonly sources: ReadonlySet<SourceSystem>;
+  /** Whether MySQL logs changes, which slows its seeding. */
+  readonly binlog?: boolean;
+}
+
+export const startSystems = async (say: Say, { sources, binlog = false }: SystemsOptions): Promise<Systems> => {
   const folder = mkdtempSync(path.join(tmpdir(), "downbeat-transfer-"));
   // Servers refuse to run as root, and their own users have to pass through.
   chmodSync(folder, 0o755);
@@ -47,8 +59,20 @@ export const startSystems = async (say: Say, { binlog = false } = {}): Promise<S
   try {
     const found = await findTemporal(say, { ...process.env, TEMPORAL_ADDRESS: "" });
     if (found.kind === "address") throw new Error("the bench starts a server of its own");
-    const mysql = await startMysql({ dir: path.join(folder, "mysql"), say, binlog, settings: MYSQL_SETTINGS });
-    cleanups.push(() => mysql.stop());
+    const started = async <Address>(
+      source: SourceSystem,
+      start: () => Promise<{ readonly address: Address; readonly stop: () => Promise<void> }>,
+    ): Promise<() => Address> => {
+      const service = sources.has(source) ? await start() : undefined;
+      if (service !== undefined) cleanups.push(() => service.stop());
+      return () => {
+        if (service === undefined) throw new Error(`the bench has not started ${source}`);
+        return service.address;
+      };
+    };
+    const mysql = await started("mysql", () => startMysql({ dir: path.join(folder, "mysql"), say, binlog, settings: MYSQL_SETTINGS }));
+    const s3 = await started("s3", () => startS3({ dir: path.join(folder, "s3"), say }));
+    const kafka = await started("kafka", () => startKafka({ dir: path.join(folder, "kafka"), say }));
     const postgres = await startPostgres({ dir: path.join(folder, "postgres"), say, settings: POSTGRES_SETTINGS });
     cleanups.push(() => postgres.stop());
     const temporal = await startTemporal({
@@ -80,7 +104,15 @@ export const startSystems = async (say: Say, { binlog = false } = {}): Promise<S
     cleanups.push(() => end(worker));
     return {
       folder,
-      mysql: mysql.address,
+      get mysql() {
+        return mysql();
+      },
+      get s3() {
+        return s3();
+      },
+      get kafka() {
+        return kafka();
+      },
       postgres: postgres.address,
       api,
       apiPid: apiProcess.pid ?? -1,

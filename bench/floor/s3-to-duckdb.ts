@@ -1,0 +1,45 @@
+// The floor of bench:transfer from S3 into DuckDB. Usage: s3-to-duckdb.ts SOURCE_JSON DATABASE_FILE FOLDER; prints one JSON line.
+
+import { DuckDBInstance } from "@duckdb/node-api";
+import { printMeasured } from "./measured.ts";
+import { fetchFiles, type FloorObjects } from "./s3-objects.ts";
+
+const objects = JSON.parse(process.argv[2] ?? "") as FloorObjects;
+const [databaseFile = "", folder = ""] = process.argv.slice(3);
+
+const TYPES = {
+  id: "BIGINT",
+  customer_id: "INTEGER",
+  amount: "DECIMAL(12, 2)",
+  sku: "VARCHAR",
+  note: "VARCHAR",
+  updated_at: "TIMESTAMP",
+  order_date: "DATE",
+  is_paid: "BOOLEAN",
+  attrs: "VARCHAR",
+  score: "DOUBLE",
+};
+
+const columns = Object.entries(TYPES)
+  .map(([name, type]) => `'${name}': '${type}'`)
+  .join(", ");
+
+const relationOf = (file: string): string =>
+  objects.format === "parquet"
+    ? `read_parquet('${file}')`
+    : `read_csv('${file}', auto_detect = false, header = true, delim = ',', quote = '"', escape = '"', nullstr = '', allow_quoted_nulls = false, compression = 'gzip', columns = {${columns}})`;
+
+await printMeasured(async () => {
+  const instance = await DuckDBInstance.create(databaseFile, { threads: "2" });
+  const warehouse = await instance.connect();
+  await warehouse.run("set preserve_insertion_order = false");
+  let rows = 0;
+  for await (const file of fetchFiles(objects, folder)) {
+    if (rows === 0) await warehouse.run(`create table orders as select * from ${relationOf(file)} limit 0`);
+    rows += (await warehouse.run(`insert into orders select * from ${relationOf(file)}`)).rowsChanged;
+  }
+  await warehouse.run("checkpoint");
+  warehouse.closeSync();
+  instance.closeSync();
+  return rows;
+});
