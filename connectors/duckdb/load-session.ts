@@ -11,7 +11,7 @@ import { parquetRelation } from "../lib/formats/parquet-rows.ts";
 import { quoteIdentifier, quoteTable, quoteText } from "../lib/load/names.ts";
 import { PendingInsert } from "../lib/load/pending-insert.ts";
 import { ownTables } from "../lib/load/own-tables.ts";
-import type { Dialect, InsertColumn, LoadSession, SqlParam, SqlResult, TableColumn, TableName } from "../lib/load/session.ts";
+import type { Dialect, InsertColumn, LoadSession, RowOrder, SqlParam, SqlResult, TableColumn, TableName } from "../lib/load/session.ts";
 import { encodeParquet } from "../lib/parquet-encoder.ts";
 import { DownbeatError } from "../../core/errors.ts";
 import { duckdbError } from "./errors.ts";
@@ -57,6 +57,7 @@ export class DuckdbLoadSession implements LoadSession {
   readonly #interrupt: () => void;
   readonly #pending = new PendingInsert();
   #files = 0;
+  #order: RowOrder = "kept";
 
   static async open(shared: SharedDuckdb, context: ConnectorContext, what: string): Promise<DuckdbLoadSession> {
     return new DuckdbLoadSession(shared, await shared.connect(), context, what);
@@ -141,8 +142,8 @@ export class DuckdbLoadSession implements LoadSession {
     return true;
   }
 
-  async insert(relation: string, columns: readonly InsertColumn[], batch: Batch): Promise<void> {
-    if (batch.parquet !== undefined) return this.#take(relation, columns, batch.parquet, batch.rows);
+  async insert(relation: string, columns: readonly InsertColumn[], batch: Batch, order: RowOrder): Promise<void> {
+    if (batch.parquet !== undefined) return this.#take(relation, columns, batch.parquet, { rows: batch.rows, order });
     refuseLongTimes(batch, columns, this.#what);
     const file = path.join(this.#context.tempDir, `${process.pid}-${(this.#files += 1)}-${sequence()}.parquet`);
     // Named by their place: names in the file then need no quoting and cannot clash.
@@ -162,12 +163,25 @@ export class DuckdbLoadSession implements LoadSession {
     this.#pending.begin(this.#load(relation, columns, { values: columns.map((_, place) => `c${place}`), from, release }));
   }
 
-  async #take(relation: string, columns: readonly InsertColumn[], parquet: ParquetRows, rows: number): Promise<void> {
+  async #take(
+    relation: string,
+    columns: readonly InsertColumn[],
+    parquet: ParquetRows,
+    { rows, order }: { readonly rows: number; readonly order: RowOrder },
+  ): Promise<void> {
     const { file, select, confirm, release } = parquet;
-    await this.settle();
+    await this.#keepOrder(order);
     const values = columns.map(({ index }) => select[index] ?? "null");
     const from = parquetRelation(file, parquet.from, rows);
     this.#pending.begin(this.#load(relation, columns, { values, from, confirm, release }));
+  }
+
+  /** With little memory, DuckDB keeps an order by doing one thing after the other. */
+  async #keepOrder(order: RowOrder): Promise<void> {
+    await this.settle();
+    if (order === this.#order) return;
+    await this.run(`set session preserve_insertion_order = ${order === "kept"}`);
+    this.#order = order;
   }
 
   async #write(file: string, parts: readonly Uint8Array[]): Promise<void> {

@@ -5,8 +5,10 @@ import type { Batch, Column, Position } from "../batch.ts";
 import type { ConnectorContext, Source, StreamInfo, StreamRequest } from "../connector.ts";
 import { BatchBuilder } from "./batch-builder.ts";
 import { parseColumnType } from "./column-types.ts";
-import { readFile, type Compression, type Format } from "./formats/read-file.ts";
+import { readFile, type Format } from "./formats/read-file.ts";
 import { rereadFile } from "./formats/reread-file.ts";
+import { type Compression, unpack } from "./formats/unpack.ts";
+import { fetchAhead } from "./fetch-ahead.ts";
 import { typeName } from "./rows.ts";
 
 export interface ListedObject {
@@ -24,8 +26,8 @@ export interface FetchedFile extends AsyncDisposable {
 export interface ObjectStore {
   /** Every object that the stream's pattern names, in key order. */
   list(pattern: string): Promise<readonly ListedObject[]>;
-  /** A local copy of exactly the listed content; throws SOURCE_CHANGED when there is another by now. */
-  fetch(object: ListedObject): Promise<FetchedFile>;
+  /** A local copy of exactly the listed content; throws SOURCE_CHANGED when there is another by now. `signal`: the host's, or nobody wants it any more. */
+  fetch(object: ListedObject, signal: AbortSignal): Promise<FetchedFile>;
   /** Patterns worth offering in discovery, each with one object as an example. */
   patterns(): Promise<readonly { readonly pattern: string; readonly example: ListedObject }[]>;
 }
@@ -52,10 +54,39 @@ const itemOf = ({ key, tag }: ListedObject): string => `${key}@${tag}`;
 
 const STANDARD: Omit<ObjectOptions, "format" | "compression" | "columns"> = { new_only: false, delimiter: ",", header: true };
 
+interface ReadableFile extends AsyncDisposable {
+  readonly file: string;
+  /** Whether nobody else changes it. */
+  readonly isCopy: boolean;
+  readonly confirm: FetchedFile["confirm"];
+}
+
+/** An object's content, unpacked. */
+const fetchPlain = async (
+  store: ObjectStore,
+  object: ListedObject,
+  { compression }: Pick<ObjectOptions, "compression">,
+  host: SourceHost,
+): Promise<ReadableFile> => {
+  const fetched = await store.fetch(object, host.signal);
+  const confirm = fetched.confirm?.bind(fetched);
+  try {
+    const plain = await unpack({ file: fetched.path, name: object.key, compression }, host);
+    if (plain === undefined) {
+      return { file: fetched.path, isCopy: confirm === undefined, confirm, [Symbol.asyncDispose]: () => fetched[Symbol.asyncDispose]() };
+    }
+    await fetched[Symbol.asyncDispose]();
+    return { file: plain.path, isCopy: true, confirm, [Symbol.asyncDispose]: () => plain[Symbol.asyncDispose]() };
+  } catch (error) {
+    await fetched[Symbol.asyncDispose]();
+    throw error;
+  }
+};
+
 /** A small sample tells the columns of a stream in discovery. */
 const sampleColumns = async (store: ObjectStore, example: ListedObject, host: SourceHost): Promise<readonly Column[]> => {
-  await using file = await store.fetch(example);
-  for await (const { batch } of readFile({ ...STANDARD, file: file.path, name: example.key, known: [], skipRows: 0, ...host }))
+  await using fetched = await fetchPlain(store, example, {}, host);
+  for await (const { batch } of readFile({ ...STANDARD, file: fetched.file, name: example.key, known: [], skipRows: 0, ...host }))
     return batch.schema.columns;
   return [];
 };
@@ -96,23 +127,26 @@ async function* readObjects(store: ObjectStore, request: StreamRequest, host: So
   let known = options.columns ?? columnsOf(position);
   let isEmpty = true;
   // What is begun comes first: a position further on would forget how far it was read.
-  for (const object of begun === undefined ? unread : [begun, ...unread.filter((other) => other !== begun)]) {
+  const wanted = begun === undefined ? unread : [begun, ...unread.filter((other) => other !== begun)];
+  for await (const [object, fetched] of fetchAhead(wanted, (next, unasked) =>
+    fetchPlain(store, next, options, { ...host, signal: AbortSignal.any([host.signal, unasked]) }),
+  )) {
+    await using file = fetched;
     host.signal.throwIfAborted();
     const at = (row: number | null): Position => {
       const { key, tag } = object;
       return { key, tag, row, ...(options.columns === undefined ? { columns: typesOf(known) } : {}) };
     };
     const skipRows = object === begun ? (resumed?.row ?? 0) : 0;
-    await using file = await store.fetch(object);
     let last: Batch | undefined;
     for await (const { batch, rows } of readFile({
       ...options,
-      file: file.path,
+      file: file.file,
       name: object.key,
       known,
       skipRows,
       takesParquet: request.takesParquet,
-      isCopy: file.confirm === undefined,
+      isCopy: file.isCopy,
       ...host,
     })) {
       if (last !== undefined) yield last;

@@ -39,18 +39,18 @@ export const openS3 = async (config: S3Config, context: ConnectorContext): Promi
       return matched.toSorted((left, right) => (left.key < right.key ? -1 : 1));
     },
 
-    async fetch(object) {
+    async fetch(object, wanted) {
       const file = path.join(
         context.tempDir,
         `${Buffer.from(object.key).toString("base64url").slice(-80)}${Math.random().toString(36).slice(2)}`,
       );
       await s3Call(`get ${Bucket}/${object.key}`, "source", context, async () => {
         const answer = await client.send(new sdk.GetObjectCommand({ Bucket, Key: object.key, IfMatch: `"${object.tag}"` }), {
-          abortSignal: signal,
+          abortSignal: wanted,
         });
         const body = answer.Body as Readable;
         body.on("data", context.progress);
-        await pipeline(body, createWriteStream(file), { signal });
+        await pipeline(body, createWriteStream(file), { signal: wanted });
       }).catch((error: unknown) => {
         if (error instanceof DownbeatError && error.code === "SOURCE_STREAM_NOT_FOUND") {
           throw new DownbeatError("SOURCE_CHANGED", `${object.key} was deleted while it was being read`, { cause: error });

@@ -12,6 +12,7 @@ import type { Batch, Column, ParquetRows } from "../../connectors/batch.ts";
 import { readResult } from "../../connectors/lib/duckdb-decode.ts";
 import { parquetRelation } from "../../connectors/lib/formats/parquet-rows.ts";
 import { fileOptions, readFile, type ReadFileOptions } from "../../connectors/lib/formats/read-file.ts";
+import { unpack } from "../../connectors/lib/formats/unpack.ts";
 import { encodeFile } from "../../connectors/lib/formats/write-file.ts";
 import { fromRows, toRows, type Row } from "../../connectors/lib/rows.ts";
 
@@ -46,15 +47,17 @@ const read = async (name: string, content: string | Uint8Array, { columns, ...mo
     /** Rows that were not carried but named. */
     named: 0,
   };
+  const { signal } = new AbortController();
+  await using plain = await unpack({ file, name }, { tempDir, signal });
   for await (const { batch, rows } of readFile({
-    file,
+    file: plain?.path ?? file,
     name,
     delimiter: ",",
     header: true,
     known: [],
     skipRows: 0,
     tempDir,
-    signal: new AbortController().signal,
+    signal,
     ...(columns === undefined ? {} : { columns: fileOptions.columns.parse(columns) as readonly Column[] }),
     ...more,
   })) {

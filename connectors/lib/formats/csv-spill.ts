@@ -50,7 +50,7 @@ const spill = async (
   const select = values.map((value, place) => `${value} as ${fields[place]}`).join(", ");
   const file = path.join(tempDir, `${randomUUID()}.parquet`);
   try {
-    await connection.run(`copy (select ${select} from ${reader(onRagged)}) to ${sqlText(file)} (format parquet, compression snappy)`);
+    await connection.run(`copy (select ${select} from ${reader(onRagged)}) to ${sqlText(file)} (format parquet, compression uncompressed)`);
     return new SharedFile(file);
   } catch (error) {
     await rm(file, { force: true });

@@ -19,6 +19,7 @@ export interface CsvOptions {
 
 /** More lines than this that do not fit say that the file is read in the wrong way. */
 const MOST_RAGGED = 10_000;
+/** Also what is read at once: by default that is many times as much, which takes memory from what is made of it, and twice the time. */
 const MOST_LINE_BYTES = 16 * 1024 * 1024;
 
 interface CsvColumn {
@@ -92,7 +93,7 @@ const readerSql = (
   onRagged: string,
 ): string => {
   const columns = fields.map((field) => `'${field}': 'VARCHAR'`).join(", ");
-  return `read_csv(${sqlText(file)}, auto_detect = false, columns = {${columns}}, delim = ${sqlText(delimiter)}, quote = '"', escape = '"', header = ${header}, skip = ${emptyLines}, comment = '', compression = 'none', nullstr = '', allow_quoted_nulls = false, strict_mode = true, max_line_size = ${MOST_LINE_BYTES}, ${onRagged})`;
+  return `read_csv(${sqlText(file)}, auto_detect = false, columns = {${columns}}, delim = ${sqlText(delimiter)}, quote = '"', escape = '"', header = ${header}, skip = ${emptyLines}, comment = '', compression = 'none', nullstr = '', allow_quoted_nulls = false, strict_mode = true, max_line_size = ${MOST_LINE_BYTES}, buffer_size = ${MOST_LINE_BYTES}, ${onRagged})`;
 };
 
 const distinctNames = (header: readonly string[]): readonly string[] => {

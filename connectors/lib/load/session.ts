@@ -87,6 +87,8 @@ export interface SqlResult {
   readonly changed: number;
 }
 
+export type RowOrder = "kept" | "any";
+
 /** One connection for one load. Errors come out as DownbeatErrors. */
 export interface LoadSession extends AsyncDisposable {
   readonly dialect: Dialect;
@@ -105,8 +107,11 @@ export interface LoadSession extends AsyncDisposable {
   defining(table: string, run: () => Promise<void>): Promise<void>;
   /** Whether `insert` can put these columns straight into their table. */
   canInsert(columns: readonly InsertColumn[]): boolean;
-  /** Takes a batch over; resolves when the next one is welcome. A failure may come out of a later call. */
-  insert(relation: string, columns: readonly InsertColumn[], batch: Batch): Promise<void>;
+  /**
+   * Takes a batch over; resolves when the next one is welcome. A failure may come out of a later call.
+   * `order`: whether rows are numbered as they come, or may lie in the table in any order.
+   */
+  insert(relation: string, columns: readonly InsertColumn[], batch: Batch, order: RowOrder): Promise<void>;
   /** Waits until all inserts have ended. */
   settle(): Promise<void>;
   /**

@@ -128,7 +128,7 @@ class SqlLoad implements Load {
     if (batch.rows > 0) {
       await this.#startTransaction();
       if (this.#isStaged(insert)) await this.#staging.insert(batch);
-      else await this.#session.insert(quoteTable(this.#into), insert, batch);
+      else await this.#session.insert(quoteTable(this.#into), insert, batch, "any");
     }
     this.#letters.add(batch);
     this.#items.push(...(batch.items ?? []));

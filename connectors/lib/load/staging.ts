@@ -87,7 +87,7 @@ export class Staging {
 
   async insert(batch: Batch): Promise<void> {
     this.#waiting = true;
-    await this.#session.insert(this.#relation, this.#into, withDeleted(batch));
+    await this.#session.insert(this.#relation, this.#into, withDeleted(batch), "kept");
   }
 
   /** Moves what waits into the table, within the open transaction. */
