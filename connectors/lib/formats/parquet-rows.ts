@@ -6,10 +6,12 @@ import { BatchBuilder } from "../batch-builder.ts";
 import { sqlText, tryQuery, type FileBatch, type FileRead } from "./engine.ts";
 import type { SharedFile } from "./shared-file.ts";
 
-/** About a chunk of a load. Two row groups of DuckDB: one for each of two threads. */
-const MOST_ROWS = 245_760;
-/** A row group that has more than these is read in parts, each of them from the group's beginning. */
-const MOST_ROWS_OF_GROUP = 1_048_576;
+/**
+ * As many as a load commits at a time, so it may have begun at most so much in vain. DuckDB reads the row groups of a batch side by side and leaves some of
+ * its own unfilled at the end, which it rewrites later: with a quarter of the rows that took as long as the load.
+ */
+const MOST_ROWS = 1_048_576;
+const MOST_BYTES = 256 * 1024 * 1024;
 
 /** Option of `read_parquet`, and what a column must not be called for it to work. */
 const ROW_NUMBER = "file_row_number";
@@ -67,21 +69,24 @@ const groupsOf = async (connection: DuckDBConnection, file: string): Promise<rea
   return result.getRowsJson().map(([rows, bytes]) => ({ rows: Number(rows), bytes: Number(bytes) }));
 };
 
-/** Where batches end: at the ends of groups, several small ones together. */
-function* cuts(groups: readonly Group[], batchRows: number | undefined): Generator<{ readonly end: number; readonly bytesOfRow: number }> {
-  const most = batchRows ?? MOST_ROWS;
-  const mostOfGroup = batchRows ?? MOST_ROWS_OF_GROUP;
-  let [begun, end] = [{ rows: 0, bytes: 0 }, 0];
-  for (const [place, { rows, bytes }] of groups.entries()) {
-    for (let left = rows; left > 0; ) {
-      const taken = Math.min(left, mostOfGroup);
-      left -= taken;
-      end += taken;
-      begun = { rows: begun.rows + taken, bytes: begun.bytes + (bytes * taken) / rows };
-      const next = left > 0 ? left : (groups[place + 1]?.rows ?? 0);
-      if (next > 0 && begun.rows + Math.min(next, mostOfGroup) <= most) continue;
-      yield { end, bytesOfRow: begun.bytes / begun.rows };
-      begun = { rows: 0, bytes: 0 };
-    }
+/** Where batches end: at the ends of groups, several together where there is room for them, or within a large one. */
+function* cuts(groups: readonly Group[], mostRows = MOST_ROWS): Generator<{ readonly end: number; readonly bytesOfRow: number }> {
+  const parts = groups.flatMap(({ rows, bytes }) => {
+    const count = Math.max(Math.ceil(rows / mostRows), 1);
+    const partRows = Math.ceil(rows / count);
+    return Array.from({ length: count }, (_, part) => {
+      const taken = Math.min(partRows, rows - part * partRows);
+      return { rows: taken, bytes: (bytes * taken) / Math.max(rows, 1) };
+    });
+  });
+  let [rows, bytes, end] = [0, 0, 0];
+  for (const [place, part] of parts.entries()) {
+    rows += part.rows;
+    bytes += part.bytes;
+    end += part.rows;
+    const next = parts[place + 1];
+    if (rows === 0 || (next !== undefined && rows + next.rows <= mostRows && bytes + next.bytes <= MOST_BYTES)) continue;
+    yield { end, bytesOfRow: bytes / rows };
+    [rows, bytes] = [0, 0];
   }
 }
