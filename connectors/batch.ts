@@ -129,7 +129,7 @@ export interface Batch {
   readonly columns: readonly Vector[];
   /** Only for destinations that have said that they take it (`StreamRequest.takesParquet`). */
   readonly parquet?: ParquetRows;
-  /** Size of the values in memory: the `bytes` figure of loads. */
+  /** Size of the values in memory, or unpacked in the file that they lie in: the `bytes` figure of loads. */
   readonly bytes: number;
   /** Where to go on after this batch; null = not a place where a chunk may end. */
   readonly position: Position | null;

@@ -58,7 +58,7 @@ export const s3 = defineConnector({
   notes: `
 A stream is a key or a glob: \`prices/2026/*.csv.gz\`; the part before the first \`*\` is what is listed. Objects are read in key order, each in the version that was listed: one that changes
 meanwhile ends the attempt with SOURCE_CHANGED. With \`new_only\` the destination remembers each object by key and ETag, and an object that was begun is read on, also
-in the next run.
+in the next run. They are read from copies in the worker's temporary folder, unpacked there, the next one beside the work on each: it needs room for two of them, and for CSV a third more.
 
 CSV and JSON Lines are taken exactly: values that are not of their column's type and lines that do not fit become rejects with file and line. Types are inferred over a whole CSV file, over batches of
 a JSON Lines file, and only widen from file to file; "007" and numbers with more digits than a double has are text. Declare \`columns\` where a type must not depend on the data, such as prices.

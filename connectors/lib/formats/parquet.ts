@@ -17,8 +17,9 @@ export const readParquet = (read: FileRead): AsyncGenerator<FileBatch> =>
       throw new DownbeatError("SOURCE_OPTIONS_INVALID", `${name}: Parquet files carry their own types; leave from.columns out`);
     const { columns, select, selectFrom } = await describeQuery(connection, `select * from read_parquet(${sqlText(file)})`);
     const names = columns.map((column) => column.name);
-    if (read.takesParquet && read.isCopy && canNameRows(names)) {
-      await using shared = await linked(read);
+    const own = read.takesParquet && read.isCopy && canNameRows(names) ? await linked(read) : undefined;
+    if (own !== undefined) {
+      await using shared = own;
       yield* nameRows(connection, shared, { columns, select: selectFrom(names.map(quoteIdentifier)) }, read);
       return;
     }
@@ -30,9 +31,11 @@ export const readParquet = (read: FileRead): AsyncGenerator<FileBatch> =>
     }
   });
 
-/** The file under a name of its own: it outlives the one that it was given by. */
-const linked = async ({ file, tempDir }: FileRead): Promise<SharedFile> => {
+/** The file under a name of its own: it outlives the one that it was given by. Undefined: the file system has no second names. */
+const linked = async ({ file, tempDir }: FileRead): Promise<SharedFile | undefined> => {
   const own = path.join(tempDir, `${randomUUID()}.parquet`);
-  await link(file, own);
-  return new SharedFile(own);
+  return link(file, own).then(
+    () => new SharedFile(own),
+    () => undefined,
+  );
 };
