@@ -17,7 +17,8 @@ export const updateIdOf = (keyed: Keyed | undefined): { readonly updateId?: stri
 
 /** gRPC's number for it. */
 const FAILED_PRECONDITION = 9;
-const TRIES = 20;
+/** Longer together than a call may take: its deadline ends them. */
+const TRIES = 100;
 const PAUSE_MS = 100;
 
 /**

@@ -327,9 +327,9 @@ describe("acting on a run", () => {
     for (let time = 0; time < 3; time += 1) {
       const run = await engine().start(planOf({ hold: wait({ for: "1h" }) }), { isNamed: true });
       await isAt(run, "hold", "waiting");
-      let isOver = false;
-      const storm = Array.from({ length: 8 }, async () => {
-        while (!isOver) await run.handle.signal("nobody listens to it").catch(() => (isOver = true));
+      // Not without an end: a run cannot end while there is always something new for it.
+      const storm = Array.from({ length: 4 }, async () => {
+        for (let signal = 0; signal < 12; signal += 1) await run.handle.signal("nobody listens to it").catch(() => undefined);
       });
       const request = { control: { action: "mark", task: "hold", as: "skipped" }, by: "anna" } as const;
       expect(await controlRun({ pipeline: "tested", id: run.id }, request, undefined)).toMatchObject({ action: { by: "anna" } });
