@@ -10,6 +10,7 @@ import { describeQuery, readResult } from "../lib/duckdb-decode.ts";
 import type { SharedDuckdb } from "../lib/duckdb-instance.ts";
 import { isResumable, keysetClause, lookBack, orderColumns } from "../lib/keyset.ts";
 import { quoteIdentifier, quoteName, splitName } from "../lib/load/names.ts";
+import { filtered } from "../lib/row-filter.ts";
 import { rawText } from "../lib/rows.ts";
 import { queryAsTable } from "../lib/sql-text.ts";
 import { duckdbError } from "./errors.ts";
@@ -21,8 +22,8 @@ interface Position {
   readonly values: readonly string[];
 }
 
-const relationOf = ({ stream, query }: Pick<StreamRequest, "stream" | "query">): string =>
-  query === undefined ? quoteName(stream) : queryAsTable(query);
+const relationOf = (request: Pick<StreamRequest, "stream" | "query" | "options">): string =>
+  filtered(request.query === undefined ? quoteName(request.stream) : queryAsTable(request.query), request);
 
 const selection = ({ options }: Pick<StreamRequest, "options">): string => {
   const columns = options["columns"] as readonly string[] | undefined;

@@ -4,6 +4,7 @@ import path from "node:path";
 import { z } from "zod";
 import { defineConnector } from "../lib/define.ts";
 import { afterScheme, decoded } from "../lib/urls.ts";
+import { whereOption } from "../lib/row-filter.ts";
 
 const config = z.strictObject({
   path: z
@@ -21,6 +22,7 @@ const config = z.strictObject({
 
 const sourceOptions = z.strictObject({
   columns: z.array(z.string()).min(1).optional().meta({ description: "Columns to read; default all" }),
+  where: whereOption,
 });
 
 const notes = `

@@ -2,6 +2,7 @@
 
 import { DownbeatError } from "../../core/errors.ts";
 import type { StreamRequest } from "../connector.ts";
+import { filtered } from "../lib/row-filter.ts";
 import { ServerError, type BinarySession } from "./binary-session.ts";
 import { NO_KEYS, readKeys } from "./catalog.ts";
 import type { MysqlClient } from "./client.ts";
@@ -44,13 +45,16 @@ export const planRead = async (
   const hidden = asked === undefined ? [] : orderNames.filter((name) => !asked.includes(name));
   const selection = asked === undefined ? "*" : [...asked, ...hidden].map(quote).join(", ");
   const query = (request.query ?? "").trim().replace(/;+$/, "");
-  const relation = stream === undefined ? `(${query}) as ${quote("stream")}` : quoteStream(stream);
+  const rows = stream === undefined ? `(${query})` : quoteStream(stream);
+  const isFiltered = options["where"] !== undefined;
+  // What is in parentheses needs a name.
+  const relation = stream === undefined || isFiltered ? `${filtered(rows, request)} as ${quote("stream")}` : rows;
   const types = typeOptions(options);
 
   const session = client.takeOver();
   // A query that runs as it is may have columns of the same name, which a derived table may not.
   const described = orderNames.length === 0 && asked === undefined && stream === undefined ? query : `select ${selection} from ${relation}`;
-  const columns = await describe(session, described, types, asked !== undefined, what);
+  const columns = await describe(session, described, types, asked !== undefined || isFiltered, what);
   const order = orderNames.map((name) => orderColumn(name, columnNamed(columns, name, what), isUnique, what));
   const cursorColumn = columns.find(({ column }) => column.name === cursor);
   return {
@@ -79,7 +83,7 @@ const describe = async (
     return resultColumns(statement.columns, types, what);
   } catch (error) {
     if (!(error instanceof ServerError) || error.errno !== UNKNOWN_COLUMN || !namesColumns) throw error;
-    throw new DownbeatError("SOURCE_OPTIONS_INVALID", `${what}: ${error.message}; check columns, cursor and key`, { cause: error });
+    throw new DownbeatError("SOURCE_OPTIONS_INVALID", `${what}: ${error.message}; check columns, where, cursor and key`, { cause: error });
   }
 };
 

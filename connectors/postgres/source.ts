@@ -5,6 +5,7 @@ import type { ConnectorContext, Source, StreamInfo, StreamRequest } from "../con
 import { BatchBuilder } from "../lib/batch-builder.ts";
 import { isResumable, keysetClause, lookBack, orderColumns } from "../lib/keyset.ts";
 import { quoteIdentifier, quoteTable, splitName } from "../lib/load/names.ts";
+import { filtered } from "../lib/row-filter.ts";
 import { queryAsTable } from "../lib/sql-text.ts";
 import { DownbeatError } from "../../core/errors.ts";
 import type { Json } from "../../core/json.ts";
@@ -62,7 +63,7 @@ const describe = async (client: PostgresClient, request: Request): Promise<Strea
       );
     }
   }
-  const relation = table ?? queryAsTable(query ?? "");
+  const relation = filtered(table ?? queryAsTable(query ?? ""), request);
   const wanted = request.options["columns"] as readonly string[] | undefined;
   const selected = wanted === undefined ? "*" : wanted.map(quoteIdentifier).join(", ");
   const { fields } = await client.driver.query(`select ${selected} from ${relation} as q limit 0`);

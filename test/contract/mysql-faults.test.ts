@@ -39,6 +39,10 @@ describe("faults of MySQL", () => {
     await expectCode(load(connector, { stream: "not_there", cursor: "id" }), "SOURCE_STREAM_NOT_FOUND", "not_there");
     await expectCode(load(connector, { stream: "a.b.c" }), "SOURCE_STREAM_NOT_FOUND", "a.b.c");
     await expectCode(load(connector, { stream: "there", options: { columns: ["gone"] } }), "SOURCE_OPTIONS_INVALID", "gone");
+    await expectCode(load(connector, { stream: "there", options: { where: "gone = 1" } }), "SOURCE_OPTIONS_INVALID", "gone", "where");
+    await expectCode(load(connector, { stream: "there", options: { where: "id = 1 or" } }), "SOURCE_QUERY_FAILED", "syntax");
+    await expectCode(load(connector, { stream: "q", query: "select 1", options: { where: "id = 1" } }), "SOURCE_OPTIONS_INVALID", "query");
+    await expectCode(load(connector, { stream: "there", options: { changes: true, where: "id = 1" } }), "SOURCE_OPTIONS_INVALID", "log");
     await expectCode(load(connector, { stream: "there", cursor: "gone" }), "CURSOR_INVALID", "gone", "id, v");
     await expectCode(load(connector, { stream: "there", cursor: "v" }), "CURSOR_INVALID", "JSON");
     await expectCode(load(connector, { stream: "q", query: "select 1 +" }), "SOURCE_QUERY_FAILED", "syntax");

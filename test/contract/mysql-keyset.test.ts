@@ -70,6 +70,19 @@ describe("keysets of MySQL", () => {
     expect(batches[0]!.columns.length).toBe(2);
   });
 
+  it("a condition chooses rows before they are read", async () => {
+    const options = { columns: ["id", "few"], where: "many % 2 = 0 -- every other five" };
+    const batches = await resumesEverywhere({ stream: "big", cursor: "at", options }, 2);
+    expect(idsOf(batches)).toHaveLength(
+      Array.from({ length: ROWS }, (_, index) => index + 1).filter((id) => Math.floor(id / 5) % 2 === 0).length,
+    );
+    await using connector = await make();
+    const first = { stream: "big", cursor: "at", options: { where: "id <= 3 or kind = 'none'" } };
+    const all = await load(connector, first);
+    expect(idsOf(all)).toEqual([1, 2, 3]);
+    expect(idsOf(await load(connector, { ...first, position: all.at(-1)!.position }))).toEqual([]);
+  });
+
   it("a key that is not unique ends batches only where its values change", async () => {
     // Where no row is unique a batch takes what a packet of the network brought: how many there are depends on that.
     await resumesEverywhere({ stream: "big", key: ["many"] }, 2);

@@ -233,6 +233,26 @@ export const testSqlRoles = (title: string, make: () => Promise<Connector>): voi
         expect(Object.keys(toRows(first!)[0] ?? {})).toEqual(["name", "id"]);
       }));
 
+    it(`${title}: reads the rows that meet a condition, from a cursor and on from every place`, () =>
+      withConnector(async (connector) => {
+        await seed(connector, "filtered");
+        const options = { where: "id % 10 = 3 or name is null -- and no others", columns: ["id", "ts"] };
+        const given = { stream: "src.filtered", cursor: "ts", options };
+        const all = await load(connector, given);
+        expect(idsOf(all)).toEqual([3, 13, 23, 33, 43, 53, 63, 73, 83, 93]);
+        const later = await load(connector, { ...given, position: { values: ["2026-01-01 00:00:06.000001", "43"] }, newRun: false });
+        expect(idsOf(later)).toEqual([53, 63, 73, 83, 93]);
+        await execute(
+          connector,
+          "insert into src.filtered values (1001, timestamp '2027-01-01 00:00:00', 'x'), (1003, timestamp '2027-01-01 00:00:00', 'x')",
+        );
+        expect(idsOf(await load(connector, { ...given, position: lastPosition(all) }))).toEqual([1003]);
+        const query = { stream: "q", query: "select 1 as id" };
+        await expectCode(load(connector, { ...query, options }), "SOURCE_OPTIONS_INVALID", "from.where", "query");
+        await expectCode(load(connector, { ...given, options: { where: "gone = 1" } }), "SOURCE_QUERY_FAILED", "gone");
+        await expectCode(load(connector, { ...given, options: { where: "id = 1) or (" } }), "SOURCE_QUERY_FAILED");
+      }));
+
     it(`${title}: what is not there is said by name`, () =>
       withConnector(async (connector) => {
         await seed(connector, "known");

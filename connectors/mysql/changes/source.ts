@@ -165,7 +165,11 @@ const positionOf = ({ position }: StreamRequest, bounds: ChangesBounds, what: st
 
 const whatOf = ({ stream }: Pick<StreamRequest, "stream">, where: string): string => `${where}: changes of ${stream}`;
 
-const refuseForeignOptions = ({ query, cursor }: Pick<StreamRequest, "query" | "cursor">, what: string): void => {
+const refuseForeignOptions = ({ query, cursor, options }: Pick<StreamRequest, "query" | "cursor" | "options">, what: string): void => {
+  if (options["where"] !== undefined) {
+    const message = `${what}: the log tells of all changes, which from.where cannot choose from; leave it out, and choose from the table`;
+    throw new DownbeatError("SOURCE_OPTIONS_INVALID", message);
+  }
   if (query !== undefined) throw new DownbeatError("SOURCE_OPTIONS_INVALID", `${what}: changes are followed of a stream, not of a query`);
   if (cursor !== undefined)
     throw new DownbeatError("CURSOR_INVALID", `${what}: changes go on from their place in the log; leave cursor out`);
