@@ -57,7 +57,9 @@ export const textOf = (row: Readonly<Record<string, unknown>> | undefined): stri
       String(value)
         .replace("T", " ")
         .replace(/Z$/, "")
-        .replace(/\.?0+$/, ""),
+        // Of fractions alone: 10 is not 1.
+        .replace(/(\.\d*?)0+$/, "$1")
+        .replace(/\.$/, ""),
     )
     .join(" | ");
 

@@ -10,7 +10,7 @@ import { type CircuitReset, type ConfigureSignal, POOL_SIGNALS, type PoolState }
 import { planOf, policy } from "../core/runs.ts";
 import { freshName } from "../fixtures/services.ts";
 import type { Behaviour } from "./engine.ts";
-import { blocked, until, useEngine } from "./kit.ts";
+import { blocked, toldWait, until, useEngine } from "./kit.ts";
 import * as kit from "./limits-kit.ts";
 import { connectionWith, LIMITED } from "./limits-kit.ts";
 
@@ -196,8 +196,8 @@ describe("the circuit breaker of a connection", () => {
     await until("it is open", async () => (await stateOf(name)).breaker?.circuit.state === "open");
     const works = Array.from({ length: 7 }, () => blocked(({ run }) => run.id));
     const waiting = await Promise.all(works.map(({ work }) => engine().start(task("a"), { verbs: { a: work } })));
-    await until("all say what they wait for", () => waiting.every((run) => run.tasks()["a"]?.waiting?.for === "circuit"));
-    const { since = "", until: moment = "", ...rest } = waiting[0]?.tasks()["a"]?.waiting ?? { for: "retry" };
+    await until("all say what they wait for", () => waiting.every((run) => toldWait(run, "a", "circuit") !== undefined));
+    const { since = "", until: moment = "", ...rest } = (waiting[0] && toldWait(waiting[0], "a", "circuit"))?.waiting ?? { for: "retry" };
     expect(rest).toEqual({ for: "circuit", connection: name });
     expect(Date.parse(moment) - Date.parse(since)).toBe(3_000);
     const atWork = (): typeof works => works.filter(({ begun }) => begun.length > 0);

@@ -10,7 +10,7 @@ import type { PoolState } from "../../workflows/messages.ts";
 import { planOf, policy } from "../core/runs.ts";
 import { freshName } from "../fixtures/services.ts";
 import type { Behaviour, StartedRun } from "./engine.ts";
-import { blocked, until, useEngine } from "./kit.ts";
+import { blocked, toldWait, until, useEngine } from "./kit.ts";
 import * as kit from "./limits-kit.ts";
 import { connectionWith, LIMITED } from "./limits-kit.ts";
 
@@ -91,8 +91,8 @@ describe("items within limits", () => {
     isAway = false;
     // Groups that were let through before: a few at the same time, one item of each.
     expect(calls).toBeLessThanOrEqual(10);
-    await until("the task says so", () => run.tasks()["items"]?.waiting?.for === "circuit");
-    expect(run.tasks()["items"]).toMatchObject({ status: "running", waiting: { for: "circuit", connection: name } });
+    await until("the task says so", () => toldWait(run, "items", "circuit") !== undefined);
+    expect(toldWait(run, "items", "circuit")).toMatchObject({ status: "running", waiting: { for: "circuit", connection: name } });
     expect(await run.end()).toEqual({ outcome: "succeeded" });
     expect(run.tasks()["items"]?.waiting).toBeUndefined();
     const rows = await itemsOf(run, "items");

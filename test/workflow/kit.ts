@@ -4,6 +4,7 @@ import { setTimeout as pause } from "node:timers/promises";
 import { afterAll, beforeAll } from "vitest";
 import { untilTaken } from "../../api/orchestrator-updates.ts";
 import { temporalServer } from "../fixtures/services.ts";
+import type { TaskChange } from "../../core/run-changes.ts";
 import { CONTROL_UPDATE, type ControlAnswer, type ControlRequest } from "../../workflows/messages.ts";
 import type { TaskCall } from "../../workflows/ports.ts";
 import { type Behaviour, type Engine, type EngineOptions, type StartedRun, startEngine } from "./engine.ts";
@@ -40,6 +41,14 @@ export const isAt = (run: StartedRun, taskId: string, status: string): Promise<v
     const isShown = (): boolean => run.shown.some(({ tasks }) => tasks.some((task) => task.taskId === taskId && task.status === status));
     return run.tasks()[taskId]?.status === status || (status === "running" && isShown());
   });
+
+/** The first that was ever told of the task's wait for this, at once or by a report: what ends soon may be over before the next report. */
+export const toldWait = (
+  { shown, reports }: Pick<StartedRun, "shown" | "reports">,
+  taskId: string,
+  reason: NonNullable<TaskChange["waiting"]>["for"],
+): TaskChange | undefined =>
+  [...shown, ...reports].flatMap(({ tasks }) => tasks).find((task) => task.taskId === taskId && task.waiting?.for === reason);
 
 /** Task statuses of a run's reports, by id. */
 export const statusesOf = (run: StartedRun): Readonly<Record<string, string>> =>
