@@ -6,6 +6,7 @@ import path from "node:path";
 import { DuckDBInstance } from "@duckdb/node-api";
 import { Consumer } from "@platformatic/kafka";
 import { printMeasured } from "./measured.ts";
+import { ORDERS_COLUMNS, ORDERS_DEFINITION } from "./orders-table.ts";
 
 const { brokers, topic } = JSON.parse(process.argv[2] ?? "") as { readonly brokers: readonly string[]; readonly topic: string };
 const [databaseFile = "", folder = ""] = process.argv.slice(3);
@@ -15,9 +16,6 @@ const WRITE_BYTES = 1 << 20;
 const MAX_BYTES = 16 * 1024 * 1024;
 const PARTITION_BYTES = 4 * 1024 * 1024;
 const LATEST = -1n;
-
-const columns = `{id: 'BIGINT', customer_id: 'INTEGER', amount: 'DECIMAL(12, 2)', sku: 'VARCHAR', note: 'VARCHAR', updated_at: 'TIMESTAMP',
-  order_date: 'DATE', is_paid: 'BOOLEAN', attrs: 'VARCHAR', score: 'DOUBLE'}`;
 
 /** The values of a topic, as the brokers give them. */
 async function* fetchValues(consumer: Consumer): AsyncGenerator<readonly Buffer[]> {
@@ -69,9 +67,7 @@ await printMeasured(async () => {
   const instance = await DuckDBInstance.create(databaseFile, { threads: "2" });
   const warehouse = await instance.connect();
   await warehouse.run("set preserve_insertion_order = false");
-  await warehouse.run(
-    `create table orders (id bigint, customer_id int, amount decimal(12, 2), sku varchar, note varchar, updated_at timestamp, order_date date, is_paid boolean, attrs varchar, score double)`,
-  );
+  await warehouse.run(`create table orders ${ORDERS_DEFINITION}`);
   const consumer = new Consumer({ clientId: "downbeat-floor", groupId: "downbeat-floor", bootstrapBrokers: [...brokers] });
   const lineFeed = Buffer.from("\n");
   let [rows, files, messages] = [0, 0, 0];
@@ -94,7 +90,9 @@ await printMeasured(async () => {
     loading = (async () => {
       await before;
       rows += (
-        await warehouse.run(`insert into orders select * from read_json('${full}', format = 'newline_delimited', columns = ${columns})`)
+        await warehouse.run(
+          `insert into orders select * from read_json('${full}', format = 'newline_delimited', columns = ${ORDERS_COLUMNS})`,
+        )
       ).rowsChanged;
       await rm(full);
     })();

@@ -1,10 +1,10 @@
 // The floor of bench:transfer into PostgreSQL. Usage: mysql-to-postgres.ts SOURCE_JSON POSTGRES_URL; prints one JSON line.
 
 import { once } from "node:events";
-import pg from "pg";
 import { from as copyFrom } from "pg-copy-streams";
 import { CopyRows } from "./copy-rows.ts";
 import { printMeasured } from "./measured.ts";
+import { connectWithTable } from "./orders-table.ts";
 import { connectFloor, readFloor, type FloorSource } from "./mysql-rows.ts";
 
 const BUFFER = 1 << 20;
@@ -14,12 +14,7 @@ const source = JSON.parse(process.argv[2] ?? "") as FloorSource;
 const url = process.argv[3] ?? "";
 
 await printMeasured(async () => {
-  const client = new pg.Client({ connectionString: url });
-  await client.connect();
-  await client.query(
-    `create table orders_floor (id bigint, customer_id int, amount numeric(12, 2), sku text, note text, updated_at timestamp,
-       order_date date, is_paid boolean, attrs json, score double precision)`,
-  );
+  const client = await connectWithTable(url, "json");
   const out = client.query(copyFrom("copy orders_floor from stdin (format binary)"));
   const connection = await connectFloor(source);
   let copy: CopyRows | undefined;

@@ -2,32 +2,16 @@
 
 import { DuckDBInstance } from "@duckdb/node-api";
 import { printMeasured } from "./measured.ts";
+import { ORDERS_COLUMNS } from "./orders-table.ts";
 import { fetchFiles, type FloorObjects } from "./s3-objects.ts";
 
 const objects = JSON.parse(process.argv[2] ?? "") as FloorObjects;
 const [databaseFile = "", folder = ""] = process.argv.slice(3);
 
-const TYPES = {
-  id: "BIGINT",
-  customer_id: "INTEGER",
-  amount: "DECIMAL(12, 2)",
-  sku: "VARCHAR",
-  note: "VARCHAR",
-  updated_at: "TIMESTAMP",
-  order_date: "DATE",
-  is_paid: "BOOLEAN",
-  attrs: "VARCHAR",
-  score: "DOUBLE",
-};
-
-const columns = Object.entries(TYPES)
-  .map(([name, type]) => `'${name}': '${type}'`)
-  .join(", ");
-
 const relationOf = (file: string): string =>
   objects.format === "parquet"
     ? `read_parquet('${file}')`
-    : `read_csv('${file}', auto_detect = false, header = true, delim = ',', quote = '"', escape = '"', nullstr = '', allow_quoted_nulls = false, compression = 'gzip', columns = {${columns}})`;
+    : `read_csv('${file}', auto_detect = false, header = true, delim = ',', quote = '"', escape = '"', nullstr = '', allow_quoted_nulls = false, compression = 'gzip', columns = ${ORDERS_COLUMNS})`;
 
 await printMeasured(async () => {
   const instance = await DuckDBInstance.create(databaseFile, { threads: "2" });
