@@ -15,6 +15,9 @@ interface Rule {
 const same = (code: ErrorCode): Rule["code"] => ({ source: code, destination: code, sql: code });
 const unavailable: Rule["code"] = { source: "SOURCE_UNAVAILABLE", destination: "DESTINATION_UNAVAILABLE", sql: "DESTINATION_UNAVAILABLE" };
 
+/** What DuckDB says when there is no room for its files. */
+export const DISK_FULL = /No space left on device|File too large|Disk quota exceeded|max_temp_directory_size/i;
+
 const RULES: readonly Rule[] = [
   {
     pattern: /Could not set lock on file/i,
@@ -22,7 +25,7 @@ const RULES: readonly Rule[] = [
     hint: "another process has the file open; a DuckDB file has one owner: stop that process, or let all work on this file go through one worker",
   },
   {
-    pattern: /No space left on device|File too large|Disk quota exceeded|max_temp_directory_size/i,
+    pattern: DISK_FULL,
     code: same("DESTINATION_FULL"),
     hint: "the disk is full; make room",
   },

@@ -10,7 +10,7 @@ import { describeQuery, readResult } from "../lib/duckdb-decode.ts";
 import type { SharedDuckdb } from "../lib/duckdb-instance.ts";
 import { isResumable, keysetClause, lookBack, orderColumns } from "../lib/keyset.ts";
 import { quoteIdentifier, quoteName, splitName } from "../lib/load/names.ts";
-import { filtered } from "../lib/row-filter.ts";
+import { filtered } from "../lib/table-options.ts";
 import { rawText } from "../lib/rows.ts";
 import { queryAsTable } from "../lib/sql-text.ts";
 import { duckdbError } from "./errors.ts";

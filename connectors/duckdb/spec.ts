@@ -3,8 +3,8 @@
 import path from "node:path";
 import { z } from "zod";
 import { defineConnector } from "../lib/define.ts";
+import { tableOptions } from "../lib/table-options.ts";
 import { afterScheme, decoded } from "../lib/urls.ts";
-import { whereOption } from "../lib/row-filter.ts";
 
 const config = z.strictObject({
   path: z
@@ -21,8 +21,7 @@ const config = z.strictObject({
 });
 
 const sourceOptions = z.strictObject({
-  columns: z.array(z.string()).min(1).optional().meta({ description: "Columns to read; default all" }),
-  where: whereOption,
+  ...tableOptions,
 });
 
 const notes = `

@@ -20,7 +20,7 @@ export interface ListedObject {
 export interface FetchedFile extends AsyncDisposable {
   readonly path: string;
   /** Throws SOURCE_CHANGED when the file is not a copy and has changed while it was read. */
-  confirm?(): Promise<void>;
+  readonly confirm?: () => Promise<void>;
 }
 
 export interface ObjectStore {
@@ -68,19 +68,12 @@ const fetchPlain = async (
   { compression }: Pick<ObjectOptions, "compression">,
   host: SourceHost,
 ): Promise<ReadableFile> => {
-  const fetched = await store.fetch(object, host.signal);
-  const confirm = fetched.confirm?.bind(fetched);
-  try {
-    const plain = await unpack({ file: fetched.path, name: object.key, compression }, host);
-    if (plain === undefined) {
-      return { file: fetched.path, isCopy: confirm === undefined, confirm, [Symbol.asyncDispose]: () => fetched[Symbol.asyncDispose]() };
-    }
-    await fetched[Symbol.asyncDispose]();
-    return { file: plain.path, isCopy: true, confirm, [Symbol.asyncDispose]: () => plain[Symbol.asyncDispose]() };
-  } catch (error) {
-    await fetched[Symbol.asyncDispose]();
-    throw error;
-  }
+  await using packed = new AsyncDisposableStack();
+  const { path: file, confirm } = packed.use(await store.fetch(object, host.signal));
+  const plain = await unpack({ file, name: object.key, compression }, host);
+  if (plain !== undefined) return { file: plain.path, isCopy: true, confirm, [Symbol.asyncDispose]: () => plain[Symbol.asyncDispose]() };
+  const kept = packed.move();
+  return { file, isCopy: confirm === undefined, confirm, [Symbol.asyncDispose]: () => kept.disposeAsync() };
 };
 
 /** A small sample tells the columns of a stream in discovery. */

@@ -2,7 +2,7 @@
 
 import { DownbeatError } from "../../core/errors.ts";
 import type { StreamRequest } from "../connector.ts";
-import { filtered } from "../lib/row-filter.ts";
+import { filtered } from "../lib/table-options.ts";
 import { ServerError, type BinarySession } from "./binary-session.ts";
 import { NO_KEYS, readKeys } from "./catalog.ts";
 import type { MysqlClient } from "./client.ts";

@@ -3,8 +3,8 @@
 import { z } from "zod";
 import { secret } from "../lib/config.ts";
 import { defineConnector } from "../lib/define.ts";
+import { tableOptions } from "../lib/table-options.ts";
 import { serverUrl } from "../lib/urls.ts";
-import { whereOption } from "../lib/row-filter.ts";
 
 const config = z.strictObject({
   host: z
@@ -24,8 +24,7 @@ const config = z.strictObject({
 });
 
 const sourceOptions = z.strictObject({
-  columns: z.array(z.string()).min(1).optional().meta({ description: "Columns to read; default all" }),
-  where: whereOption,
+  ...tableOptions,
   zero_dates: z.enum(["fail", "null", "dead_letter"]).default("fail").meta({
     description: "What to do with 0000-00-00 and other dates that are none: fail, read NULL, or divert the row to the dead letters",
   }),

@@ -5,7 +5,7 @@ import type { ConnectorContext, Source, StreamInfo, StreamRequest } from "../con
 import { BatchBuilder } from "../lib/batch-builder.ts";
 import { isResumable, keysetClause, lookBack, orderColumns } from "../lib/keyset.ts";
 import { quoteIdentifier, quoteTable, splitName } from "../lib/load/names.ts";
-import { filtered } from "../lib/row-filter.ts";
+import { filtered } from "../lib/table-options.ts";
 import { queryAsTable } from "../lib/sql-text.ts";
 import { DownbeatError } from "../../core/errors.ts";
 import type { Json } from "../../core/json.ts";

@@ -6,6 +6,7 @@ import path from "node:path";
 import type { DuckDBConnection } from "@duckdb/node-api";
 import { DownbeatError } from "../../../core/errors.ts";
 import type { Column, ColumnType } from "../../batch.ts";
+import { DISK_FULL } from "../../duckdb/errors.ts";
 import { type CsvFields, guessTypes, inferTypes, isOfKind } from "./csv-types.ts";
 import { sqlText } from "./engine.ts";
 import { SharedFile } from "./shared-file.ts";
@@ -56,7 +57,7 @@ const spill = async (
     await rm(file, { force: true });
     const message = error instanceof Error ? error.message : String(error);
     if (message.includes(MISFIT)) return undefined;
-    if (!/no space left|quota exceeded|file too large/i.test(message)) throw error;
+    if (!DISK_FULL.test(message)) throw error;
     throw new DownbeatError("DESTINATION_FULL", `the disk of the temporary folder is full (while converting ${name})`, { cause: error });
   }
 };

@@ -4,12 +4,11 @@ import type { DuckDBConnection } from "@duckdb/node-api";
 import { DownbeatError } from "../../../core/errors.ts";
 import type { Column, ColumnType, Reject } from "../../batch.ts";
 import { BATCH_ROWS, BatchBuilder } from "../batch-builder.ts";
-import { readResult } from "../duckdb-decode.ts";
 import { appendValue, checkedJson, misfit, rawText } from "../rows.ts";
 import { firstRecord } from "./csv-header.ts";
 import { convertCsv } from "./csv-spill.ts";
 import { sqlText, withEngine, type FileBatch, type FileRead } from "./engine.ts";
-import { nameRows, type ParquetColumns } from "./parquet-rows.ts";
+import { carryRows, nameRows, type ParquetColumns } from "./parquet-rows.ts";
 import type { SharedFile } from "./shared-file.ts";
 
 export interface CsvOptions {
@@ -61,27 +60,14 @@ async function* converted(
 ): AsyncGenerator<FileBatch> {
   await using parquet = file;
   const rejects = await raggedLines(connection, read.name);
+  const query = `select ${shape.select.join(", ")} from read_parquet(${sqlText(parquet.path)})`;
+  const batches = read.takesParquet ? nameRows(connection, parquet, shape, read) : carryRows(connection, query, shape.columns, read);
   let last: FileBatch | undefined;
-  for await (const next of read.takesParquet ? nameRows(connection, parquet, shape, read) : readRows(connection, parquet, shape, read)) {
+  for await (const next of batches) {
     if (last !== undefined) yield last;
     last = next;
   }
   if (last !== undefined) yield { ...last, batch: { ...last.batch, ...(rejects.length === 0 ? {} : { rejects }) } };
-}
-
-async function* readRows(
-  connection: DuckDBConnection,
-  file: SharedFile,
-  { columns, select }: ParquetColumns,
-  read: FileRead,
-): AsyncGenerator<FileBatch> {
-  const query = `select ${select.join(", ")} from read_parquet(${sqlText(file.path)})`;
-  let rows = read.skipRows;
-  const result = await connection.stream(rows === 0 ? query : `${query} offset ${rows}`);
-  for await (const batch of readResult(result, columns, read)) {
-    rows += batch.rows;
-    yield { batch, rows };
-  }
 }
 
 /** Nothing is guessed: no line is taken for a comment or a preamble, and no dialect for another. */

@@ -1,8 +1,9 @@
-// A Parquet file as batches that name its rows: whoever lets DuckDB read them needs none of them in JavaScript.
+// A Parquet file as batches: they name its rows where the destination lets DuckDB read them, and carry them elsewhere.
 
 import type { DuckDBConnection } from "@duckdb/node-api";
 import type { Column } from "../../batch.ts";
 import { BatchBuilder } from "../batch-builder.ts";
+import { readResult } from "../duckdb-decode.ts";
 import { sqlText, tryQuery, type FileBatch, type FileRead } from "./engine.ts";
 import type { SharedFile } from "./shared-file.ts";
 
@@ -59,6 +60,21 @@ export async function* nameRows(
     from = end;
   }
   if (from === skipRows) yield { batch: new BatchBuilder(schema).take(null), rows: from };
+}
+
+/** The rows in memory, which `query` selects in the file's order. */
+export async function* carryRows(
+  connection: DuckDBConnection,
+  query: string,
+  columns: readonly Column[],
+  read: FileRead,
+): AsyncGenerator<FileBatch> {
+  let rows = read.skipRows;
+  const result = await connection.stream(rows === 0 ? query : `${query} offset ${rows}`);
+  for await (const batch of readResult(result, columns, read)) {
+    rows += batch.rows;
+    yield { batch, rows };
+  }
 }
 
 /** `bytes`: of its values, without their compression. */

@@ -4,15 +4,15 @@ import { randomUUID } from "node:crypto";
 import { link } from "node:fs/promises";
 import path from "node:path";
 import { DownbeatError } from "../../../core/errors.ts";
-import { describeQuery, readResult } from "../duckdb-decode.ts";
+import { describeQuery } from "../duckdb-decode.ts";
 import { quoteIdentifier } from "../load/names.ts";
 import { sqlText, withEngine, type FileBatch, type FileRead } from "./engine.ts";
-import { canNameRows, nameRows } from "./parquet-rows.ts";
+import { canNameRows, carryRows, nameRows } from "./parquet-rows.ts";
 import { SharedFile } from "./shared-file.ts";
 
 export const readParquet = (read: FileRead): AsyncGenerator<FileBatch> =>
   withEngine(read, "Parquet", async function* (connection) {
-    const { file, name, declared, skipRows } = read;
+    const { file, name, declared } = read;
     if (declared !== undefined)
       throw new DownbeatError("SOURCE_OPTIONS_INVALID", `${name}: Parquet files carry their own types; leave from.columns out`);
     const { columns, select, selectFrom } = await describeQuery(connection, `select * from read_parquet(${sqlText(file)})`);
@@ -23,12 +23,7 @@ export const readParquet = (read: FileRead): AsyncGenerator<FileBatch> =>
       yield* nameRows(connection, shared, { columns, select: selectFrom(names.map(quoteIdentifier)) }, read);
       return;
     }
-    let rows = skipRows;
-    const result = await connection.stream(skipRows === 0 ? select : `${select} offset ${skipRows}`);
-    for await (const batch of readResult(result, columns, read)) {
-      rows += batch.rows;
-      yield { batch, rows };
-    }
+    yield* carryRows(connection, select, columns, read);
   });
 
 /** The file under a name of its own: it outlives the one that it was given by. Undefined: the file system has no second names. */
