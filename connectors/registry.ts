@@ -10,5 +10,6 @@ import { mysql } from "./mysql/spec.ts";
 import { postgres } from "./postgres/spec.ts";
 import { s3 } from "./s3/spec.ts";
 import { singer } from "./singer/spec.ts";
+import { snowflake } from "./snowflake/spec.ts";
 
-export const builtinConnectors: readonly ConnectorSpec[] = [airbyte, duckdb, file, http, kafka, mysql, postgres, s3, singer];
+export const builtinConnectors: readonly ConnectorSpec[] = [airbyte, duckdb, file, http, kafka, mysql, postgres, s3, singer, snowflake];

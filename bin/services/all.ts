@@ -9,6 +9,7 @@ import { notOurs } from "./options.ts";
 import { type PostgresAddress, startPostgres } from "./postgres.ts";
 import { type S3Address, startS3 } from "./s3.ts";
 import type { Say } from "./say.ts";
+import { type SnowflakeAddress, startSnowflake } from "./snowflake.ts";
 import { findTemporal, startTemporal } from "./temporal.ts";
 
 export interface TemporalAddress {
@@ -22,12 +23,13 @@ export interface ServiceAddresses {
   readonly kafka?: KafkaAddress;
   readonly s3?: S3Address;
   readonly postgres?: PostgresAddress;
+  readonly snowflake?: SnowflakeAddress;
   readonly temporal?: TemporalAddress;
 }
 
 export type ServiceName = keyof ServiceAddresses;
 
-export const SERVICE_NAMES = ["mysql", "kafka", "s3", "postgres", "temporal"] as const satisfies readonly ServiceName[];
+export const SERVICE_NAMES = ["mysql", "kafka", "s3", "postgres", "snowflake", "temporal"] as const satisfies readonly ServiceName[];
 
 export const isServiceName = (text: string): text is ServiceName => (SERVICE_NAMES as readonly string[]).includes(text);
 
@@ -69,6 +71,7 @@ const STARTERS: Readonly<Record<ServiceName, (dir: string, say: Say) => Promise<
   kafka: (dir, say) => startKafka({ dir, say }),
   s3: (dir, say) => startS3({ dir, say }),
   postgres: (dir, say) => startPostgres({ dir, say }),
+  snowflake: (dir, say) => startSnowflake({ dir, say }),
   temporal: startTestTemporal,
 };
 

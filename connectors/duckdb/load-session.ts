@@ -15,7 +15,7 @@ import type { Dialect, InsertColumn, LoadSession, RowOrder, SqlParam, SqlResult,
 import { encodeParquet } from "../lib/parquet-encoder.ts";
 import { DownbeatError } from "../../core/errors.ts";
 import { duckdbError } from "./errors.ts";
-import { refuseLongTimes } from "./ranges.ts";
+import { refuseLongTimes } from "../lib/load/day-times.ts";
 import { heldType, toSqlType } from "./types.ts";
 
 export const duckdbDialect: Dialect = {

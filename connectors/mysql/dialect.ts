@@ -2,6 +2,7 @@
 
 import { DownbeatError } from "../../core/errors.ts";
 import { quoteIdentifier, quoteText } from "../lib/load/names.ts";
+import { insertValues } from "../lib/load/own-tables.ts";
 import type { Dialect, OwnTables, TableColumn } from "../lib/load/session.ts";
 import { toSqlType } from "./table-types.ts";
 
@@ -32,13 +33,17 @@ const ownTables = (database: string, text: string): OwnTables => ({
   text,
   moment: "datetime(6)",
   now: "now(6)",
-  newId: "uuid()",
+  // As a default it wants parentheses.
+  newId: "(uuid())",
   unique: (texts, numbers = []) => {
     const columns = [...texts, ...numbers].map(quoteIdentifier).join(", ");
     const found = [...texts.map((name) => `${quoteIdentifier(name)}(${INDEXED_LENGTH})`), ...numbers.map(quoteIdentifier)].join(", ");
     return `"_id" binary(32) generated always as (unhex(sha2(concat_ws(char(10), ${columns}), 256))) stored, unique key "_id" ("_id"), key "_found" (${found})`;
   },
-  unlessThere: ([first = ""]) => `on duplicate key update ${quoteIdentifier(first)} = ${quoteIdentifier(first)}`,
+  insert: (table, columns, rows, key) => {
+    const [first] = (key ?? []).map(quoteIdentifier);
+    return insertValues(table, columns, rows, first === undefined ? undefined : `on duplicate key update ${first} = ${first}`);
+  },
 });
 
 const indexed = ({ name, type }: TableColumn): string =>

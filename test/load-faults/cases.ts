@@ -17,7 +17,7 @@ export const SOURCES = [
 export type SourceName = (typeof SOURCES)[number];
 
 /** `mysql` is a source's word already. */
-export const DESTINATIONS = ["duckdb", "postgres", "mysql-warehouse"] as const;
+export const DESTINATIONS = ["duckdb", "postgres", "mysql-warehouse", "snowflake"] as const;
 export type DestinationName = (typeof DESTINATIONS)[number];
 
 export const MODES = ["append", "merge", "replace"] as const satisfies readonly WriteMode[];

@@ -68,7 +68,11 @@ export const sightOf = async (
 ): Promise<Sight> => {
   const { schema: booksSchema, prefix } = table.books ?? IN_A_SCHEMA;
   const exists = async (schema: string, name: string): Promise<boolean> =>
-    (await query(`select 1 from information_schema.tables where table_schema = ${text(schema)} and table_name = ${text(name)}`)).length > 0;
+    (
+      await query(
+        `select 1 from information_schema.tables where lower(table_schema) = lower(${text(schema)}) and lower(table_name) = lower(${text(name)})`,
+      )
+    ).length > 0;
   const own = `where "key" = ${text(key)}`;
   const hasBooks = await exists(booksSchema, `${prefix}dead_letters`);
   const books = (columns: string, name: string, order: string): ReturnType<Query> =>

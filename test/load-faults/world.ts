@@ -11,9 +11,10 @@ import { duckdbPlace, type Place, postgresDestination } from "./destinations.ts"
 import { fillKafka, fillS3, serveHttp } from "./fill-streams.ts";
 import { fillDuckdb, fillMysql, fillPostgres } from "./fill-tables.ts";
 import { mysqlDestination } from "./mysql-destination.ts";
+import { snowflakeDestination } from "./snowflake-destination.ts";
 import type { PreparedSource } from "./sources.ts";
 
-export const SERVICES = ["mysql", "postgres", "s3", "kafka"] as const;
+export const SERVICES = ["mysql", "postgres", "s3", "kafka", "snowflake"] as const;
 
 const need = <Value>(value: Value | undefined, name: string): Value => {
   if (value === undefined) throw new Error(`the matrix needs ${name}`);
@@ -84,11 +85,13 @@ export class World {
     await this.#copySource(folder);
     const postgres = await postgresDestination(need(this.#addresses.postgres, "postgres"), fresh());
     const mysql = await mysqlDestination(need(this.#addresses.mysql, "mysql"), fresh());
+    const snowflake = await snowflakeDestination(need(this.#addresses.snowflake, "snowflake"), fresh());
     const attempts = new Attempts(path.join(this.#folder, "compiled"));
     this.#closing.push(async () => {
       attempts.close();
       await postgres[Symbol.asyncDispose]();
       await mysql[Symbol.asyncDispose]();
+      await snowflake[Symbol.asyncDispose]();
     });
     let places = 0;
     return {
@@ -103,6 +106,7 @@ export class World {
           duckdb: () => duckdbPlace(own),
           postgres: () => postgres.place(table),
           "mysql-warehouse": () => mysql.place(table),
+          snowflake: () => snowflake.place(table),
         };
         const place = makes[destination]();
         return {

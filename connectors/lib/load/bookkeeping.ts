@@ -7,7 +7,7 @@ import { DownbeatError } from "../../../core/errors.ts";
 import type { Json } from "../../../core/json.ts";
 import { quoteTable } from "./names.ts";
 import { definitions, type OwnTable } from "./own-tables.ts";
-import type { LoadSession, SqlParam } from "./session.ts";
+import type { LoadSession, OwnTables, SqlParam } from "./session.ts";
 
 export interface LoadRow {
   readonly seq: number;
@@ -71,12 +71,16 @@ export class Bookkeeping {
     });
   }
 
+  get #own(): OwnTables {
+    return this.#session.dialect.ownTables;
+  }
+
   get #now(): string {
-    return this.#session.dialect.ownTables.now;
+    return this.#own.now;
   }
 
   #named(table: OwnTable): string {
-    return quoteTable(this.#session.dialect.ownTables.table(table));
+    return quoteTable(this.#own.table(table));
   }
 
   async readLoad(): Promise<LoadRow | undefined> {
@@ -109,10 +113,15 @@ export class Bookkeeping {
 
   async begin(bounds: Json): Promise<void> {
     const { key, origin, table, mode } = this.#target;
+    const columns = ["key", "origin", "seq", "table_name", "mode", "position", "bounds", "rows", "bytes", "dead_letters", "chunks"];
+    const values = ["$1", "$2", "1", "$3", "$4", "null", "$5", "0", "0", "0", "0"];
     const changed = await this.#fenceOff(
-      `insert into ${this.#named("loads")} ("key", "origin", "seq", "table_name", "mode", "position", "bounds", "rows", "bytes", "dead_letters", "chunks",
-         "complete", "done", "started_at", "updated_at")
-       values ($1, $2, 1, $3, $4, null, $5, 0, 0, 0, 0, false, false, ${this.#now}, ${this.#now}) ${this.#session.dialect.ownTables.unlessThere(["key", "origin"])}`,
+      this.#own.insert(
+        this.#named("loads"),
+        [...columns, "complete", "done", "started_at", "updated_at"],
+        [[...values, "false", "false", this.#now, this.#now]],
+        ["key", "origin"],
+      ),
       [key, origin, table, mode, JSON.stringify(bounds)],
     );
     if (changed !== 1) await this.#yield();
@@ -129,8 +138,11 @@ export class Bookkeeping {
     );
     if (changed !== 1) await this.#yield();
     await this.#session.run(
-      `insert into ${this.#named("receipts")} ("key", "origin", "seq", "start_hash", "rows", "bytes", "dead_letters", "committed_at")
-       values ($1, $2, $3, $4, $5, $6, $7, ${this.#now})`,
+      this.#own.insert(
+        this.#named("receipts"),
+        ["key", "origin", "seq", "start_hash", "rows", "bytes", "dead_letters", "committed_at"],
+        [["$1", "$2", "$3", "$4", "$5", "$6", "$7", this.#now]],
+      ),
       [key, origin, seq, hashOf(chunk.start), chunk.rows, chunk.bytes, chunk.deadLetters],
     );
   }
@@ -141,8 +153,12 @@ export class Bookkeeping {
     const changed =
       seq === 0
         ? await this.#fenceOff(
-            `insert into ${this.#named("cursors")} ("key", "position", "origin", "seq", "updated_at") values ($1, $2, $3, 1, ${this.#now})
-             ${this.#session.dialect.ownTables.unlessThere(["key"])}`,
+            this.#own.insert(
+              this.#named("cursors"),
+              ["key", "position", "origin", "seq", "updated_at"],
+              [["$1", "$2", "$3", "1", this.#now]],
+              ["key"],
+            ),
             [key, JSON.stringify(position), origin],
           )
         : await this.#fenceOff(
@@ -178,18 +194,20 @@ export class Bookkeeping {
   async addItems(items: readonly string[]): Promise<void> {
     const { key, origin } = this.#target;
     await this.#insertRows(
-      `insert into ${this.#named("items")} ("key", "item", "origin")`,
+      "items",
+      ["key", "item", "origin"],
       items.map((item) => [key, item, origin]),
-      { tail: this.#session.dialect.ownTables.unlessThere(["key", "item"]) },
+      { unique: ["key", "item"] },
     );
   }
 
   async addDeadLetters(rejects: readonly Reject[]): Promise<void> {
     const { key, origin } = this.#target;
     await this.#insertRows(
-      `insert into ${this.#named("dead_letters")} ("key", "origin", "place", "code", "reason", "raw", "at")`,
+      "dead_letters",
+      ["key", "origin", "place", "code", "reason", "raw", "at"],
       rejects.map(({ where, code, reason, raw }) => [key, origin, where, code, reason, raw].map(withoutNul)),
-      { last: `, ${this.#now}` },
+      { last: [this.#now] },
     );
   }
 
@@ -244,14 +262,15 @@ export class Bookkeeping {
   }
 
   async #insertRows(
-    head: string,
+    table: OwnTable,
+    columns: readonly string[],
     rows: readonly (readonly SqlParam[])[],
-    { last = "", tail = "" }: { readonly last?: string; readonly tail?: string },
+    { last = [], unique }: { readonly last?: readonly string[]; readonly unique?: readonly string[] },
   ): Promise<void> {
     for (const part of slices(rows)) {
       let place = 0;
-      const tuples = part.map((row) => `(${row.map(() => `$${(place += 1)}`).join(", ")}${last})`);
-      await this.#session.run(`${head} values ${tuples.join(", ")} ${tail}`, part.flat());
+      const values = part.map((row) => [...row.map(() => `$${(place += 1)}`), ...last]);
+      await this.#session.run(this.#own.insert(this.#named(table), columns, values, unique), part.flat());
     }
   }
 

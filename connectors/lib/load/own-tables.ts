@@ -3,6 +3,15 @@
 import { BOOKKEEPING_SCHEMA, quoteIdentifier } from "./names.ts";
 import type { OwnTables } from "./session.ts";
 
+/** INSERT … VALUES; `unlessThere` ends it where a row may be there already. */
+export const insertValues = (
+  table: string,
+  columns: readonly string[],
+  rows: readonly (readonly string[])[],
+  unlessThere: string | undefined,
+): string =>
+  `insert into ${table} (${columns.map(quoteIdentifier).join(", ")}) values ${rows.map((row) => `(${row.join(", ")})`).join(", ")} ${unlessThere ?? ""}`;
+
 /** Of systems that speak as PostgreSQL does. */
 export const ownTables: OwnTables = {
   table: (name) => ({ schema: BOOKKEEPING_SCHEMA, name }),
@@ -11,7 +20,8 @@ export const ownTables: OwnTables = {
   now: "now()",
   newId: "cast(gen_random_uuid() as text)",
   unique: (texts, numbers = []) => `primary key (${[...texts, ...numbers].map(quoteIdentifier).join(", ")})`,
-  unlessThere: (key) => `on conflict (${key.map(quoteIdentifier).join(", ")}) do nothing`,
+  insert: (table, columns, rows, key) =>
+    insertValues(table, columns, rows, key === undefined ? undefined : `on conflict (${key.map(quoteIdentifier).join(", ")}) do nothing`),
 };
 
 export type OwnTable = "loads" | "cursors" | "receipts" | "items" | "dead_letters";
@@ -37,5 +47,5 @@ export const definitions = ({ text, moment, newId, unique }: OwnTables, named: (
   // Rows that could not be read, for people to repair.
   `create table if not exists ${named("dead_letters")} (
      "key" ${text} not null, "origin" ${text} not null, "place" ${text} not null, "code" ${text} not null, "reason" ${text} not null,
-     "raw" ${text} not null, "at" ${moment} not null, "id" ${text} default (${newId}) not null, ${unique(["id"])})`,
+     "raw" ${text} not null, "at" ${moment} not null, "id" ${text} default ${newId} not null, ${unique(["id"])})`,
 ];

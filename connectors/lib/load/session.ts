@@ -38,12 +38,12 @@ export interface OwnTables {
   readonly moment: string;
   /** The moment at hand, to the microsecond. */
   readonly now: string;
-  /** Gives a text that no other row has. */
+  /** Gives a text that no other row has; also as a column's default. */
   readonly newId: string;
   /** What a table definition says so that no two rows share these columns, and a row is found by them. */
   unique(texts: readonly string[], numbers?: readonly string[]): string;
-  /** Ends an INSERT: a row that is there already stays as it is, and does not count as changed. */
-  unlessThere(key: readonly string[]): string;
+  /** An INSERT of rows of expressions. `key`: no two rows share these columns, one that is there already stays as it is, and does not count as changed. */
+  insert(table: string, columns: readonly string[], rows: readonly (readonly string[])[], key?: readonly string[]): string;
 }
 
 export interface Dialect {
@@ -53,6 +53,8 @@ export interface Dialect {
   readonly ownTables: OwnTables;
   /** Whether what defines tables is part of a transaction; other systems commit the open one first. */
   readonly definesInTransactions: boolean;
+  /** Whether temporary tables, too, are defined only between transactions: they are then made like the table that their rows go to. */
+  readonly temporaryLikeTable?: boolean;
   /** Where the staging table of a replace lies, seen from its target. */
   stagingSchema(target: TableName): string;
   /** Throws DESTINATION_TABLE_INVALID for names that the system cannot hold. */
@@ -77,7 +79,8 @@ export interface Dialect {
   deleteMatching(relation: string, other: string, condition: string): string;
   /** An expression of a logical type, made fit to be inserted into a column: never by a cast that cuts or rounds. */
   assign(expression: string, type: ColumnType, sqlType: string): string;
-  alterType(relation: string, column: TableColumn, sqlType: string): string;
+  /** Undefined: the system cannot make that of the column. */
+  alterType(relation: string, column: TableColumn, sqlType: string): string | undefined;
 }
 
 export type SqlParam = string | number | boolean | null;

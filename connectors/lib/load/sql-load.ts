@@ -155,7 +155,7 @@ class SqlLoad implements Load {
     if (hasDeletes) refuseChanges(this.#target);
     await this.#session.settle();
     const shape = await this.#define(schema);
-    if (this.#isStaged(shape.insert)) await this.#staging.prepare(schema, shape, { relation: quoteTable(this.#into), hasDeletes });
+    if (this.#isStaged(shape.insert)) await this.#prepareStaging(schema, shape, hasDeletes);
     this.#shape = { schema, hasDeletes, shape };
     return shape;
   }
@@ -181,13 +181,23 @@ class SqlLoad implements Load {
     return { ...shape, insert: shape.insert.map((column) => ({ ...column, index: accepted.places[column.index]! })) };
   }
 
+  async #prepareStaging(schema: Schema, shape: Shape, hasDeletes: boolean): Promise<void> {
+    const prepare = (): Promise<void> => this.#staging.prepare(schema, shape, { relation: quoteTable(this.#into), hasDeletes });
+    if (this.#session.dialect.temporaryLikeTable === true && this.#staging.lacks(shape)) await this.#betweenChunks(prepare);
+    else await prepare();
+  }
+
+  #defining(relation: string, run: () => Promise<void>): Promise<void> {
+    return this.#betweenChunks(() => this.#session.defining(relation, run));
+  }
+
   /** Where defining tables ends the transaction, the open chunk ends here: it is committed as a whole, or undone. */
-  async #defining(relation: string, run: () => Promise<void>): Promise<void> {
+  async #betweenChunks(define: () => Promise<void>): Promise<void> {
     const cutsChunk = this.#session.inTransaction && !this.#session.dialect.definesInTransactions;
     const place = this.#place;
     if (cutsChunk && place === null) await this.#session.rollback();
     else if (cutsChunk) await this.commit(place);
-    await this.#session.defining(relation, run);
+    await define();
     if (!cutsChunk || place !== null) return;
     throw new DownbeatError(
       "DESTINATION_UNAVAILABLE",
@@ -231,12 +241,13 @@ class SqlLoad implements Load {
     return this.#unlessOvertaken(() => this.#commit(position));
   }
 
-  /** The staging of a replace goes with its swap: whatever then fails, an attempt that was overtaken has not failed but lost. */
+  /** The staging of a replace goes with its swap, and a transaction may be ended by whoever was faster: an attempt that was overtaken has not failed but lost. */
   async #unlessOvertaken(step: () => Promise<void>): Promise<void> {
     try {
       await step();
     } catch (error) {
-      const mayBeOvertaken = this.#target.mode === "replace" && error instanceof DownbeatError && error.code !== "LOAD_FENCED";
+      const isOurs = error instanceof DownbeatError && error.code !== "LOAD_FENCED";
+      const mayBeOvertaken = isOurs && (this.#target.mode === "replace" || error.details?.["conflict"] === true);
       throw mayBeOvertaken && (await this.#isOvertaken()) ? fenced(this.#target, error) : error;
     }
   }

@@ -28,8 +28,43 @@ export class Staging {
     this.#relation = session.dialect.temporary("_downbeat_chunk");
   }
 
+  /** Whether `prepare` has to define the temporary table, which not every system can within a transaction. */
+  lacks(shape: Shape): boolean {
+    const own = this.#columns;
+    return (
+      own === undefined ||
+      shape.columns.some(({ name, sqlType }) => !own.some((column) => column.name === name && column.sqlType === sqlType))
+    );
+  }
+
   /** `relation` is where rows go at last. */
   async prepare(
+    schema: Schema,
+    shape: Shape,
+    { relation, hasDeletes }: { readonly relation: string; readonly hasDeletes: boolean },
+  ): Promise<void> {
+    const { dialect } = this.#session;
+    if (dialect.temporaryLikeTable === true) await this.#prepareLikeTable(schema, shape, hasDeletes);
+    else await this.#prepareForBatch(schema, shape, { relation, hasDeletes });
+    for (const column of shape.insert) this.#names.set(dialect.fold(column.name), column);
+  }
+
+  /** All columns of the table are there from the start: batches with others of them change nothing in the midst of a transaction. */
+  async #prepareLikeTable(schema: Schema, shape: Shape, hasDeletes: boolean): Promise<void> {
+    const { dialect } = this.#session;
+    const deleted = { ...DELETED, sqlType: dialect.sqlType(DELETED.type, DELETED.name), required: false };
+    if (this.lacks(shape)) {
+      this.#columns = [...shape.columns, deleted];
+      const definitions = this.#columns.map(({ name, sqlType }) => `${quoteIdentifier(name)} ${sqlType}`);
+      await this.#session.run(
+        `create or replace temporary table ${this.#relation} (${[...definitions, dialect.rowNumber.definition].join(", ")})`,
+      );
+    }
+    this.#hasDeletes ||= hasDeletes;
+    this.#into = hasDeletes ? [...shape.insert, { ...deleted, index: schema.columns.length }] : shape.insert;
+  }
+
+  async #prepareForBatch(
     schema: Schema,
     shape: Shape,
     { relation, hasDeletes }: { readonly relation: string; readonly hasDeletes: boolean },
@@ -58,7 +93,6 @@ export class Staging {
     for (const statement of staged.statements) await this.#session.run(statement);
     this.#columns = staged.columns;
     this.#into = staged.insert.map((column) => ({ ...column, index: places[column.index]! }));
-    for (const column of shape.insert) this.#names.set(dialect.fold(column.name), column);
   }
 
   /** Altering the temporary table would commit the open transaction; dropping it and making another one does not. */
@@ -123,7 +157,7 @@ export class Staging {
     const matches = keys.map((key) => `t.${quoteIdentifier(key.name)} = ${this.#value(key)}`).join(" and ");
     await this.#session.run(this.#session.dialect.deleteMatching(relation, this.#relation, `${matches}${newest.overtakes}`));
     const isWanted = newest.overtakes === "" ? "" : ` and not exists (select 1 from ${relation} as t where ${matches})`;
-    const isThere = this.#hasDeletes ? ` and s.${quoteIdentifier(DELETED.name)} is not true` : "";
+    const isThere = this.#hasDeletes ? ` and not coalesce(s.${quoteIdentifier(DELETED.name)}, false)` : "";
     await this.#session.run(
       `insert into ${relation} (${names}) select ${values} from (
          select s.*, row_number() over (partition by ${staged.join(", ")} order by ${newest.order}${this.#rowNumber} desc) as _downbeat_rank from ${this.#relation} as s

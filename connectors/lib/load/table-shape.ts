@@ -122,7 +122,9 @@ const takes = (dialect: Dialect, { type: have, sqlType }: TableColumn, want: Col
 const present = ({ dialect, relation, table, policy }: ShapeRequest, found: TableColumn, { type }: Column): Fitted => {
   if (takes(dialect, found, type)) return { column: found };
   const wider = found.type === undefined || policy !== "evolve" ? undefined : widened(found.type, dialect.heldAs?.(type) ?? type);
-  if (wider === undefined) {
+  const sqlType = wider === undefined ? undefined : dialect.sqlType(wider, found.name);
+  const statement = sqlType === undefined ? undefined : dialect.alterType(relation, found, sqlType);
+  if (wider === undefined || sqlType === undefined || statement === undefined) {
     const hint =
       policy === "evolve"
         ? "cast it in the source's query, declare another type, or change the table"
@@ -133,9 +135,5 @@ const present = ({ dialect, relation, table, policy }: ShapeRequest, found: Tabl
       stream: typeName(type),
     });
   }
-  const sqlType = dialect.sqlType(wider, found.name);
-  return {
-    column: { ...found, type: wider, sqlType },
-    statement: dialect.alterType(relation, found, sqlType),
-  };
+  return { column: { ...found, type: wider, sqlType }, statement };
 };

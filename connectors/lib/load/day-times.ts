@@ -1,8 +1,8 @@
-// Refuses times that DuckDB's TIME cannot hold: a time of day, not a duration.
+// Refuses times that a time of day cannot hold: durations.
 
-import type { Batch } from "../batch.ts";
-import type { InsertColumn } from "../lib/load/session.ts";
-import { DownbeatError } from "../../core/errors.ts";
+import type { Batch } from "../../batch.ts";
+import type { InsertColumn } from "./session.ts";
+import { DownbeatError } from "../../../core/errors.ts";
 
 const MICROS_PER_DAY = 86_400_000_000;
 
