@@ -169,8 +169,10 @@ async def run_statement(request, call: dict, token: str) -> JSONResponse:
     answer = await server.query_request(request)
     result = json.loads(answer.body)
     if answer.status_code == 500:
-        return failed(token, server_error(request, sql))
+        return failed(server_error(request, sql), sql)
     data = result.get("data") or {}
+    if result.get("code") == "002003" and "already exists" in result["message"]:
+        return refusal("002002", "42710", result["message"])
     if result["success"]:
         if began is not None:
             session.transaction = (next(transaction_ids), began[1] or "")
@@ -194,15 +196,15 @@ def server_error(request, sql: str) -> BaseException:
     return last_errors.pop(server.to_token(request), RuntimeError(f"fakesnow cannot run {sql}"))
 
 
-def failed(token: str, error: BaseException) -> JSONResponse:
+def failed(error: BaseException, sql: str) -> JSONResponse:
     """Errors of DuckDB that fakesnow passes on, as Snowflake's. One within a transaction undoes it in DuckDB, so that its statements fail until it is rolled back."""
     message = str(error)
-    if isinstance(error, duckdb.TransactionException) and "onflict" in message:
-        defines = "atalog" in message
-        return refusal("002002" if defines else "000625", "42710" if defines else "57014", message)
-    if isinstance(error, duckdb.ConstraintException):
-        return refusal("100072", "22000", message)
-    return refusal("100000", "22000", message) if isinstance(error, duckdb.Error) else refusal("001003", "42000", message)
+    if isinstance(error, duckdb.TransactionException):
+        # Of two definitions at once the second finds the first one's object.
+        return refusal("002002", "42710", message) if DEFINITION.match(sql) else refusal("000625", "57014", message)
+    if isinstance(error, duckdb.Error):
+        return refusal("100072" if isinstance(error, duckdb.ConstraintException) else "100000", "22000", message)
+    return refusal("001003", "42000", message)
 
 
 def remembering_errors(execute):

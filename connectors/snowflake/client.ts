@@ -102,7 +102,7 @@ export const connectSnowflake = async (
     [Symbol.asyncDispose]: end,
   };
   try {
-    await Promise.race([connection.connectAsync(), aborted]);
+    await Promise.race([connected(connection), aborted]);
     const settings = Object.entries(SETTINGS).map(([name, value]) => `${name} = ${value}`);
     await client.run(`alter session set ${settings.join(" ")}`);
     return client;
@@ -124,6 +124,12 @@ const changedBy = (names: readonly string[], rows: readonly unknown[][]): number
   );
   return counts.length === 0 ? null : counts.reduce((sum, count) => sum + count, 0);
 };
+
+/** The driver's own promise is fulfilled also where logging in fails. */
+const connected = (connection: Connection): Promise<void> =>
+  new Promise((resolve, reject) => {
+    connection.connect((error) => (error === undefined || error === null ? resolve() : reject(error)));
+  });
 
 const destroyed = (connection: Connection): Promise<void> => new Promise((resolve) => connection.destroy(() => resolve()));
 

@@ -55,7 +55,7 @@ export const snowflakeDialect = (defaultSchema: string): Dialect => ({
   temporaryLikeTable: true,
   stagingSchema: () => BOOKKEEPING_SCHEMA,
   checkName,
-  fold: (name) => name.toUpperCase(),
+  fold: (name) => name.toLowerCase(),
   sqlType: toSqlType,
   takesText: () => false,
   temporary: quoteIdentifier,

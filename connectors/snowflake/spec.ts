@@ -2,7 +2,9 @@
 
 import { z } from "zod";
 import { secret } from "../lib/config.ts";
+import type { NamedEnd } from "../connector-url.ts";
 import { defineConnector } from "../lib/define.ts";
+import { decoded, serverUrl } from "../lib/urls.ts";
 
 const config = z
   .strictObject({
@@ -65,8 +67,22 @@ grants and clones stay. NUMBER columns get more digits and VARCHAR columns more 
 Uniqueness is not enforced there: Downbeat's own tables in schema \`_DOWNBEAT\` are kept by merges, which Snowflake does one after the other (at most 20 wait). The role
 needs USAGE on the warehouse and the database, CREATE SCHEMA on the database or a schema \`_DOWNBEAT\` that it owns, and CREATE TABLE on the target's schema.
 
+How it is verified: the project has no account. The driver is Snowflake's own; logging in (password, key pair, OAuth) and refusals are tested against recorded answers; the contract of destinations, the SQL
+role and every kill of the fault matrix against [fakesnow](https://github.com/tekumara/fakesnow), an emulator on DuckDB, extended by what Snowflake documents of transactions and names. Not proven
+by it: waiting for locks, COPY INTO's own reading of Parquet, cloud stages, clustering and speed.
+
 An attempt that dies leaves its transaction open; the next attempt of the same load ends it (\`SYSTEM$ABORT_TRANSACTION\`), and Snowflake itself does after five minutes of standing in another's way.
 `.trim();
+
+/** `snowflake://user:password@account/database/schema`. */
+const readUrl = (text: string): NamedEnd | string => {
+  const named = serverUrl(text.replace(/^([^?]*?\/\/[^/?]*\/[^/?]*)\/[^?]*/, "$1"), "snowflake");
+  if (typeof named === "string") return named;
+  const { host, port, ...rest } = named.config;
+  if (port !== undefined) return "it has a port; an address of its own goes into ?endpoint=https://host:port";
+  const schema = decoded(/^[^?]*?\/\/[^/?]*\/[^/?]*\/([^?]*)/.exec(text)?.[1] ?? "");
+  return { ...named, config: { ...rest, ...(host === undefined ? {} : { account: host }), ...(schema ? { schema } : {}) } };
+};
 
 export const snowflake = defineConnector({
   kind: "snowflake",
@@ -75,6 +91,12 @@ export const snowflake = defineConnector({
   roles: ["destination", "sql"],
   config,
   capabilities: { modes: ["append", "merge", "replace"], transactional: true },
+  url: {
+    schemes: ["snowflake"],
+    example: "snowflake://user@acme-analytics/database/schema?warehouse=loading",
+    environment: { password: ["SNOWFLAKE_PASSWORD"], warehouse: ["SNOWFLAKE_WAREHOUSE"], role: ["SNOWFLAKE_ROLE"] },
+    read: readUrl,
+  },
   notes,
   open: async (parsed, context) => (await import("./connector.ts")).openSnowflake(parsed, context),
 });

@@ -50,6 +50,29 @@ describe("URLs of databases", () => {
     expect(end("postgresql://ann@[::1]/shop", { role: "destination" }).config).toEqual({ host: "::1", user: "ann", database: "shop" });
   });
 
+  it("of Snowflake name account, database and schema", () => {
+    const env = { SNOWFLAKE_PASSWORD: "p", SNOWFLAKE_ROLE: "loader" };
+    expect(end("snowflake://ann@acme-analytics/shop/raw?warehouse=small", { role: "destination", env })).toMatchObject({
+      config: {
+        account: "acme-analytics",
+        user: "ann",
+        password: "p",
+        database: "shop",
+        schema: "raw",
+        warehouse: "small",
+        role: "loader",
+      },
+      place: "snowflake://acme-analytics/shop",
+    });
+    expect(end("snowflake://ann:p%40ss@acme/shop", { role: "destination" }).config).toEqual({
+      account: "acme",
+      user: "ann",
+      password: "p@ss",
+      database: "shop",
+    });
+    expect(faults("snowflake://ann@acme:443/shop", { role: "destination" }).join("")).toContain("endpoint");
+  });
+
   it("take the password from the environment, a named variable before the usual one, and what is written before both", () => {
     const env = { MYSQL_PWD: "usual", MINE: "named", PGUSER: "bob" };
     expect(end("mysql://ann@h/shop", { env }).config["password"]).toBe("usual");

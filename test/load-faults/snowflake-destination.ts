@@ -7,10 +7,7 @@ import { SEPARATOR_CODE } from "./rows.ts";
 
 const micros = (moment: string): string => `to_char(cast(${moment} as timestamp_ntz), 'YYYY-MM-DD HH24:MI:SS.FF6')`;
 
-const LINE = lineSql(
-  { day: `to_char("day", 'YYYY-MM-DD')`, at: micros('"at"'), moment: micros('"moment"') },
-  `chr(${SEPARATOR_CODE})`,
-);
+const LINE = lineSql({ day: `to_char("day", 'YYYY-MM-DD')`, at: micros('"at"'), moment: micros('"moment"') }, `chr(${SEPARATOR_CODE})`);
 
 const STAGING =
   "select lower(table_name) as name from information_schema.tables where table_schema = '_DOWNBEAT' and lower(table_name) like '^_downbeat^_%' escape '^'";
