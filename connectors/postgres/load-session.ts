@@ -1,6 +1,8 @@
-// PostgreSQL as a destination: batches go by binary COPY into the open transaction, beside the reading of the next batch.
+// PostgreSQL as a destination: batches go by binary COPY into the open transaction, beside the reading of the next batch; rows that are named go by COPY of CSV.
 
 import { once } from "node:events";
+import { createReadStream } from "node:fs";
+import { pipeline } from "node:stream/promises";
 import { from as copyFrom, type CopyStreamQuery } from "pg-copy-streams";
 import type { Batch } from "../batch.ts";
 import type { ConnectorContext } from "../connector.ts";
@@ -12,10 +14,12 @@ import { copyScratch, encodeCopy } from "../lib/pg-copy-encoder.ts";
 import { DownbeatError } from "../../core/errors.ts";
 import { connectPostgres, type PostgresClient, type PostgresConfig } from "./client.ts";
 import { postgresError } from "./errors.ts";
+import { type NamedBatch, NamedRows } from "./named-rows.ts";
 import { heldType, isCopyable, toSqlType } from "./types.ts";
 
 /** NAMEDATALEN - 1: the server would cut longer names without a word. */
 const NAME_BYTES = 63;
+const FILE_PIECE_BYTES = 256 * 1024;
 
 export const postgresDialect: Dialect = {
   title: "PostgreSQL",
@@ -50,12 +54,14 @@ export const postgresDialect: Dialect = {
 
 export class PostgresLoadSession implements LoadSession {
   readonly dialect = postgresDialect;
+  readonly takesParquet = true;
   inTransaction = false;
   readonly #client: PostgresClient;
   readonly #context: ConnectorContext;
   readonly #what: string;
   readonly #scratch = copyScratch();
   readonly #pending = new PendingInsert();
+  readonly #named: NamedRows;
 
   static async open(config: PostgresConfig, context: ConnectorContext, what: string): Promise<PostgresLoadSession> {
     const session = new PostgresLoadSession(await connectPostgres(config, context, "destination", what), context, what);
@@ -68,6 +74,7 @@ export class PostgresLoadSession implements LoadSession {
     this.#client = client;
     this.#context = context;
     this.#what = what;
+    this.#named = new NamedRows(context);
   }
 
   /** Commits of chunks do not wait for the disk: after a crash of the server a load goes on from what is there, and its end waits for all of it. */
@@ -149,14 +156,50 @@ export class PostgresLoadSession implements LoadSession {
   async insert(relation: string, columns: readonly InsertColumn[], batch: Batch): Promise<void> {
     await this.settle();
     this.#context.signal.throwIfAborted();
+    const { parquet, rows } = batch;
+    this.#pending.begin(
+      parquet === undefined ? this.#copyBatch(relation, columns, batch) : this.#copyNamed(relation, { parquet, rows, columns }),
+    );
+  }
+
+  #copyInto(relation: string, columns: readonly InsertColumn[], format: "binary" | "csv"): CopyStreamQuery {
     const names = columns.map(({ name }) => quoteIdentifier(name)).join(", ");
-    const stream = this.#client.driver.query(copyFrom(`copy ${relation} (${names}) from stdin (format binary)`));
+    return this.#client.driver.query(copyFrom(`copy ${relation} (${names}) from stdin (format ${format})`));
+  }
+
+  #copyBatch(relation: string, columns: readonly InsertColumn[], batch: Batch): Promise<void> {
     const parts = encodeCopy(
       batch,
       columns.map(({ index, name, type, sqlType }) => ({ index, name, type, isJsonb: sqlType === "jsonb" })),
       this.#scratch,
     );
-    this.#pending.begin(this.#feed(stream, parts));
+    return this.#feed(this.#copyInto(relation, columns, "binary"), parts);
+  }
+
+  async #copyNamed(relation: string, batch: NamedBatch): Promise<void> {
+    const { columns, parquet } = batch;
+    try {
+      const files = await this.#named.csvFiles(batch);
+      if (files !== undefined) for await (const file of files) await this.#copyFile(relation, columns, file);
+      else {
+        const inOrder = columns.map((column, index) => ({ ...column, index }));
+        for await (const carried of this.#named.carry(batch)) await this.#copyBatch(relation, inOrder, carried);
+      }
+    } catch (error) {
+      // What DuckDB cannot read is the file's fault.
+      if (!(error instanceof DownbeatError) && !this.#context.signal.aborted) await parquet.confirm();
+      throw this.#failure(error) as Error;
+    } finally {
+      await parquet.release();
+    }
+  }
+
+  async #copyFile(relation: string, columns: readonly InsertColumn[], file: string): Promise<void> {
+    try {
+      await pipeline(createReadStream(file, { highWaterMark: FILE_PIECE_BYTES }), this.#copyInto(relation, columns, "csv"));
+    } catch (error) {
+      throw this.#failure(error) as Error;
+    }
   }
 
   /** While the server works on one piece, the next one waits ready and the one after is encoded. */
@@ -208,6 +251,7 @@ export class PostgresLoadSession implements LoadSession {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.settle().catch(() => undefined);
+    await this.#named[Symbol.asyncDispose]();
     await this.#client[Symbol.asyncDispose]();
   }
 }

@@ -81,7 +81,9 @@ const readUrl = (text: string): NamedEnd | string => {
   const { host, port, ...rest } = named.config;
   if (port !== undefined) return "it has a port; an address of its own goes into ?endpoint=https://host:port";
   const schema = decoded(/^[^?]*?\/\/[^/?]*\/[^/?]*\/([^?]*)/.exec(text)?.[1] ?? "");
-  return { ...named, config: { ...rest, ...(host === undefined ? {} : { account: host }), ...(schema ? { schema } : {}) } };
+  if (schema === undefined) return "it has a % that begins no encoded character; write % as %25";
+  const config = { ...rest, ...(host === undefined ? {} : { account: host }), ...(schema === "" ? {} : { schema }) };
+  return { ...named, config, place: schema === "" ? named.place : `${named.place}/${schema}` };
 };
 
 export const snowflake = defineConnector({

@@ -62,7 +62,7 @@ describe("URLs of databases", () => {
         warehouse: "small",
         role: "loader",
       },
-      place: "snowflake://acme-analytics/shop",
+      place: "snowflake://acme-analytics/shop/raw",
     });
     expect(end("snowflake://ann:p%40ss@acme/shop", { role: "destination" }).config).toEqual({
       account: "acme",
