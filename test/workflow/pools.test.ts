@@ -29,13 +29,17 @@ const poolOf = (slots: number): string => {
 const stateOf = async (pool: string): Promise<PoolState["slots"]> =>
   (await engine().client.workflow.getHandle(poolWorkflowId(pool)).query<PoolState>(POOL_QUERY)).slots;
 
-/** Counts how many are at work, and how many were at most. */
-const counter = () => {
+/** Counts how many are at work, and how many were at most. Who comes first stays until as many are at work as may be, however late they begin. */
+const counter = (limit = 1) => {
   const seen = { now: 0, most: 0, order: [] as string[] };
+  let reach = (): void => undefined;
+  const reached = new Promise<void>((resolve) => (reach = resolve));
   const work: Behaviour = async ({ run, taskId }) => {
     seen.order.push(`${run.id}/${taskId}`);
     seen.now += 1;
     seen.most = Math.max(seen.most, seen.now);
+    if (seen.now >= limit) reach();
+    await reached;
     await new Promise((resolve) => setTimeout(resolve, 150));
     seen.now -= 1;
     return { output: null };
@@ -46,7 +50,7 @@ const counter = () => {
 describe("a pool", () => {
   it("is never held by more tasks than it has slots, over all runs, and is empty at the end", async () => {
     const pool = poolOf(3);
-    const { seen, work } = counter();
+    const { seen, work } = counter(3);
     const plan = planOf(Object.fromEntries(Array.from({ length: 8 }, (_, index) => [`t${index}`, { pool }])));
     const verbs = Object.fromEntries(plan.tasks.map(({ id }) => [id, work]));
     const runs = await Promise.all(Array.from({ length: 4 }, () => engine().run(plan, { verbs })));
@@ -138,7 +142,7 @@ describe("the concurrency of a pipeline", () => {
 
   it("queue: one more waits until one has ended, and counts as queued", async () => {
     const pipeline = freshName("queued");
-    const { seen, work } = counter();
+    const { seen, work } = counter(2);
     const runs = await Promise.all(Array.from({ length: 5 }, () => engine().start(limited("queue", 2), { verbs: { a: work }, pipeline })));
     for (const run of runs) expect(await run.end()).toMatchObject({ outcome: "succeeded" });
     expect([seen.order.length, seen.most]).toEqual([5, 2]);
