@@ -14,7 +14,8 @@ const engine = useEngine({ items: store.items });
 
 const INNER = planOf({ work: {}, clean: { finally: true } });
 const OVER = { forEach: { loops: [{ as: "n", in: [1, 2] }], window: 2, maxFailures: 0 } };
-const policies: readonly Policy[] = [policy({ totalMs: 1_500 })];
+/** What is told to stop has begun by then. */
+const policies: readonly Policy[] = [policy({ totalMs: 10_000 })];
 
 /** Of tasks that clean up. */
 const cleaned = () => {
