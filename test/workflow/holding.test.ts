@@ -88,7 +88,8 @@ describe("waits", () => {
     const rare = { poll: { everyMs: 3_600_000, maxMs: 3_600_000 } };
     const retried = { ...policy(), retry: { attempts: 9, backoffMs: 3_600_000, maxBackoffMs: 3_600_000, neverOn: [] } };
     const plan = planOf(
-      { marked: wait(rare), cancelled: wait(rare), away: { ...wait({ ...rare, deadlineMs: 1_000 }), policy: 1 } },
+      // Its first look has to be over before its deadline.
+      { marked: wait(rare), cancelled: wait(rare), away: { ...wait({ ...rare, deadlineMs: 10_000 }), policy: 1 } },
       { policies: [policy(), retried] },
     );
     const run = await engine().start(plan, { verbs: { marked: never, cancelled: never, away } });
@@ -112,7 +113,8 @@ describe("waits", () => {
     const poll = { everyMs: 100, maxMs: 100 };
     const again = { ...policy(), retry: { ...policy().retry, on: { WAIT_DEADLINE: { attempts: 2, backoffMs: 50 } } } };
     const plan = planOf(
-      { parks: { ...wait({ poll, deadlineMs: 300 }), policy: 0 }, again: { ...wait({ poll, deadlineMs: 300 }), policy: 1 } },
+      // Once continued it has to look within its deadline, or it parks for ever.
+      { parks: { ...wait({ poll, deadlineMs: 10_000 }), policy: 0 }, again: { ...wait({ poll, deadlineMs: 300 }), policy: 1 } },
       { policies: [{ ...policy(), onExhausted: "park" }, again] },
     );
     const run = await engine().start(plan, { verbs: { parks: probe, again: probe } });
