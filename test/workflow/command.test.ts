@@ -80,7 +80,8 @@ describe("a program of a run", () => {
 
   it("is gone when its attempt is out of time", async () => {
     const { verb, pids } = program(STUBBORN);
-    const run = await engine().run(plan(1_500), { verbs: { a: verb } });
+    // Time enough for both processes to say who they are.
+    const run = await engine().run(plan(10_000), { verbs: { a: verb } });
     expect(run).toMatchObject({ outcome: "failed" });
     expect(run.tasks()["a"]).toMatchObject({ status: "failed", error: { code: "ATTEMPT_TIMEOUT" } });
     expect(pids).toHaveLength(2);
