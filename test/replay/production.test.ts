@@ -11,7 +11,7 @@ import { INSPECT_WORKFLOW, RUN_WORKFLOW } from "../../workflows/messages.ts";
 import { planOf } from "../core/runs.ts";
 import { freshName, temporalServer } from "../fixtures/services.ts";
 import { bundleRun } from "../workflow/engine.ts";
-import { until, useEngine } from "../workflow/kit.ts";
+import { isAt, until, useEngine } from "../workflow/kit.ts";
 
 const engine = useEngine();
 const script = path.resolve(import.meta.dirname, "../../bin/replay.ts");
@@ -23,11 +23,14 @@ interface Ended {
 
 const replay = (args: readonly string[]): Promise<Ended> =>
   new Promise((resolve) => {
-    const options = { env: { ...process.env, TEMPORAL_ADDRESS: "" }, timeout: 60_000 };
+    const options = { env: { ...process.env, TEMPORAL_ADDRESS: "" }, timeout: 240_000 };
     execFile(process.execPath, [script, ...args], options, (error, stdout, stderr) => {
       resolve({ code: error === null ? 0 : typeof error.code === "number" ? error.code : -1, output: stderr + stdout });
     });
   });
+
+/** Lists lag behind: what has ended may still be listed as running. */
+const ENDED = 'ExecutionStatus = "Completed"';
 
 const visible = (query: string, count: number): Promise<void> =>
   until(`${count} are listed`, async () => (await engine().client.workflow.count(query)).count >= count);
@@ -53,10 +56,13 @@ describe("npm run replay", () => {
     const { address } = temporalServer();
     await engine().run(plan);
     const open = await engine().start(asks);
+    // Before that it has nothing to be replayed.
+    await isAt(open, "asked", "waiting");
     const idle = freshName("idle");
     const waiting = await startOn(idle);
     const good = `TaskQueue IN ("${engine().queue}", "${idle}")`;
     await visible(good, 3);
+    await visible(`${good} AND ${ENDED}`, 1);
     const right = await replay(["--from", address, "--query", good]);
     expect(right.output).toContain("This build goes on with all that were replayed.");
     expect(right.output).toMatch(/run completed +1 +\d+ +1 +0 +0\n/);
@@ -79,6 +85,7 @@ describe("npm run replay", () => {
     });
     const both = `TaskQueue IN ("${engine().queue}", "${queue}")`;
     await visible(both, 3);
+    await visible(`${both} AND ${ENDED}`, 2);
     const wrong = await replay(["--from", address, "--namespace", "default", "--query", both]);
     expect(wrong.output).toContain("1 would break under this build.");
     expect(wrong.output).toMatch(
