@@ -6,9 +6,10 @@ import { restoreSnapshot, takeSnapshot } from "../../core/run-snapshot.ts";
 import { failAttempt, loseAttempt } from "../../core/run-attempts.ts";
 import * as reducer from "../../core/run-state.ts";
 
+/** Attempts last as long as a test may: work that is held back waits for reports, which come late where the server is busy. */
 export const policy = (part: { attempts?: number; totalMs?: number; neverOn?: readonly string[] } = {}): Policy => ({
   retry: { attempts: part.attempts ?? 1, backoffMs: 1_000, maxBackoffMs: 60_000, neverOn: part.neverOn ?? [] },
-  timeout: { attemptMs: 60_000, totalMs: part.totalMs ?? 3_600_000, heartbeatMs: 10_000 },
+  timeout: { attemptMs: 600_000, totalMs: part.totalMs ?? 3_600_000, heartbeatMs: 10_000 },
 });
 
 export const planOf = (
