@@ -212,6 +212,8 @@ export const startWhole = async (address = temporalServer().address): Promise<Wh
         }),
       },
     } as never,
+    // As Downbeat's own workers: by default it keeps beats back until two seconds before the time is over.
+    maxHeartbeatThrottleInterval: "500ms",
     shutdownGraceTime: 0,
     shutdownForceTime: "5s",
   });
