@@ -67,8 +67,9 @@ describe("a webhook", () => {
 
   it("gathers events to a batch, or until it is quiet", async () => {
     const [batched, quiet] = [freshPipeline(), freshPipeline()];
-    await deploy(batched, [`{ ${HOOK}, batch: { max: 3, within: 3s } }`]);
-    await deploy(quiet, [`{ ${HOOK}, debounce: 2s }`]);
+    // Longer than it takes to send them all.
+    await deploy(batched, [`{ ${HOOK}, batch: { max: 3, within: 10s } }`]);
+    await deploy(quiet, [`{ ${HOOK}, debounce: 8s }`]);
     for (const n of [1, 2, 3, 4]) for (const name of [batched, quiet]) expect((await send(name, `e${n}`, { n })).run).toBeNull();
     await succeeded(batched, 2);
     expect((await runsOf(batched)).map(({ params }) => params.n)).toEqual([[1, 2, 3], [4]]);
