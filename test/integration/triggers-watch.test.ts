@@ -1,6 +1,6 @@
 // Triggers that look for their events, on real servers: topics, objects, files; each event once; what cannot be judged; looks that fail or cost nothing.
 
-import { mkdir, writeFile } from "node:fs/promises";
+import { mkdir, rename, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { PutObjectCommand, S3Client } from "@aws-sdk/client-s3";
 import { Producer } from "@platformatic/kafka";
@@ -134,13 +134,18 @@ describe("files", () => {
     const name = freshPipeline();
     const folder = path.join(kit.dataDir, name);
     await mkdir(folder);
-    await writeFile(path.join(folder, "old.csv"), "1");
+    /** As a whole: a look that meets a file while it is written takes each half for new content. */
+    const put = async (file: string, content: string): Promise<void> => {
+      await writeFile(path.join(folder, `.${file}`), content);
+      await rename(path.join(folder, `.${file}`), path.join(folder, file));
+    };
+    await put("old.csv", "1");
     await deploy(name, `files: { glob: "${name}/*.csv", every: 1s }, params: { n: "\${{ event.data.path }}" }`);
     await hasLooked(name);
-    await writeFile(path.join(folder, "a.csv"), "1");
-    await writeFile(path.join(folder, "b.txt"), "1");
+    await put("a.csv", "1");
+    await put("b.txt", "1");
     await started(name, 1);
-    await writeFile(path.join(folder, "a.csv"), "1 and more");
+    await put("a.csv", "1 and more");
     await started(name, 2);
     expect(await paramsOf(name)).toEqual([`${name}/a.csv`, `${name}/a.csv`]);
     expect((await eventsOf(name, "?status=ignored")).map(({ data }) => (data as { readonly path: string }).path)).toEqual([
