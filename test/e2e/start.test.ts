@@ -2,7 +2,7 @@
 
 import { spawn, type ChildProcess } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
-import { createServer } from "node:net";
+import { type AddressInfo, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
@@ -36,7 +36,8 @@ const start = (args: readonly string[], port: number): Started => {
   child.stdout.on("data", (chunk: Buffer) => (text += chunk.toString("utf8")));
   child.stderr.on("data", (chunk: Buffer) => (text += chunk.toString("utf8")));
   const ended = new Promise<{ code: number | null; signal: NodeJS.Signals | null }>((resolve) => {
-    child.once("exit", (code, signal) => {
+    // Not at its exit: what it has written last may still be under way then.
+    child.once("close", (code, signal) => {
       children.delete(child);
       resolve({ code, signal });
     });
@@ -140,9 +141,9 @@ describe("npm start", () => {
   });
 
   it("takes the next free port and says so", { timeout: PATIENCE_MS }, async () => {
-    const port = await freePort();
     const squatter = createServer();
-    await new Promise<void>((resolve) => squatter.listen(port, "127.0.0.1", resolve));
+    await new Promise<void>((resolve) => squatter.listen(0, "127.0.0.1", resolve));
+    const { port } = squatter.address() as AddressInfo;
     try {
       const started = start(["--no-quickstart"], port);
       await until(started, "Downbeat listens");
