@@ -86,7 +86,7 @@ describe("services that go and come back", () => {
         uiPort: await freePort(),
         stateFile,
       });
-    const answers = async (address: string): Promise<void> => (await Connection.connect({ address, connectTimeout: 2_000 })).close();
+    const answers = async (address: string): Promise<void> => (await Connection.connect({ address, connectTimeout: 20_000 })).close();
     const first = await start();
     expect(first.adopted).toBe(false);
     const second = await start();
