@@ -115,7 +115,10 @@ describe("a run", () => {
     const run = await engine().start(planOf({ waits: { policy: 1 }, ...chain }, { policies: [policy(), longPause] }), {
       verbs: { waits: fails("SOURCE_UNAVAILABLE") },
     });
-    await until("the chain has ended", async () => (await run.handle.query<RunStatusAnswer, []>(STATUS_QUERY)).open === 1);
+    await until("the chain has ended, and it waits", async () => {
+      const { open, tasks } = await run.handle.query<RunStatusAnswer, []>(STATUS_QUERY);
+      return open === 1 && tasks["waits"] === "waiting";
+    });
     const { events } = await run.handle.fetchHistory();
     const long = events?.filter(({ timerStartedEventAttributes: timer }) => Number(timer?.startToFireTimeout?.seconds ?? 0) > 1_000);
     expect(long).toHaveLength(1);
@@ -240,7 +243,8 @@ describe("stopping and waiting", () => {
   it("an attempt that takes longer than its limit is stopped, counted and tried again", async () => {
     const seen = { started: false, stopped: false };
     const slowOnce: Behaviour = (call, context) => (call.attempt === 1 ? hangs(seen)(call, context) : succeeds(call, context));
-    const quick = { attemptMs: 300, totalMs: 60_000, heartbeatMs: 10_000 };
+    // The second attempt has as long, and ends at once.
+    const quick = { attemptMs: 8_000, totalMs: 60_000, heartbeatMs: 10_000 };
     const plan = planOf({ a: {} }, { policies: [{ timeout: quick, retry: { attempts: 2, backoffMs: 1, maxBackoffMs: 1, neverOn: [] } }] });
     const run = await engine().run(plan, { verbs: { a: slowOnce } });
     expect(seen.stopped).toBe(true);
