@@ -65,6 +65,14 @@ export class Effects {
     return rows.map((row) => ({ ...row, at: row.at.getTime() }));
   }
 
+  /** How many statements stay at gates now: what they mark is not to be seen before they end. */
+  async atGates(): Promise<number> {
+    const { rows } = await this.#pool.query<{ readonly n: number }>(
+      "select count(*)::int as n from pg_stat_activity where state = 'active' and pid <> pg_backend_pid() and query like '%hold(%'",
+    );
+    return rows[0]?.n ?? 0;
+  }
+
   /** How many uses of these tasks there were at the same time, at most, and how many in all; those that were broken off do not count. */
   async usesOf(tasks: readonly string[]): Promise<{ readonly most: number; readonly all: number }> {
     const { rows } = await this.#pool.query<{ readonly most: number; readonly all: number }>(

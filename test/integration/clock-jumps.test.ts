@@ -17,7 +17,8 @@ const sql = (id: string, query: string, more: object = {}) => ({
 const PIPELINE = {
   apiVersion: "downbeat/v1",
   name: "clocks",
-  defaults: { timeout: { heartbeat: "2s", attempt: "5m", total: "30m" }, retry: { attempts: 3, backoff: "1s", max_backoff: "1s" } },
+  // A worker that is kept waiting for some seconds is not dead; by the jump it would be silent for an hour.
+  defaults: { timeout: { heartbeat: "20s", attempt: "5m", total: "30m" }, retry: { attempts: 3, backoff: "1s", max_backoff: "1s" } },
   tasks: [
     sql("held", "select mark_and_hold(:run, :task, 0, :run)"),
     {
@@ -55,8 +56,8 @@ const folder = mkdtempSync(path.join(tmpdir(), "downbeat-clocks-"));
 const clock = path.join(folder, "clock");
 const jumpTo = async (offsetMs: number): Promise<void> => {
   writeFileSync(clock, String(offsetMs));
-  // Until both processes have looked.
-  await pause(500);
+  // Until both processes have looked: each does so many times a second, where it is given the time.
+  await pause(2_000);
 };
 
 let world: World;
@@ -84,10 +85,10 @@ describe("a clock that jumps", () => {
         const states = (await show()).tasks.map((task) => `${task.id} ${task.status}`);
         expect(states).toEqual(expect.arrayContaining(["held running", "items running", "looked_at waiting"]));
       },
-      { timeoutMs: 30_000 },
+      { timeoutMs: 90_000 },
     );
-    // The items have begun as well by then.
-    await pause(1_000);
+    // The task and two items.
+    await waitUntil(async () => expect(await world.effects.atGates()).toBe(3), { timeoutMs: 90_000 });
     await jumpTo(after);
     await world.effects.openGate(id);
     const run = await waitUntil(
