@@ -21,6 +21,7 @@ import sys
 import duckdb
 import pyarrow
 import uvicorn
+from sqlglot import exp
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import JSONResponse
 from starlette.routing import Route
@@ -220,6 +221,23 @@ def remembering_errors(execute):
     return run
 
 
+def merging_within_transactions(execute):
+    """A merge makes a temporary table first, which fakesnow takes for a definition of the user's: one that commits."""
+
+    def run(self, statement, params=None):
+        table = statement.find(exp.Table) if isinstance(statement, exp.Create) else None
+        if table is None or table.name.lower() != "merge_candidates":
+            return execute(self, statement, params)
+        connection = self._conn
+        connection._autocommit, before = True, connection._autocommit
+        try:
+            return execute(self, statement, params)
+        finally:
+            connection._autocommit = before
+
+    return run
+
+
 async def login(request) -> JSONResponse:
     answer = json.loads((await server.login_request(request)).body)
     # Told of a threshold of 0, the Node driver would stage every parameter.
@@ -255,7 +273,9 @@ def main() -> None:
     stage.TableStages.record_temporary_table = lambda *_: None
     info_schema.insert_table_comment_sql = lambda *_: "select 1"
     copy_into._source_urls = naming_staged_files(copy_into._source_urls)
-    server.FakeSnowflakeCursor.execute = remembering_errors(server.FakeSnowflakeCursor.execute)
+    cursor = server.FakeSnowflakeCursor
+    cursor.execute = remembering_errors(cursor.execute)
+    cursor._execute = merging_within_transactions(cursor._execute)
     own = {"/session/v1/login-request": login, "/queries/v1/query-request": query, "/session": end_session}
     app = server.app
     for place, route in enumerate(app.router.routes):

@@ -1,7 +1,7 @@
 // DuckDB as a destination: batches go as Parquet files through a temporary folder into the open transaction, beside the reading of the next batch. Rows that lie
 // in such files already are taken from there.
 
-import { open, rm } from "node:fs/promises";
+import { rm } from "node:fs/promises";
 import path from "node:path";
 import type { DuckDBConnection } from "@duckdb/node-api";
 import type { Batch, ParquetRows } from "../batch.ts";
@@ -9,6 +9,7 @@ import type { ConnectorContext } from "../connector.ts";
 import type { SharedDuckdb } from "../lib/duckdb-instance.ts";
 import { parquetRelation } from "../lib/formats/parquet-rows.ts";
 import { quoteIdentifier, quoteTable, quoteText } from "../lib/load/names.ts";
+import { writeParts } from "../lib/load/parts-file.ts";
 import { PendingInsert } from "../lib/load/pending-insert.ts";
 import { ownTables } from "../lib/load/own-tables.ts";
 import type { Dialect, InsertColumn, LoadSession, RowOrder, SqlParam, SqlResult, TableColumn, TableName } from "../lib/load/session.ts";
@@ -151,7 +152,7 @@ export class DuckdbLoadSession implements LoadSession {
       batch,
       columns.map(({ index }, place) => ({ index, name: `c${place}` })),
     );
-    await this.#write(file, parts);
+    await writeParts(file, parts, this.#what);
     try {
       await this.settle();
     } catch (error) {
@@ -182,20 +183,6 @@ export class DuckdbLoadSession implements LoadSession {
     if (order === this.#order) return;
     await this.run(`set session preserve_insertion_order = ${order === "kept"}`);
     this.#order = order;
-  }
-
-  async #write(file: string, parts: readonly Uint8Array[]): Promise<void> {
-    try {
-      await using handle = await open(file, "w");
-      // One call takes at most IOV_MAX (1,024) buffers.
-      for (let from = 0; from < parts.length; from += 1_000) await writeAll(handle, parts.slice(from, from + 1_000));
-    } catch (error) {
-      await rm(file, { force: true });
-      if (!FULL.has((error as NodeJS.ErrnoException).code ?? "")) throw error;
-      throw new DownbeatError("DESTINATION_FULL", `${this.#what}: the disk of the working folder is full; make room there`, {
-        cause: error,
-      });
-    }
   }
 
   async #load(relation: string, columns: readonly InsertColumn[], { values, from, confirm, release }: Given): Promise<void> {
@@ -259,9 +246,6 @@ interface Given extends Partial<Pick<ParquetRows, "confirm">>, Pick<ParquetRows,
   readonly from: string;
 }
 
-/** Full, over a quota, over the process's file size limit. */
-const FULL = new Set(["ENOSPC", "EDQUOT", "EFBIG"]);
-
 /** Types that the file already carries as they are. */
 const PLAIN = new Set([
   "BOOLEAN",
@@ -280,22 +264,3 @@ const PLAIN = new Set([
 
 let last = 0;
 const sequence = (): number => (last += 1);
-
-const writeAll = async (
-  handle: { writev(parts: readonly Uint8Array[]): Promise<{ bytesWritten: number }> },
-  parts: readonly Uint8Array[],
-): Promise<void> => {
-  let rest = parts;
-  while (rest.length > 0) {
-    let { bytesWritten } = await handle.writev(rest);
-    const unwritten: Uint8Array[] = [];
-    for (const part of rest) {
-      if (bytesWritten >= part.length) bytesWritten -= part.length;
-      else {
-        unwritten.push(part.subarray(bytesWritten));
-        bytesWritten = 0;
-      }
-    }
-    rest = unwritten;
-  }
-};

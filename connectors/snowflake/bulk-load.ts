@@ -2,11 +2,12 @@
 // https://docs.snowflake.com/en/sql-reference/sql/copy-into-table
 
 import { randomBytes } from "node:crypto";
-import { open, rm } from "node:fs/promises";
+import { rm } from "node:fs/promises";
 import path from "node:path";
 import type { Batch, Column, FixedVector } from "../batch.ts";
 import { refuseLongTimes } from "../lib/load/day-times.ts";
 import { quoteIdentifier, quoteTable, quoteText } from "../lib/load/names.ts";
+import { writeParts } from "../lib/load/parts-file.ts";
 import type { InsertColumn, RowOrder, TableName } from "../lib/load/session.ts";
 import { encodeParquet } from "../lib/parquet-encoder.ts";
 import type { SnowflakeClient } from "./client.ts";
@@ -69,13 +70,8 @@ export class BulkLoad {
     );
     const name = `${(this.#files += 1)}_${randomBytes(4).toString("hex")}.parquet`;
     const file = path.join(this.#tempDir, name);
+    await writeParts(file, parts, this.#what);
     try {
-      const handle = await open(file, "wx");
-      try {
-        await handle.writev([...parts]);
-      } finally {
-        await handle.close();
-      }
       await this.#client.run(`put ${quoteText(`file://${file}`)} @${this.#stage} auto_compress = false source_compression = none`);
     } finally {
       await rm(file, { force: true });
