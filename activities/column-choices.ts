@@ -6,6 +6,7 @@ import {
   type Column,
   type ColumnType,
   layoutOf,
+  type ParquetRows,
   type Reject,
   type Schema,
   sizeOf,
@@ -28,8 +29,10 @@ export const choosingSource = (source: Source, choices: ColumnChoices, hashKey?:
     ...(bounds === undefined ? {} : { bounds: (request) => bounds.call(source, request) }),
     async *read(request) {
       const chooser = new Chooser(choices, request.stream, hashKey);
-      // What is chosen is chosen from rows in memory.
-      for await (const batch of source.read({ ...request, takesParquet: false })) yield chooser.choose(batch);
+      // Rows that a file's reader only names have no values to hash or cast.
+      const needsValues = (choices.hash ?? []).length > 0 || Object.keys(choices.cast ?? {}).length > 0;
+      const takesParquet = request.takesParquet === true && !needsValues;
+      for await (const batch of source.read({ ...request, takesParquet })) yield chooser.choose(batch);
     },
   };
 };
@@ -62,6 +65,7 @@ class Chooser {
     const { schema, chosen, casts, hidden } = this.#shapeOf(given.schema);
     const batch = casts.length === 0 ? given : castColumns(given, casts);
     const kept = this.#withRejects(batch, hidden);
+    if (batch.parquet !== undefined) return { ...kept, schema, parquet: chosenRows(batch.parquet, chosen) };
     const columns = chosen.map(({ place, how }): Vector => {
       const [column, vector] = [batch.schema.columns[place], batch.columns[place]];
       if (column === undefined || vector === undefined) throw new DownbeatError("INTERNAL", `column ${place} has no values`);
@@ -134,6 +138,15 @@ class Chooser {
     return { layout: "text", offsets, data: data.subarray(0, end), valid: vector.valid };
   }
 }
+
+/** Rows that are named: the file's other columns are not read. NULL keeps its type by being made of the column. */
+const chosenRows = (rows: ParquetRows, chosen: readonly ChosenColumn[]): ParquetRows => ({
+  ...rows,
+  select: chosen.map(({ place, how }) => {
+    const value = rows.select[place] ?? "null";
+    return how === "redacted" ? `nullif(${value}, ${value})` : value;
+  }),
+});
 
 const TEXT: ColumnType = { kind: "string" };
 

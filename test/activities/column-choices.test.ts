@@ -1,7 +1,7 @@
 import { createHash, createHmac } from "node:crypto";
 import { expect, test } from "vitest";
 import { choosingSource } from "../../activities/column-choices.ts";
-import type { Batch, Column } from "../../connectors/batch.ts";
+import type { Batch, Column, ParquetRows } from "../../connectors/batch.ts";
 import type { Source, StreamRequest } from "../../connectors/connector.ts";
 import { fromRows, type Row, toRows } from "../../connectors/lib/rows.ts";
 import type { ColumnChoices } from "../../core/definition-columns.ts";
@@ -55,6 +55,39 @@ test("selected columns come in their order under their new names, with values, n
     { sum: "-0.01", id: String(2n ** 60n) },
   ]);
   expect(batch).toMatchObject({ rows: 3, position: { after: 3 }, bytes: 48 });
+});
+
+test("rows that are named stay so where columns are selected, renamed and redacted; hashes and casts want them in memory", async () => {
+  const asked: unknown[] = [];
+  const parquet: ParquetRows = {
+    file: "f",
+    from: 5,
+    select: COLUMNS.map((_, place) => `s${place}`),
+    confirm: () => Promise.resolve(),
+    release: () => Promise.resolve(),
+  };
+  const source: Source = {
+    discover: () => Promise.resolve([]),
+    async *read({ takesParquet }) {
+      asked.push(takesParquet);
+      if (takesParquet === true) yield { schema: { columns: COLUMNS }, rows: 3, columns: [], bytes: 99, position: { after: 8 }, parquet };
+      else yield batchOf();
+    },
+  };
+  const first = async (choices: ColumnChoices): Promise<Batch> => {
+    const request = { stream: "people", takesParquet: true } as StreamRequest;
+    for await (const batch of choosingSource(source, choices).read(request)) return batch;
+    throw new Error("there is no batch");
+  };
+  const named = await first({ select: ["total", "id"], rename: { total: "sum" }, redact: ["id"] });
+  expect(named).toMatchObject({ rows: 3, position: { after: 8 }, parquet: { file: "f", from: 5, select: ["s4", "nullif(s0, s0)"] } });
+  expect(named.schema.columns.map(({ name, nullable }) => [name, nullable])).toEqual([
+    ["sum", true],
+    ["id", true],
+  ]);
+  expect((await first({ hash: ["mail"] })).parquet).toBeUndefined();
+  expect((await first({ cast: { note: "string" } })).parquet).toBeUndefined();
+  expect(asked).toEqual([true, false, false]);
 });
 
 test("hashed values are the SHA-256 of their text, with a key its HMAC; NULL stays NULL", async () => {

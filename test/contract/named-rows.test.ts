@@ -4,15 +4,18 @@ import { copyFile, mkdir, readdir, readFile, rm, writeFile } from "node:fs/promi
 import path from "node:path";
 import { DuckDBInstance } from "@duckdb/node-api";
 import { describe, expect, it } from "vitest";
+import { choosingSource } from "../../activities/column-choices.ts";
 import { moveLoad } from "../../activities/move-load.ts";
 import type { Connector, ConnectorContext, LoadTarget } from "../../connectors/connector.ts";
 import { duckdb } from "../../connectors/duckdb/spec.ts";
+import { toRows } from "../../connectors/lib/rows.ts";
+import type { ColumnChoices } from "../../core/definition-columns.ts";
 import { createObjectSource, type ObjectStore } from "../../connectors/lib/object-source.ts";
 import { postgres } from "../../connectors/postgres/spec.ts";
 import { freshPostgresDatabase } from "../fixtures/services.ts";
 import { openConnector, testContext, testFolder } from "./kit.ts";
 import { target } from "./load-kit.ts";
-import { expectCode, rowsOf } from "./sql-roles.ts";
+import { batchesOf, expectCode, rowsOf } from "./sql-roles.ts";
 
 const folder = testFolder("named-rows");
 const tempDir = path.join(folder, "temp");
@@ -51,12 +54,13 @@ const WAREHOUSES = {
   },
 } as const satisfies Record<string, () => Promise<Connector>>;
 
-const move = async ({ destination }: Connector, names: readonly string[], given: Partial<LoadTarget> = {}) => {
+const move = async ({ destination }: Connector, names: readonly string[], given: Partial<LoadTarget> = {}, choices?: ColumnChoices) => {
   if (destination === undefined) throw new Error("it is a destination");
   const { signal } = new AbortController();
   await using load = await destination.openLoad(target(given));
+  const source = createObjectSource(storeOf(names), { signal, tempDir });
   return await moveLoad({
-    source: createObjectSource(storeOf(names), { signal, tempDir }),
+    source: choices === undefined ? source : choosingSource(source, choices),
     load,
     request: { stream: "*", options: { new_only: false, delimiter: ",", header: true }, nullCursor: "fail" },
     limits: { maxRows: 0 },
@@ -96,6 +100,21 @@ describe.each([
     await move(warehouse, [`m1.${format}`, `m2.${format}`], { mode: "merge", keyColumns: ["id"] });
     const wrong = `select count(*) as n, count(*) filter (where version <> case when id < 500 then ${MANY} + id else ${MANY} - 1000 + id end) as wrong from t`;
     expect(await rowsOf(warehouse.sql!.query(wrong))).toEqual([{ n: 1_000, wrong: 0 }]);
+  });
+
+  it("takes chosen columns alone, under their new names; redacted ones are NULL", async () => {
+    await write(`c.${format}`, "select i as id, 'n' || i as name, date '2026-01-01' + i::int as day, i / 2 as half from range(3) t(i)");
+    await using warehouse = await openWarehouse();
+    const choices = { select: ["half", "name", "day", "id"], rename: { half: "part" }, redact: ["day", "name"] };
+    await move(warehouse, [`c.${format}`], {}, choices);
+    const [batch] = await batchesOf(warehouse.sql!.query("select * from t order by id desc limit 1"));
+    expect(batch!.schema.columns.map(({ name, type }) => `${name} ${type.kind}`)).toEqual([
+      "part float64",
+      "name string",
+      "day date",
+      "id int64",
+    ]);
+    expect(toRows(batch!)).toEqual([{ part: 1, name: null, day: null, id: 2 }]);
   });
 
   it("replaces, and what the table held before is gone", async () => {
