@@ -109,6 +109,8 @@ export const createTransfer = (deps: TransferDeps): Verb => {
       // The load stands in the destination, whatever the store says; the next run's copy replaces this one.
       context.log.warn({ err: error instanceof Error ? error.message : String(error) }, "the store did not take the load's copy");
     });
+    const changes = (await load.schemaChanges?.()) ?? [];
+    if (changes.length > 0) context.log.warn({ changes, table: config.to.table }, "the stream's columns and the table's came to differ");
     const untried = replayed === undefined ? {} : { untried: { ...untriedAt(position) } };
     context.log.info(
       { rows, bytes, deadLetters, ...untried, chunks: figures.chunks, seconds, stream: streamName, table: config.to.table },
@@ -123,8 +125,15 @@ export const createTransfer = (deps: TransferDeps): Verb => {
         bytes,
         dead_letters: deadLetters,
         ...untried,
+        ...(changes.length === 0 ? {} : { schema_changes: changes.map((change) => ({ ...change })) }),
       },
-      metrics: { rows, bytes, deadLetters: replayed === undefined ? deadLetters : 0, seconds },
+      metrics: {
+        rows,
+        bytes,
+        deadLetters: replayed === undefined ? deadLetters : 0,
+        ...(changes.length === 0 ? {} : { schemaChanges: changes.length }),
+        seconds,
+      },
     };
   };
 };

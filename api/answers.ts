@@ -167,6 +167,7 @@ const task = z.object({
       rows: z.number().optional(),
       bytes: z.number().optional(),
       deadLetters: z.number().optional(),
+      schemaChanges: z.number().optional().describe("Columns of the table that were added, widened or left out"),
       seconds: z.number().optional(),
     })
     .nullable(),

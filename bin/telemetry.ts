@@ -64,6 +64,9 @@ export const startTelemetry = async (config: Config, service: "downbeat-api" | "
   const rows = meter.createCounter("downbeat_rows", { description: "Rows moved" });
   const bytes = meter.createCounter("downbeat_bytes", { description: "Bytes moved, as values in memory" });
   const deadLetters = meter.createCounter("downbeat_dead_letters", { description: "Rows diverted" });
+  const schemaChanges = meter.createCounter("downbeat_schema_changes", {
+    description: "Columns of tables that were added, widened or left out since a stream's had changed",
+  });
 
   const corePort = await freePort();
   const coreMetrics = async (): Promise<string> => {
@@ -87,6 +90,7 @@ export const startTelemetry = async (config: Config, service: "downbeat-api" | "
       rows.add(result?.metrics?.rows ?? 0, { operator });
       bytes.add(result?.metrics?.bytes ?? 0, { operator });
       deadLetters.add(result?.metrics?.deadLetters ?? 0, { operator });
+      schemaChanges.add(result?.metrics?.schemaChanges ?? 0, { operator });
     },
     onRunChanges(changes, missed) {
       if (missed > 0) deadlines.add(missed);

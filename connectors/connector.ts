@@ -202,6 +202,16 @@ export interface ResumePoint {
   readonly deadLetters: number;
 }
 
+/** How a stream's columns and the table's came to differ, and what was done. */
+export interface SchemaChange {
+  readonly column: string;
+  /** `left_out`: by the policy `discard`. */
+  readonly change: "added" | "widened" | "left_out";
+  /** Types as definitions write them; null: there was none. */
+  readonly before: string | null;
+  readonly after: string | null;
+}
+
 /** What a destination knows of a load's target before it begins. */
 export interface TargetState {
   readonly exists: boolean;
@@ -235,6 +245,8 @@ export interface Load extends AsyncDisposable {
   /** Ends the load, also one without rows. */
   finish(): Promise<void>;
   seen(items: readonly string[]): Promise<ReadonlySet<string>>;
+  /** Of this origin, by whichever attempt: where tables have columns of their own. That a table was made is none. */
+  schemaChanges?(): Promise<readonly SchemaChange[]>;
 }
 
 // ---- warehouses that run SQL

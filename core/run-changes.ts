@@ -34,6 +34,8 @@ export interface TaskMetrics {
   readonly rows?: number;
   readonly bytes?: number;
   readonly deadLetters?: number;
+  /** Columns that were added, widened or left out. */
+  readonly schemaChanges?: number;
   readonly seconds?: number;
 }
 

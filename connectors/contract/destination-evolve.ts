@@ -3,7 +3,7 @@
 import { deepStrictEqual, rejects } from "node:assert/strict";
 import type { Json } from "../../core/json.ts";
 import type { Column } from "../batch.ts";
-import type { LoadTarget } from "../connector.ts";
+import type { LoadTarget, SchemaChange } from "../connector.ts";
 import type { Row } from "../lib/rows.ts";
 import type { ContractCase } from "./case.ts";
 import { batchOf, type DestinationKit, flow, type Flow, hasCode, ID, NAME, show, target } from "./destination-kit.ts";
@@ -62,6 +62,47 @@ export const evolveCases = (kit: DestinationKit): readonly ContractCase[] => {
       read.map((row) => `${Number(row["id"])} ${show(row["name"])} ${show(row["email"])}`),
       ["1 one null", "2 two e", "3 null f"],
     );
+  });
+
+  add("what becomes of a stream's other columns is told once, also by a later attempt", async () => {
+    const into = flow();
+    const tells = async (
+      origin: string,
+      given: Partial<LoadTarget>,
+      columns: readonly Column[],
+      row: Row,
+      expected: readonly SchemaChange[],
+    ): Promise<void> => {
+      for (const _attempt of [1, 2]) {
+        await withLoad(target(into, { origin, ...given }), async (load) => {
+          if (!load.resume.done) {
+            await load.begin(null);
+            await load.write(batchOf([row], null, columns));
+            await load.write(batchOf([row], null, columns));
+            await load.commit(null);
+            await load.finish();
+          }
+          if (load.schemaChanges !== undefined) deepStrictEqual(await load.schemaChanges(), expected);
+        });
+      }
+    };
+    const N = (kind: "int32" | "int64"): Column => ({ name: "n", type: { kind }, nullable: true });
+    await tells("run-1", {}, [ID, N("int32")], { id: 1, n: 1 }, []);
+    await tells("run-2", {}, [ID, N("int64"), EMAIL], { id: 2, n: 2, email: "e" }, [
+      { column: "email", change: "added", before: null, after: "string" },
+      { column: "n", change: "widened", before: "int32", after: "int64" },
+    ]);
+    await tells("run-3", {}, [ID, N("int64"), EMAIL], { id: 3, n: 3, email: "f" }, []);
+    await tells("run-4", { schema: "discard" }, [ID, NAME], { id: 4, name: "four" }, [
+      { column: "name", change: "left_out", before: "string", after: null },
+    ]);
+    if (!kit.suite.modes.includes("replace")) return;
+    await tells("run-5", { mode: "replace" }, [ID, NAME], { id: 5, name: "five" }, [
+      { column: "name", change: "added", before: null, after: "string" },
+    ]);
+    await tells("run-6", { mode: "replace", schema: "discard" }, [ID, { ...NAME, name: "more" }], { id: 6, more: "six" }, [
+      { column: "more", change: "left_out", before: "string", after: null },
+    ]);
   });
 
   const widening: readonly (readonly [Column["type"], unknown, Column["type"], unknown, readonly [Json, Json]])[] = [

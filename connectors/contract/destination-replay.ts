@@ -238,9 +238,10 @@ export const replayCases = (kit: DestinationKit): readonly ContractCase[] => {
     await using connector = await suite.make();
     const { quote } = connector.sql!;
     const names = ["key", "origin", "place", "code", "reason", "raw", "at"].map((name) => quote(name)).join(", ");
-    const [now, before] = [suite.deadLetters, `${suite.deadLetters}_before`];
+    const now = suite.deadLetters ?? "";
+    const before = `${now}_before`;
     await connector.sql!.execute(
-      `create table ${before} as select ${names} from ${now}; drop table ${now}; create table ${now} as select * from ${before}; drop table ${before}`,
+      `drop table ${now.replace("dead_letters", "schema_changes")}; create table ${before} as select ${names} from ${now}; drop table ${now}; create table ${now} as select * from ${before}; drop table ${before}`,
     );
     await withLoad(replaying(into), async (load) => {
       const letters = await lettersOf(into.key);

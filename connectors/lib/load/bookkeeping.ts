@@ -2,7 +2,7 @@
 
 import { createHash } from "node:crypto";
 import type { Position, Reject } from "../../batch.ts";
-import type { LoadTarget } from "../../connector.ts";
+import type { LoadTarget, SchemaChange } from "../../connector.ts";
 import { DownbeatError } from "../../../core/errors.ts";
 import type { Json } from "../../../core/json.ts";
 import { quoteTable } from "./names.ts";
@@ -45,6 +45,7 @@ export const fenced = (target: LoadTarget, cause?: unknown): DownbeatError =>
   );
 
 const parse = (text: unknown): Json => (typeof text === "string" ? (JSON.parse(text) as Json) : null);
+const textOrNull = (value: unknown): string | null => (typeof value === "string" ? value : null);
 const jsonText = (value: Json): string | null => (value === null ? null : JSON.stringify(value));
 
 /** All statements of one load on the bookkeeping tables. */
@@ -60,14 +61,15 @@ export class Bookkeeping {
   /** Creates what is missing: in the ordinary case one look and nothing else. */
   async prepare(): Promise<void> {
     const { ownTables } = this.#session.dialect;
-    const last = ownTables.table("dead_letters");
-    const isWhole = async (): Promise<boolean> => (await this.#session.describe(last))?.some(({ name }) => name === "id") === true;
-    if (await isWhole()) return;
+    const last = ownTables.table("schema_changes");
+    if ((await this.#session.describe(last)) !== undefined) return;
     await this.#session.defining(quoteTable(last), async () => {
       await this.#session.ensureSchema(last.schema);
       for (const statement of definitions(ownTables, (table) => this.#named(table))) await this.#session.run(statement);
       // Dead letters had no ids at first.
-      if (!(await isWhole())) await this.#session.run(`alter table ${this.#named("dead_letters")} add column "id" ${ownTables.text}`);
+      const letters = await this.#session.describe(ownTables.table("dead_letters"));
+      if (letters?.some(({ name }) => name === "id") !== true)
+        await this.#session.run(`alter table ${this.#named("dead_letters")} add column "id" ${ownTables.text}`);
     });
   }
 
@@ -199,6 +201,31 @@ export class Bookkeeping {
       items.map((item) => [key, item, origin]),
       { unique: ["key", "item"] },
     );
+  }
+
+  /** Those that are noted down already stay as they are. */
+  async addSchemaChanges(changes: readonly SchemaChange[]): Promise<void> {
+    const { key, origin, table } = this.#target;
+    await this.#insertRows(
+      "schema_changes",
+      ["key", "origin", "table_name", "column_name", "change", "type_before", "type_after", "at"],
+      changes.map(({ column, change, before, after }) => [key, origin, table, column, change, before, after]),
+      { last: [this.#now], unique: ["key", "origin", "column_name", "change"] },
+    );
+  }
+
+  /** Of this origin. */
+  async schemaChanges(): Promise<readonly SchemaChange[]> {
+    const { rows } = await this.#session.run(
+      `select "column_name", "change", "type_before", "type_after" from ${this.#named("schema_changes")} where "key" = $1 and "origin" = $2 order by "at", "column_name"`,
+      [this.#target.key, this.#target.origin],
+    );
+    return rows.map((row) => ({
+      column: String(row["column_name"]),
+      change: String(row["change"]) as SchemaChange["change"],
+      before: textOrNull(row["type_before"]),
+      after: textOrNull(row["type_after"]),
+    }));
   }
 
   async addDeadLetters(rejects: readonly Reject[]): Promise<void> {

@@ -24,7 +24,7 @@ export const ownTables: OwnTables = {
     insertValues(table, columns, rows, key === undefined ? undefined : `on conflict (${key.map(quoteIdentifier).join(", ")}) do nothing`),
 };
 
-export type OwnTable = "loads" | "cursors" | "receipts" | "items" | "dead_letters";
+export type OwnTable = "loads" | "cursors" | "receipts" | "items" | "dead_letters" | "schema_changes";
 
 /** Read by people too: docs/reference/bookkeeping.md describes every column. */
 export const definitions = ({ text, moment, newId, unique }: OwnTables, named: (table: OwnTable) => string): readonly string[] => [
@@ -48,4 +48,8 @@ export const definitions = ({ text, moment, newId, unique }: OwnTables, named: (
   `create table if not exists ${named("dead_letters")} (
      "key" ${text} not null, "origin" ${text} not null, "place" ${text} not null, "code" ${text} not null, "reason" ${text} not null,
      "raw" ${text} not null, "at" ${moment} not null, "id" ${text} default ${newId} not null, ${unique(["id"])})`,
+  // How streams and tables came to differ, and what was done; the last of all tables, so that where it is, all are.
+  `create table if not exists ${named("schema_changes")} (
+     "key" ${text} not null, "origin" ${text} not null, "table_name" ${text} not null, "column_name" ${text} not null, "change" ${text} not null,
+     "type_before" ${text}, "type_after" ${text}, "at" ${moment} not null, ${unique(["key", "origin", "column_name", "change"])})`,
 ];

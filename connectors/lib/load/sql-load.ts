@@ -1,7 +1,7 @@
 // A load into a transactional SQL system: rows, dead letters, items, receipt and position become visible in one step.
 
 import type { Batch, Position, Schema } from "../../batch.ts";
-import type { Load, LoadTarget, ResumePoint } from "../../connector.ts";
+import type { Load, LoadTarget, ResumePoint, SchemaChange } from "../../connector.ts";
 import { DownbeatError } from "../../../core/errors.ts";
 import type { Json } from "../../../core/json.ts";
 import { Bookkeeping, fenced, stagingName } from "./bookkeeping.ts";
@@ -169,16 +169,23 @@ class SqlLoad implements Load {
     // Looked at outside the lock first: in the ordinary case nothing is to be done.
     let shape = shapeTable(request);
     this.#staging.refuseMissingKeys(shape);
-    if (shape.statements.length > 0) {
+    if (shape.statements.length === 0) await this.#noteChanges(shape.changes);
+    else {
       await this.#defining(relation, async () => {
         if (existing === undefined) await this.#session.ensureSchema(this.#into.schema);
         shape = shapeTable({ ...request, existing: await this.#session.describe(this.#into) });
+        await this.#noteChanges(shape.changes);
         for (const statement of shape.statements) await this.#session.run(statement);
         if (existing === undefined && shape.statements.length > 0) await this.#indexKeys(relation, shape.columns);
       });
     }
     this.#tableColumns = shape.columns;
     return { ...shape, insert: shape.insert.map((column) => ({ ...column, index: accepted.places[column.index]! })) };
+  }
+
+  /** Before they are made: where definitions commit, a death in between would leave them untold. Of a replace, those of its target are told. */
+  async #noteChanges(changes: readonly SchemaChange[]): Promise<void> {
+    if (this.#target.mode !== "replace") await this.#books.addSchemaChanges(changes);
   }
 
   async #prepareStaging(schema: Schema, shape: Shape, hasDeletes: boolean): Promise<void> {
@@ -222,7 +229,8 @@ class SqlLoad implements Load {
     const existing = await this.#session.describe(this.#table);
     if (existing === undefined) return { schema, places: all, policy: "evolve" };
     const { dialect } = this.#session;
-    const { insert } = shapeTable({ dialect, relation: quoteTable(this.#table), table, existing, schema, policy });
+    const { insert, changes } = shapeTable({ dialect, relation: quoteTable(this.#table), table, existing, schema, policy });
+    await this.#books.addSchemaChanges(changes.filter(({ change }) => change === "left_out"));
     const places = insert.map(({ index }) => index);
     return { schema: { columns: places.map((place) => schema.columns[place]!) }, places, policy: "evolve" };
   }
@@ -317,6 +325,7 @@ class SqlLoad implements Load {
       if (existing === undefined && dialect.definesInTransactions) return;
       const { table, schema: policy } = this.#target;
       const shape = shapeTable({ dialect, relation, table, existing, schema: { columns }, policy });
+      await this.#books.addSchemaChanges(shape.changes);
       for (const statement of shape.statements) await this.#session.run(statement);
       insert = shape.insert;
     });
@@ -325,6 +334,10 @@ class SqlLoad implements Load {
 
   seen(items: readonly string[]): Promise<ReadonlySet<string>> {
     return this.#books.seenItems(items);
+  }
+
+  schemaChanges(): Promise<readonly SchemaChange[]> {
+    return this.#books.schemaChanges();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -1,7 +1,7 @@
 // Fits a stream's columns to a table by the schema policy: what to create, add, widen, refuse or leave out.
 
 import type { Column, ColumnType, Schema } from "../../batch.ts";
-import type { SchemaPolicy } from "../../connector.ts";
+import type { SchemaChange, SchemaPolicy } from "../../connector.ts";
 import { DownbeatError } from "../../../core/errors.ts";
 import { holds, widened } from "./fit.ts";
 import { typeName } from "../rows.ts";
@@ -14,6 +14,8 @@ export interface Shape {
   /** The table's columns after that. */
   readonly columns: readonly TableColumn[];
   readonly statements: readonly string[];
+  /** What `statements` change, and what is left out. */
+  readonly changes: readonly SchemaChange[];
 }
 
 export interface ShapeRequest {
@@ -39,13 +41,25 @@ export const shapeTable = (request: ShapeRequest): Shape => {
   const columns = new Map(byName);
   const insert: InsertColumn[] = [];
   const statements: string[] = [];
+  const changes: SchemaChange[] = [];
   for (const [index, column] of schema.columns.entries()) {
     const found = byName.get(column.name) ?? byFold.get(dialect.fold(column.name));
     const fitted = found === undefined ? missing(request, column) : present(request, found, column);
-    if (fitted === undefined) continue;
+    if (fitted === undefined) {
+      changes.push({ column: column.name, change: "left_out", before: typeName(column.type), after: null });
+      continue;
+    }
     columns.set(fitted.column.name, fitted.column);
     insert.push({ index, name: fitted.column.name, type: column.type, sqlType: fitted.column.sqlType });
-    if (fitted.statement !== undefined) statements.push(fitted.statement);
+    if (fitted.statement === undefined) continue;
+    statements.push(fitted.statement);
+    const [before, after] = [found?.type, fitted.column.type].map((type) => (type === undefined ? null : typeName(type)));
+    changes.push({
+      column: fitted.column.name,
+      change: found === undefined ? "added" : "widened",
+      before: before ?? null,
+      after: after ?? null,
+    });
   }
   const given = new Set(insert.map(({ name }) => name));
   const lacking = existing.find((column) => column.required && !given.has(column.name));
@@ -58,7 +72,7 @@ export const shapeTable = (request: ShapeRequest): Shape => {
   if (insert.length === 0 && schema.columns.length > 0) {
     throw mismatch(`table ${request.table} has none of the stream's columns (${schema.columns.map(({ name }) => name).join(", ")})`, {});
   }
-  return { insert, columns: [...columns.values()], statements };
+  return { insert, columns: [...columns.values()], statements, changes };
 };
 
 const mismatch = (message: string, details: Readonly<Record<string, unknown>>): DownbeatError =>
@@ -88,6 +102,7 @@ const newTable = ({ dialect, relation, schema, extra = [], temporary = false }: 
     columns,
     // Columns are nullable whatever the stream says: a later batch may lack them.
     statements: [`create ${temporary ? "temporary " : ""}table ${relation} (${definitions.join(", ")})`],
+    changes: [],
   };
 };
 
