@@ -33,6 +33,7 @@ export interface TransferConfig {
     readonly mode?: WriteMode;
     readonly key?: readonly string[];
     readonly schema?: SchemaPolicy;
+    readonly columns?: Readonly<Record<string, SchemaPolicy>>;
     readonly [option: string]: unknown;
   };
   readonly columns?: ColumnChoices;
@@ -165,7 +166,7 @@ const loadTarget = (
   to: OpenedConnection,
   deps: VerbDeps,
 ): LoadTarget => {
-  const { connection: _, table, mode = "append", key = [], schema = "evolve", ...options } = config.to;
+  const { connection: _, table, mode = "append", key = [], schema = "evolve", columns, ...options } = config.to;
   const { dead_letters: replayed } = config.from;
   return {
     key: loadKey(run.pipeline, taskId, stream),
@@ -178,6 +179,7 @@ const loadTarget = (
     // A replayed row may be older than what came into the table since.
     ...(replayed?.newest_by === undefined ? {} : { newestBy: replayed.newest_by }),
     schema,
+    ...(columns === undefined ? {} : { columnSchema: columns }),
     options: parseOptions(to, "targetOptions", options),
     failpoint: deps.failpoint,
   };

@@ -180,6 +180,8 @@ export interface LoadTarget {
   /** Merge only: a row whose key the table has goes in only if it is not older by this column. */
   readonly newestBy?: string;
   readonly schema: SchemaPolicy;
+  /** Columns, as the table names them, for which another policy holds. */
+  readonly columnSchema?: Readonly<Record<string, SchemaPolicy>>;
   readonly options: Readonly<Record<string, unknown>>;
   /** Called with named boundaries; off by default, used to kill the process at a chosen place. */
   readonly failpoint: Failpoint;

@@ -39,6 +39,8 @@ export const assetName = z.string().min(1).max(200).describe('An asset, such as 
 const connection = z.string().min(1).describe("Name of a connection");
 const sqlParams = z.record(z.string(), z.json()).describe("Values bound to :name in the SQL, never spliced into it");
 
+const schemaPolicy = z.enum(["evolve", "freeze", "discard"]);
+
 /** Keys beyond these belong to the connector and are checked against its own options. */
 export const transferSchema = z.strictObject({
   from: z.looseObject({
@@ -65,10 +67,11 @@ export const transferSchema = z.strictObject({
       .default("append")
       .describe("Add the rows, replace those of the same key, or swap the whole table"),
     key: z.array(z.string().min(1)).default([]).describe("Merge: rows of the same key replace each other"),
-    schema: z
-      .enum(["evolve", "freeze", "discard"])
-      .default("evolve")
-      .describe("Columns that the table does not have: add, refuse, leave out"),
+    schema: schemaPolicy.default("evolve").describe("Columns that the table does not have: add, refuse, leave out"),
+    columns: z
+      .record(z.string().min(1), schemaPolicy)
+      .optional()
+      .describe("Columns, by their names in the table, for which another `schema` holds"),
   }),
   columns: columnChoicesSchema.optional(),
   dead_letters: z

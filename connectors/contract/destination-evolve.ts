@@ -47,6 +47,26 @@ export const evolveCases = (kit: DestinationKit): readonly ContractCase[] => {
     ]);
   });
 
+  add("a column's own policy goes before the table's", async () => {
+    const into = flow();
+    await move(target(into), [{ id: 1, name: "one" }]);
+    const columns = [ID, NAME, EMAIL, { ...EMAIL, name: "Phone" }];
+    const row = { id: 2, name: "two", email: "e", Phone: "p" };
+    const given = { origin: "run-2", schema: "discard", columnSchema: { email: "evolve" } } as const;
+    await move(target(into, given), [row], 2, columns);
+    const read = await rowsIn(into.table);
+    deepStrictEqual(
+      read.map((found) => ({ ...found, id: Number(found["id"]) })),
+      [
+        { id: 1, name: "one", email: null },
+        { id: 2, name: "two", email: "e" },
+      ],
+    );
+    const frozen = { origin: "run-3", schema: "evolve", columnSchema: { Phone: "freeze" } } as const;
+    await rejects(move(target(into, frozen), [{ ...row, id: 3 }], 2, columns), hasCode("DESTINATION_SCHEMA_MISMATCH", "Phone", "frozen"));
+    await expectIds(into.table, 1, 2);
+  });
+
   add("columns that come in the middle of a chunk are added", async () => {
     const into = flow();
     await withLoad(target(into), async (load) => {

@@ -5,7 +5,7 @@ import type { ColumnType } from "../../connectors/batch.ts";
 import { duckdbDialect } from "../../connectors/duckdb/load-session.ts";
 import { holds, widened } from "../../connectors/lib/load/fit.ts";
 import { parseTable, quoteName, splitName } from "../../connectors/lib/load/names.ts";
-import { shapeTable } from "../../connectors/lib/load/table-shape.ts";
+import { evolve, shapeTable } from "../../connectors/lib/load/table-shape.ts";
 import { postgresDialect } from "../../connectors/postgres/load-session.ts";
 
 const decimal = (precision: number, scale: number): ColumnType => ({ kind: "decimal", precision, scale });
@@ -90,7 +90,7 @@ describe("shapes of tables", () => {
       table: "t",
       existing,
       schema: { columns: [{ name, type, nullable: true }] },
-      policy: "evolve",
+      policy: evolve,
     });
 
   it("writes nothing when everything fits", () => {

@@ -9,7 +9,7 @@ import { ChunkLetters } from "./chunk-letters.ts";
 import { parseTable, quoteTable } from "./names.ts";
 import type { InsertColumn, LoadSession, TableColumn, TableName } from "./session.ts";
 import { Staging } from "./staging.ts";
-import { shapeTable, type Shape } from "./table-shape.ts";
+import { evolve, policyOf, shapeTable, type Shape, type ShapeRequest } from "./table-shape.ts";
 
 export const openSqlLoad = async (session: LoadSession, target: LoadTarget): Promise<Load> => {
   try {
@@ -222,17 +222,18 @@ class SqlLoad implements Load {
   }
 
   /** Staging of a replace takes what its target would take by the policy; everything else is asked of the table itself. */
-  async #acceptedBy(schema: Schema): Promise<{ schema: Schema; places: readonly number[]; policy: LoadTarget["schema"] }> {
+  async #acceptedBy(schema: Schema): Promise<{ schema: Schema; places: readonly number[]; policy: ShapeRequest["policy"] }> {
     const all = schema.columns.map((_, place) => place);
-    const { mode, table, schema: policy } = this.#target;
+    const { mode, table } = this.#target;
+    const policy = policyOf(this.#target, this.#session.dialect);
     if (mode !== "replace") return { schema, places: all, policy };
     const existing = await this.#session.describe(this.#table);
-    if (existing === undefined) return { schema, places: all, policy: "evolve" };
+    if (existing === undefined) return { schema, places: all, policy: evolve };
     const { dialect } = this.#session;
     const { insert, changes } = shapeTable({ dialect, relation: quoteTable(this.#table), table, existing, schema, policy });
     await this.#books.addSchemaChanges(changes.filter(({ change }) => change === "left_out"));
     const places = insert.map(({ index }) => index);
-    return { schema: { columns: places.map((place) => schema.columns[place]!) }, places, policy: "evolve" };
+    return { schema: { columns: places.map((place) => schema.columns[place]!) }, places, policy: evolve };
   }
 
   async #startTransaction(): Promise<void> {
@@ -323,7 +324,8 @@ class SqlLoad implements Load {
       const existing = await this.#session.describe(this.#table);
       if (existing === undefined) await this.#session.ensureSchema(this.#table.schema);
       if (existing === undefined && dialect.definesInTransactions) return;
-      const { table, schema: policy } = this.#target;
+      const { table } = this.#target;
+      const policy = policyOf(this.#target, dialect);
       const shape = shapeTable({ dialect, relation, table, existing, schema: { columns }, policy });
       await this.#books.addSchemaChanges(shape.changes);
       for (const statement of shape.statements) await this.#session.run(statement);

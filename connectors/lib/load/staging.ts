@@ -5,7 +5,7 @@ import type { LoadTarget } from "../../connector.ts";
 import { DownbeatError } from "../../../core/errors.ts";
 import { quoteIdentifier } from "./names.ts";
 import type { InsertColumn, LoadSession, TableColumn } from "./session.ts";
-import { shapeTable, type Shape } from "./table-shape.ts";
+import { evolve, shapeTable, type Shape } from "./table-shape.ts";
 
 /** Whether a row says that the one of its key is gone; NULL in batches that do not tell. */
 const DELETED: Column = { name: "_downbeat_deleted", type: { kind: "bool" }, nullable: true };
@@ -86,7 +86,7 @@ export class Staging {
       table: this.#target.table,
       existing: this.#columns,
       schema: { columns },
-      policy: "evolve",
+      policy: evolve,
       extra: definition === undefined ? [] : [definition],
       temporary: true,
     });

@@ -1,7 +1,7 @@
 // Fits a stream's columns to a table by the schema policy: what to create, add, widen, refuse or leave out.
 
 import type { Column, ColumnType, Schema } from "../../batch.ts";
-import type { SchemaChange, SchemaPolicy } from "../../connector.ts";
+import type { LoadTarget, SchemaChange, SchemaPolicy } from "../../connector.ts";
 import { DownbeatError } from "../../../core/errors.ts";
 import { holds, widened } from "./fit.ts";
 import { typeName } from "../rows.ts";
@@ -26,11 +26,20 @@ export interface ShapeRequest {
   readonly table: string;
   readonly existing: readonly TableColumn[] | undefined;
   readonly schema: Schema;
-  readonly policy: SchemaPolicy;
+  /** By a column's name. */
+  readonly policy: (column: string) => SchemaPolicy;
   /** Further column definitions of a table that has to be created. */
   readonly extra?: readonly string[];
   readonly temporary?: boolean;
 }
+
+export const evolve = (): SchemaPolicy => "evolve";
+
+/** The target's, which may differ from column to column. */
+export const policyOf = ({ schema, columnSchema = {} }: LoadTarget, { fold }: Dialect): ((column: string) => SchemaPolicy) => {
+  const own = new Map(Object.entries(columnSchema).map(([column, policy]) => [fold(column), policy]));
+  return (column) => own.get(fold(column)) ?? schema;
+};
 
 export const shapeTable = (request: ShapeRequest): Shape => {
   const { dialect, existing, schema } = request;
@@ -117,8 +126,9 @@ interface Fitted {
 }
 
 const missing = ({ dialect, relation, table, policy }: ShapeRequest, column: Column): Fitted | undefined => {
-  if (policy === "discard") return undefined;
-  if (policy === "freeze") {
+  const own = policy(column.name);
+  if (own === "discard") return undefined;
+  if (own === "freeze") {
     throw mismatch(
       `table ${table} has no column "${column.name}" (${typeName(column.type)}), and its schema is frozen; add the column, or set schema: evolve or schema: discard`,
       { column: column.name, type: typeName(column.type) },
@@ -136,14 +146,14 @@ const takes = (dialect: Dialect, { type: have, sqlType }: TableColumn, want: Col
 
 const present = ({ dialect, relation, table, policy }: ShapeRequest, found: TableColumn, { type }: Column): Fitted => {
   if (takes(dialect, found, type)) return { column: found };
-  const wider = found.type === undefined || policy !== "evolve" ? undefined : widened(found.type, dialect.heldAs?.(type) ?? type);
+  const mayEvolve = policy(found.name) === "evolve";
+  const wider = found.type === undefined || !mayEvolve ? undefined : widened(found.type, dialect.heldAs?.(type) ?? type);
   const sqlType = wider === undefined ? undefined : dialect.sqlType(wider, found.name);
   const statement = sqlType === undefined ? undefined : dialect.alterType(relation, found, sqlType);
   if (wider === undefined || sqlType === undefined || statement === undefined) {
-    const hint =
-      policy === "evolve"
-        ? "cast it in the source's query, declare another type, or change the table"
-        : "cast it in the source's query, change the table, or set schema: evolve where it can be widened";
+    const hint = mayEvolve
+      ? "cast it in the source's query, declare another type, or change the table"
+      : "cast it in the source's query, change the table, or set schema: evolve where it can be widened";
     throw mismatch(`table ${table}: column "${found.name}" is ${found.sqlType} and cannot take ${typeName(type)} without loss; ${hint}`, {
       column: found.name,
       table: found.sqlType,
