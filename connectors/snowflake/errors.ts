@@ -12,38 +12,39 @@ const statement: Codes = { destination: "DESTINATION_TABLE_INVALID", sql: "SQL_F
 const data: Codes = { destination: "DESTINATION_DATA_REFUSED", sql: "SQL_FAILED" };
 
 interface Rule {
-  readonly number: RegExp;
+  /** Six digits with leading zeros. */
+  readonly numbers: RegExp;
   readonly codes: Codes;
   readonly hint: string;
 }
 
-/** Numbers have six digits with leading zeros. */
 const RULES: readonly Rule[] = [
   {
-    number: /^(3901(00|01|02|44|86)|3903(02|03|18)|394(300|304|400))$/,
+    // user or password, locked user, key pair, OAuth, token that has expired, second factor, network policy
+    numbers: /^(39010[0-2]|390144|39030[23]|390318|390422|3943\d\d|394400)$/,
     codes: same("DESTINATION_AUTH"),
-    hint: "check user, password, key or token",
+    hint: "check user, password, key or token, and from where the account lets this user in",
   },
-  { number: /^003001$/, codes: same("DESTINATION_AUTH"), hint: "grant the role the rights that this needs" },
+  { numbers: /^003001$/, codes: same("DESTINATION_AUTH"), hint: "grant the role the rights that this needs" },
   {
-    number: /^(2600\d\d|002043|390201|390189|390913)$/,
+    // role, database, schema or warehouse that is not there or not this user's; no warehouse at all
+    numbers: /^(390189|390201|390913|000606|09010[56])$/,
     codes: same("CONNECTION_INVALID"),
     hint: "check account, role, warehouse, database and schema",
   },
-  { number: /^(000606|000607|090073)$/, codes: same("CONNECTION_INVALID"), hint: "give the connection a warehouse that the role may use" },
-  // A lock that was waited for too long, too many waiters, a statement or transaction that was ended, a session that is gone.
-  { number: /^(000625|000630|000604|000605|000603|090073|39011[0-4]|390195)$/, codes: same("DESTINATION_UNAVAILABLE"), hint: "try again" },
   {
-    number: /^(1000\d\d|1000(38|69|71|72|78|80|83|90|94|96)|100[0-9]{3}|0000?22)$/,
-    codes: data,
-    hint: "check the rows against the table's types",
+    // a lock that was waited for too long or by too many, statements and transactions that were ended, a session that is gone
+    numbers: /^(000625|000630|00060[345]|090073|39011[0-4]|390195)$/,
+    codes: same("DESTINATION_UNAVAILABLE"),
+    hint: "try again",
   },
+  { numbers: /^100\d{3}$/, codes: data, hint: "check the rows against the table's types" },
 ];
 
-/** The driver's own: the network, and answers that are none. */
-const isNetwork = (code: number): boolean => code === 401_001 || code === 402_001 || code === 403_001 || code === 407_002;
+/** The driver's own: the network, answers that are none, a connection that has ended. */
+const NETWORK = new Set(["401001", "402001", "403001", "407002"]);
 
-export const numberOf = (error: unknown): string => {
+const numberOf = (error: unknown): string => {
   const code = error instanceof Error && "code" in error ? String(error.code) : "";
   return /^\d+$/.test(code) ? code.padStart(6, "0") : "";
 };
@@ -53,10 +54,10 @@ export const snowflakeError = (error: unknown, side: Side, what: string, signal:
   if (error instanceof DownbeatError || !(error instanceof Error)) return error;
   const number = numberOf(error);
   const { message } = error;
-  if (isNetwork(Number(number))) {
+  if (NETWORK.has(number)) {
     return new DownbeatError("DESTINATION_UNAVAILABLE", `${what}: ${message}; check account, endpoint and the network`, { cause: error });
   }
-  const rule = RULES.find((one) => one.number.test(number));
+  const rule = RULES.find(({ numbers }) => numbers.test(number));
   const sqlState = "sqlState" in error && typeof error.sqlState === "string" ? error.sqlState : undefined;
   const isData = rule === undefined && sqlState?.startsWith("22") === true;
   const codes = isData ? data : (rule?.codes ?? statement);
