@@ -120,7 +120,7 @@ export class NamedRows implements AsyncDisposable {
 
   async #connect(): Promise<DuckDBConnection> {
     this.#instance ??= import("@duckdb/node-api").then(({ DuckDBInstance: Instance }) =>
-      Instance.create(":memory:", { threads: "2", memory_limit: "200MB", autoinstall_known_extensions: "false" }),
+      Instance.create(":memory:", { threads: "1", memory_limit: "200MB", autoinstall_known_extensions: "false" }),
     );
     return (await this.#instance).connect();
   }
