@@ -4,6 +4,7 @@
 import { randomBytes } from "node:crypto";
 import { rm } from "node:fs/promises";
 import path from "node:path";
+import { DownbeatError } from "../../core/errors.ts";
 import type { Batch, Column, FixedVector } from "../batch.ts";
 import { refuseLongTimes } from "../lib/load/day-times.ts";
 import { quoteIdentifier, quoteTable, quoteText } from "../lib/load/names.ts";
@@ -72,12 +73,24 @@ export class BulkLoad {
     const file = path.join(this.#tempDir, name);
     await writeParts(file, parts, this.#what);
     try {
-      await this.#client.run(`put ${quoteText(`file://${file}`)} @${this.#stage} auto_compress = false source_compression = none`);
+      const put = `put ${quoteText(`file://${file}`)} @${this.#stage} auto_compress = false source_compression = none`;
+      const { rows } = await this.#client.run(put);
+      this.#refuseFailure(rows[0]);
     } finally {
       await rm(file, { force: true });
     }
     this.#staged ??= { ...shape, files: [] };
     this.#staged.files.push(name);
+  }
+
+  /** The driver fulfils an upload that has failed, too. */
+  #refuseFailure(answer: Readonly<Record<string, unknown>> = {}): void {
+    const { status, message } = answer;
+    if (status === "UPLOADED") return;
+    throw new DownbeatError(
+      "DESTINATION_UNAVAILABLE",
+      `${this.#what}: a file could not be uploaded to the stage: ${String(message ?? status ?? "no answer")}; try again`,
+    );
   }
 
   #takes({ relation, names, values }: Omit<StagedFiles, "files">): boolean {

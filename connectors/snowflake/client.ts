@@ -1,6 +1,7 @@
 // A session with Snowflake: logging in, session settings that make names and values exact, statements, uploads, and an end when the signal says so.
 
 import type { Readable } from "node:stream";
+import { setTimeout as pause } from "node:timers/promises";
 import snowflake, { type Column, type Connection, type ConnectionOptions, type RowStatement } from "snowflake-sdk";
 import type { ConnectorContext } from "../connector.ts";
 import { type Side, snowflakeError } from "./errors.ts";
@@ -27,6 +28,7 @@ export interface SnowflakeClient extends AsyncDisposable {
 
 /** Seconds that a statement waits for a lock: whoever waits longer is tried again. */
 const LOCK_SECONDS = 60;
+const END_MS = 5_000;
 
 const SETTINGS: Readonly<Record<string, string>> = {
   QUOTED_IDENTIFIERS_IGNORE_CASE: "true",
@@ -53,7 +55,9 @@ export const connectSnowflake = async (
   aborted.catch(() => undefined);
   const failure = (error: unknown): unknown => snowflakeError(error, side, what, signal);
   let ended: Promise<void> | undefined;
-  const end = (): Promise<void> => (ended ??= connection.isUp() ? destroyed(connection) : Promise.resolve());
+  // A server that is away must not keep its client.
+  const end = (): Promise<void> =>
+    (ended ??= connection.isUp() ? Promise.race([destroyed(connection), pause(END_MS, undefined, { ref: false })]) : Promise.resolve());
 
   const execute = (sql: string, params: readonly SnowflakeParam[], isStream: boolean): Promise<Answer> => {
     let statement: RowStatement | undefined;
@@ -144,6 +148,8 @@ const optionsOf = (config: SnowflakeConfig): ConnectionOptions => {
     database: config.database,
     schema: config.schema,
     application: "Downbeat",
+    // A source may leave a load without a statement for longer than sessions last.
+    clientSessionKeepAlive: true,
     timeout: config.connect_timeout * 1_000,
     retryTimeout: config.connect_timeout,
     sfRetryMaxLoginRetries: 2,

@@ -65,8 +65,11 @@ export class SnowflakeLoadSession implements LoadSession {
   /** A process that dies takes no leave: its transaction would hold what it has locked until somebody has waited five minutes for it. */
   async #endLeftTransaction(): Promise<void> {
     const { rows } = await this.#client.run("show transactions");
-    for (const { id, name } of rows) {
-      if (String(name).toUpperCase() === this.#transaction) await this.#client.run(`select system$abort_transaction(${Number(id)})`);
+    for (const row of rows) {
+      // It has up to 64 bits, and has to be written as a literal.
+      const id = String(row["id"]);
+      const isOurs = String(row["name"]).toUpperCase() === this.#transaction && /^-?\d+$/.test(id);
+      if (isOurs) await this.#client.run(`select system$abort_transaction(${id})`);
     }
   }
 
