@@ -12,6 +12,7 @@ import { ownTables } from "../lib/load/own-tables.ts";
 import type { Dialect, InsertColumn, LoadSession, SqlParam, SqlResult, TableColumn, TableName } from "../lib/load/session.ts";
 import { copyScratch, encodeCopy } from "../lib/pg-copy-encoder.ts";
 import { DownbeatError } from "../../core/errors.ts";
+import { duckdbError } from "../duckdb/errors.ts";
 import { connectPostgres, type PostgresClient, type PostgresConfig } from "./client.ts";
 import { postgresError } from "./errors.ts";
 import { type NamedBatch, NamedRows } from "./named-rows.ts";
@@ -186,9 +187,10 @@ export class PostgresLoadSession implements LoadSession {
         for await (const carried of this.#named.carry(batch)) await this.#copyBatch(relation, inOrder, carried);
       }
     } catch (error) {
-      // What DuckDB cannot read is the file's fault.
-      if (!(error instanceof DownbeatError) && !this.#context.signal.aborted) await parquet.confirm();
-      throw this.#failure(error) as Error;
+      if (error instanceof DownbeatError) throw error;
+      // DuckDB's: what it cannot read is the file's fault.
+      if (!this.#context.signal.aborted) await parquet.confirm();
+      throw duckdbError(error, "destination", this.#what, this.#context.signal) as Error;
     } finally {
       await parquet.release();
     }

@@ -1,7 +1,9 @@
 // Files whose rows are named and not carried, into DuckDB and PostgreSQL: every row once, the last of a key, each value exactly, and clear errors.
 
+import { execFile } from "node:child_process";
 import { copyFile, mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import path from "node:path";
+import { promisify } from "node:util";
 import { DuckDBInstance } from "@duckdb/node-api";
 import { describe, expect, it } from "vitest";
 import { choosingSource } from "../../activities/column-choices.ts";
@@ -252,5 +254,36 @@ describe("values of named rows in PostgreSQL", () => {
     expect(await rowsOf(warehouse.sql!.query("select id, amount::text as amount, j::text as j from t order by id limit 1"))).toEqual([
       { id: 0, amount: "0.00", j: '{"a": 1}' },
     ]);
+  });
+
+  it("for which the worker's disk has no room are DESTINATION_FULL, and none of their rows is there", async () => {
+    await write("large.parquet", "select i as id, repeat('x', 100) || i as name from range(100000) t(i)");
+    const { url: _, ...address } = await freshPostgresDatabase();
+    const script = `
+      import { postgres } from "./connectors/postgres/spec.ts";
+      const none = () => {};
+      const folder = ${JSON.stringify(ownFolder)};
+      const context = { signal: new AbortController().signal, log: { debug: none, info: none, warn: none }, progress: none, tempDir: folder, baseDir: folder };
+      const connector = await postgres.open(postgres.config.parse(${JSON.stringify(address)}), context);
+      const target = { key: "k", origin: "o", incremental: false, table: "t", mode: "append", keyColumns: [], schema: "evolve", options: {}, failpoint: async () => {} };
+      const load = await connector.destination.openLoad(target);
+      await load.begin(null);
+      const columns = [{ name: "id", type: { kind: "int64" }, nullable: true }, { name: "name", type: { kind: "string" }, nullable: true }];
+      const parquet = { file: ${JSON.stringify(path.join(folder, "large.parquet"))}, from: 0, select: ["id", "name"], confirm: async () => {}, release: async () => {} };
+      try {
+        await load.write({ schema: { columns }, rows: 100000, columns: [], bytes: 1, position: null, parquet });
+        await load.commit(null);
+        console.log("all written");
+      } catch (error) {
+        console.log(error.code);
+      }
+      process.exit(0);
+    `;
+    // A file may have 2 MB; its CSV has 11.
+    const args = ["-c", 'ulimit -f 4000; exec "$0" --input-type=module -e "$1"', process.execPath, script];
+    const { stdout } = await promisify(execFile)("sh", args, { cwd: path.resolve(import.meta.dirname, "../..") });
+    expect(stdout.trim()).toBe("DESTINATION_FULL");
+    await using warehouse = await openConnector(postgres, address, context());
+    expect(await rowsOf(warehouse.sql!.query("select count(*) as n from t"))).toEqual([{ n: 0 }]);
   });
 });
