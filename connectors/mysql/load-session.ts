@@ -5,10 +5,11 @@ import type { Batch } from "../batch.ts";
 import type { ConnectorContext } from "../connector.ts";
 import { quoteIdentifier, quoteTable } from "../lib/load/names.ts";
 import { PendingInsert } from "../lib/load/pending-insert.ts";
+import { questionMarks } from "../lib/load/question-marks.ts";
 import type { Dialect, InsertColumn, LoadSession, SqlParam, SqlResult, TableColumn, TableName } from "../lib/load/session.ts";
 import { DownbeatError } from "../../core/errors.ts";
 import { type BulkLoad, createBulkLoad } from "./bulk-load.ts";
-import { connectMysql, type MysqlClient, type MysqlConfig, type MysqlParam } from "./client.ts";
+import { connectMysql, type MysqlClient, type MysqlConfig } from "./client.ts";
 import { attributesOf, mysqlDialect } from "./dialect.ts";
 import { heldType } from "./table-types.ts";
 
@@ -72,15 +73,7 @@ export class MysqlLoadSession implements LoadSession {
   async run(sql: string, params: readonly SqlParam[] = []): Promise<SqlResult> {
     await this.settle();
     this.#context.signal.throwIfAborted();
-    const values: MysqlParam[] = [];
-    // Only Downbeat's own statements have parameters, and no text in them looks like one.
-    const text =
-      params.length === 0
-        ? sql
-        : sql.replaceAll(/\$(\d+)/g, (_, number: string) => {
-            values.push(params[Number(number) - 1] ?? null);
-            return "?";
-          });
+    const { text, values } = questionMarks(sql, params);
     const { rows, changed } = await this.#client.run(text, values, { refuseWarnings: /^\s*insert/.test(sql) });
     return { rows, changed: changed ?? 0 };
   }

@@ -6,9 +6,10 @@ import type { Batch } from "../batch.ts";
 import type { ConnectorContext } from "../connector.ts";
 import { BOOKKEEPING_SCHEMA, quoteIdentifier, quoteTable } from "../lib/load/names.ts";
 import { PendingInsert } from "../lib/load/pending-insert.ts";
+import { questionMarks } from "../lib/load/question-marks.ts";
 import type { Dialect, InsertColumn, LoadSession, RowOrder, SqlParam, SqlResult, TableColumn, TableName } from "../lib/load/session.ts";
 import { BulkLoad } from "./bulk-load.ts";
-import { connectSnowflake, type SnowflakeClient, type SnowflakeParam } from "./client.ts";
+import { connectSnowflake, type SnowflakeClient } from "./client.ts";
 import { snowflakeDialect } from "./dialect.ts";
 import type { SnowflakeConfig } from "./spec.ts";
 import { heldType } from "./types.ts";
@@ -109,15 +110,7 @@ export class SnowflakeLoadSession implements LoadSession {
   async run(sql: string, params: readonly SqlParam[] = []): Promise<SqlResult> {
     await this.settle();
     this.#context.signal.throwIfAborted();
-    const values: SnowflakeParam[] = [];
-    // Only Downbeat's own statements have parameters, and no text in them looks like one.
-    const text =
-      params.length === 0
-        ? sql
-        : sql.replaceAll(/\$(\d+)/g, (_, number: string) => {
-            values.push(params[Number(number) - 1] ?? null);
-            return "?";
-          });
+    const { text, values } = questionMarks(sql, params);
     const { rows, changed } = await this.#client.run(text, values);
     if (!this.inTransaction && changed !== null) await this.#client.run("commit");
     return { rows, changed: changed ?? 0 };
