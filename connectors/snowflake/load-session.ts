@@ -21,6 +21,12 @@ const MOST_DEFINITIONS = 3;
 
 const numberIn = (error: unknown): unknown => (error instanceof DownbeatError ? error.details?.["number"] : undefined);
 
+/** What a load's transactions are called. Keys are those of one database; the server lists the transactions of all. */
+export const transactionName = (database: string, key: string): string => {
+  const hash = createHash("sha256").update(JSON.stringify([database.toUpperCase(), key]));
+  return `DOWNBEAT_${hash.digest("hex").slice(0, 32).toUpperCase()}`;
+};
+
 export class SnowflakeLoadSession implements LoadSession {
   readonly dialect: Dialect;
   inTransaction = false;
@@ -53,9 +59,7 @@ export class SnowflakeLoadSession implements LoadSession {
     this.#context = context;
     this.#what = what;
     this.dialect = snowflakeDialect(config.schema);
-    // Keys are those of one database; the server lists the transactions of all.
-    const name = JSON.stringify([config.database.toUpperCase(), key]);
-    this.#transaction = `DOWNBEAT_${createHash("sha256").update(name).digest("hex").slice(0, 32).toUpperCase()}`;
+    this.#transaction = transactionName(config.database, key);
     this.#bulkLoad = new BulkLoad(client, BOOKKEEPING_SCHEMA, {
       tempDir: context.tempDir,
       rowNumber: this.dialect.rowNumber.column,
