@@ -7,6 +7,7 @@ import { quoteIdentifier, quoteTable } from "../lib/load/names.ts";
 import { PendingInsert } from "../lib/load/pending-insert.ts";
 import { questionMarks } from "../lib/load/question-marks.ts";
 import type { Dialect, InsertColumn, LoadSession, SqlParam, SqlResult, TableColumn, TableName } from "../lib/load/session.ts";
+import { swapRows } from "../lib/load/swap-rows.ts";
 import { DownbeatError } from "../../core/errors.ts";
 import { type BulkLoad, createBulkLoad } from "./bulk-load.ts";
 import { connectMysql, type MysqlClient, type MysqlConfig } from "./client.ts";
@@ -140,10 +141,8 @@ export class MysqlLoadSession implements LoadSession {
   }
 
   /** TRUNCATE and RENAME would commit: see docs/decisions/0019. */
-  async swap(staging: TableName, target: TableName, columns: readonly InsertColumn[] | null): Promise<void> {
-    const names = (columns ?? []).map(({ name }) => quoteIdentifier(name)).join(", ");
-    await this.run(`delete from ${quoteTable(target)}`);
-    await this.run(`insert into ${quoteTable(target)} (${names}) select ${names} from ${quoteTable(staging)}`);
+  swap(staging: TableName, target: TableName, columns: readonly InsertColumn[] | null): Promise<void> {
+    return swapRows(this, staging, target, columns);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -8,6 +8,7 @@ import { BOOKKEEPING_SCHEMA, quoteIdentifier, quoteTable } from "../lib/load/nam
 import { PendingInsert } from "../lib/load/pending-insert.ts";
 import { questionMarks } from "../lib/load/question-marks.ts";
 import type { Dialect, InsertColumn, LoadSession, RowOrder, SqlParam, SqlResult, TableColumn, TableName } from "../lib/load/session.ts";
+import { swapRows } from "../lib/load/swap-rows.ts";
 import { BulkLoad } from "./bulk-load.ts";
 import { connectSnowflake, type SnowflakeClient } from "./client.ts";
 import { snowflakeDialect } from "./dialect.ts";
@@ -169,10 +170,8 @@ export class SnowflakeLoadSession implements LoadSession {
   }
 
   /** SWAP WITH and RENAME would commit, as in docs/decisions/0019. */
-  async swap(staging: TableName, target: TableName, columns: readonly InsertColumn[] | null): Promise<void> {
-    const names = (columns ?? []).map(({ name }) => quoteIdentifier(name)).join(", ");
-    await this.run(`delete from ${quoteTable(target)}`);
-    await this.run(`insert into ${quoteTable(target)} (${names}) select ${names} from ${quoteTable(staging)}`);
+  swap(staging: TableName, target: TableName, columns: readonly InsertColumn[] | null): Promise<void> {
+    return swapRows(this, staging, target, columns);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
