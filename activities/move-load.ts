@@ -18,7 +18,12 @@ export interface LoadFigures {
   readonly chunks: number;
   /** Where the last committed chunk ends; null for streams without positions. */
   readonly position: Batch["position"];
+  /** Streams of changes: how old what the source had and the destination lacks could be when that chunk was committed. */
+  readonly lagMs?: number;
 }
+
+/** Where a chunk ends. */
+type Place = Pick<Batch, "position" | "asOf">;
 
 export interface MoveOptions {
   readonly source: Source;
@@ -59,13 +64,14 @@ export const moveLoad = async (options: MoveOptions): Promise<LoadFigures> => {
   const emptyChunk = () => ({ rows: 0, bytes: 0, open: false, since: performance.now() });
   let chunk = emptyChunk();
   const guard = new DeadLetterGuard(options.request.stream, options.limits);
-  const commit = async (position: Batch["position"]): Promise<void> => {
+  const commit = async ({ position, asOf }: Place): Promise<void> => {
     guard.refuseShare(figures);
     await load.commit(position);
     chunk = emptyChunk();
-    figures = { ...figures, chunks: figures.chunks + 1, position };
+    const lag = asOf === undefined ? {} : { lagMs: Math.max(0, Date.now() - asOf) };
+    figures = { ...figures, chunks: figures.chunks + 1, position, ...lag };
   };
-  let lastPosition: Batch["position"] = null;
+  let last: Place = { position: null };
   for await (const batch of readAhead(source.read({ ...request, bounds }))) {
     signal.throwIfAborted();
     const rejects = batch.rejects ?? [];
@@ -74,14 +80,14 @@ export const moveLoad = async (options: MoveOptions): Promise<LoadFigures> => {
     await load.write(batch);
     figures = { ...figures, rows: figures.rows + batch.rows, bytes: figures.bytes + batch.bytes, deadLetters };
     chunk = { ...chunk, rows: chunk.rows + batch.rows + rejects.length, bytes: chunk.bytes + batch.bytes, open: true };
-    lastPosition = batch.position;
+    last = batch;
     const isLarge = chunk.rows >= chunkRows || chunk.bytes >= CHUNK_BYTES || performance.now() - chunk.since >= CHUNK_MS;
-    if (lastPosition !== null && isLarge) await commit(lastPosition);
+    if (last.position !== null && isLarge) await commit(last);
     options.progress(figures);
   }
   signal.throwIfAborted();
   guard.refuseShare(figures, "whole");
-  if (chunk.open) await commit(lastPosition);
+  if (chunk.open) await commit(last);
   await load.finish();
   return figures;
 };

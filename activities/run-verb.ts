@@ -31,6 +31,8 @@ export interface VerbHost {
   /** Called once an attempt, for figures. */
   readonly onAttempt?: (attempt: {
     readonly operator: string;
+    readonly pipeline: string;
+    readonly task: string;
     readonly seconds: number;
     readonly result?: TaskResult;
     readonly code?: string;
@@ -66,18 +68,19 @@ export const attemptVerb = async (
     info: (more, message) => host.log.info({ ...fields, ...more }, message),
     warn: (more, message) => host.log.warn({ ...fields, ...more }, message),
   };
+  const what = { operator, pipeline: call.run.pipeline, task: call.taskId };
   const started = performance.now();
   const seconds = (): number => (performance.now() - started) / 1_000;
   try {
     const result = await Promise.race([verb(call, { signal, log, heartbeat, lostAttempts }), aborted(signal)]);
     const place = call.itemKey === undefined ? { runId: call.run.id, taskId: call.taskId } : undefined;
     const kept = await keepOutput(result, place, host);
-    host.onAttempt?.({ operator, seconds: seconds(), result });
+    host.onAttempt?.({ ...what, seconds: seconds(), result });
     return kept;
   } catch (error) {
     const reason = reasonOf(error, cancelled, timeout.signal);
     host.onAttempt?.({
-      operator,
+      ...what,
       seconds: seconds(),
       code: reason instanceof DownbeatError ? reason.code : reason instanceof CancelledFailure ? "CANCELLED" : "INTERNAL",
     });

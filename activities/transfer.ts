@@ -112,9 +112,10 @@ export const createTransfer = (deps: TransferDeps): Verb => {
     });
     const changes = (await load.schemaChanges?.()) ?? [];
     if (changes.length > 0) context.log.warn({ changes, table: config.to.table }, "the stream's columns and the table's came to differ");
+    const lag = figures.lagMs === undefined ? undefined : figures.lagMs / 1_000;
     const untried = replayed === undefined ? {} : { untried: { ...untriedAt(position) } };
     context.log.info(
-      { rows, bytes, deadLetters, ...untried, chunks: figures.chunks, seconds, stream: streamName, table: config.to.table },
+      { rows, bytes, deadLetters, ...untried, chunks: figures.chunks, seconds, lag, stream: streamName, table: config.to.table },
       "load finished",
     );
     return {
@@ -126,6 +127,7 @@ export const createTransfer = (deps: TransferDeps): Verb => {
         bytes,
         dead_letters: deadLetters,
         ...untried,
+        ...(lag === undefined ? {} : { lag_seconds: lag }),
         ...(changes.length === 0 ? {} : { schema_changes: changes.map((change) => ({ ...change })) }),
       },
       metrics: {
@@ -133,6 +135,7 @@ export const createTransfer = (deps: TransferDeps): Verb => {
         bytes,
         deadLetters: replayed === undefined ? deadLetters : 0,
         ...(changes.length === 0 ? {} : { schemaChanges: changes.length }),
+        ...(lag === undefined ? {} : { lagSeconds: lag }),
         seconds,
       },
     };

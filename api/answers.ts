@@ -168,6 +168,7 @@ const task = z.object({
       bytes: z.number().optional(),
       deadLetters: z.number().optional(),
       schemaChanges: z.number().optional().describe("Columns of the table that were added, widened or left out"),
+      lagSeconds: z.number().optional().describe("Of a stream of changes: how far the copy was behind its source when the task ended"),
       seconds: z.number().optional(),
     })
     .nullable(),

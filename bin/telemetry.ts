@@ -68,6 +68,10 @@ export const startTelemetry = async (config: Config, service: "downbeat-api" | "
     description: "Columns of tables that were added, widened or left out since a stream's had changed",
   });
 
+  const asOf = meter.createGauge("downbeat_changes_as_of_timestamp_seconds", {
+    description: "Until when a source's changes were in the destination as a transfer ended, in seconds since 1970",
+  });
+
   const corePort = await freePort();
   const coreMetrics = async (): Promise<string> => {
     try {
@@ -84,13 +88,15 @@ export const startTelemetry = async (config: Config, service: "downbeat-api" | "
     workerInterceptors: tracing === undefined ? {} : tracing.workerInterceptors,
     clientInterceptors: tracing === undefined ? [] : tracing.clientInterceptors,
     sinks: tracing?.sinks,
-    onAttempt({ operator, seconds, result, code }) {
+    onAttempt({ operator, pipeline, task, seconds, result, code }) {
       attempts.add(1, { operator, outcome: code ?? "succeeded" });
       taskSeconds.record(seconds, { operator });
       rows.add(result?.metrics?.rows ?? 0, { operator });
       bytes.add(result?.metrics?.bytes ?? 0, { operator });
       deadLetters.add(result?.metrics?.deadLetters ?? 0, { operator });
       schemaChanges.add(result?.metrics?.schemaChanges ?? 0, { operator });
+      const lag = result?.metrics?.lagSeconds;
+      if (lag !== undefined) asOf.record(Date.now() / 1_000 - lag, { pipeline, task });
     },
     onRunChanges(changes, missed) {
       if (missed > 0) deadlines.add(missed);

@@ -36,6 +36,8 @@ export interface TaskMetrics {
   readonly deadLetters?: number;
   /** Columns that were added, widened or left out. */
   readonly schemaChanges?: number;
+  /** Streams of changes: how far the copy was behind its source at the end. */
+  readonly lagSeconds?: number;
   readonly seconds?: number;
 }
 

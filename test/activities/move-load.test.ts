@@ -87,6 +87,22 @@ describe("a load", () => {
     expect(calls.filter((call) => call.startsWith("commit"))).toEqual(["commit 2", "commit 3"]);
   });
 
+  it("tells how far it was behind its source at the last commit", async () => {
+    vi.spyOn(Date, "now").mockReturnValue(100_000);
+    try {
+      const { move } = setUp([
+        { ...batchOf(1, 1), asOf: 40_000 },
+        { ...batchOf(1, 2), asOf: 97_500 },
+      ]);
+      expect(await move()).toMatchObject({ lagMs: 2_500 });
+      const ahead = setUp([{ ...batchOf(1, 1), asOf: 100_001 }]);
+      expect(await ahead.move()).toMatchObject({ lagMs: 0 });
+      expect(await setUp([batchOf(1, 1)]).move()).not.toHaveProperty("lagMs");
+    } finally {
+      vi.restoreAllMocks();
+    }
+  });
+
   it("goes on where it was, within the bounds that it began with", async () => {
     const { calls, move } = setUp([batchOf(5, 9)], { ...FRESH, rows: 7, position: 8, bounds: "first", newRun: false });
     expect(await move()).toMatchObject({ rows: 12, chunks: 1, position: 9 });

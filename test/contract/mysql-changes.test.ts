@@ -208,6 +208,23 @@ describe("changes of a MySQL table", () => {
     expect(batches.reduce((sum, { rows }) => sum + rows, 0)).toBe(12_000);
   });
 
+  it("tell until when they are whole: within the log by its own times, at its end by when that was asked for", async () => {
+    await run("create table told (id int primary key)");
+    await using connector = await make();
+    const replica = new Replica("told");
+    await replica.next(connector);
+    const logged = Date.UTC(2026, 0, 2) / 1_000;
+    await run(`set timestamp = ${logged}`, "insert into told values (1)");
+    const before = Date.now();
+    const batches = await load(connector, { stream: "told", options: { changes: true }, position: replica.position });
+    const [first, last] = [batches[0]?.asOf ?? 0, batches.at(-1)?.asOf ?? 0];
+    expect(batches.length).toBe(2);
+    // The server's clock may be another one.
+    expect(Math.abs(first / 1_000 - logged)).toBeLessThan(3_600);
+    expect(last).toBeGreaterThanOrEqual(before);
+    expect(last).toBeLessThanOrEqual(Date.now());
+  });
+
   it("go on in the log's next files", async () => {
     await run("create table rotated (id int primary key)");
     await using connector = await make();

@@ -51,8 +51,14 @@ describe.each(["duckdb", "postgres"])("a transfer with `changes` into %s", (conn
     await mysql.query(`create table ${table} (id int primary key, v varchar(20))`);
     await mysql.query(`insert into ${table} values (1, 'a'), (2, 'b'), (3, null)`);
     await kit.call("PUT", `/v1/pipelines/${name}`, definitionOf(name, table, { connection, mode: "merge", key: ["id"] }));
+    const began = Date.now();
     const first = await run(name);
     expect(first).toMatchObject({ status: "succeeded" });
+    const took = (Date.now() - began) / 1_000;
+    const { lag_seconds: lag } = outputOf(first, "follow") as { readonly lag_seconds: number };
+    expect(lag).toBeGreaterThanOrEqual(0);
+    expect(lag).toBeLessThanOrEqual(took);
+    expect(first.tasks.find(({ id }) => id === "follow")).toMatchObject({ metrics: { lagSeconds: lag } });
     expect(outputOf(first, "look")).toEqual([
       { id: 1, v: "a" },
       { id: 2, v: "b" },

@@ -21,10 +21,16 @@ export interface LogRequest extends ChangedRowsOptions {
   readonly log: Log;
 }
 
-/** A batch, and the end of the last transaction that it holds to its end; undefined where it ends within one. */
+/** A batch, and the last transaction that it holds to its end; undefined where it ends within one. */
 export interface LogBatch {
   readonly batch: Batch;
-  readonly end: LogPlace | undefined;
+  readonly end: LogEnd | undefined;
+}
+
+interface LogEnd {
+  readonly place: LogPlace;
+  /** When it was logged: seconds since 1970 by the server's clock; undefined where none came yet. */
+  readonly at: number | undefined;
 }
 
 const COM_BINLOG_DUMP = 0x12;
@@ -98,6 +104,8 @@ class LogReader implements RowSink {
   place: LogPlace;
   /** Behind the last transaction that has ended. */
   #safe: LogPlace;
+  /** Of that transaction, whichever tables it has changed. */
+  #safeAt: number | undefined;
   /** Bytes behind each event. */
   #checksum = 0;
   /** Rows of the table came in the transaction that is under way. */
@@ -126,7 +134,7 @@ class LogReader implements RowSink {
 
   *take(): Generator<LogBatch> {
     const rows = this.#rows;
-    const end = this.#isWithin ? undefined : this.#safe;
+    const end = this.#isWithin ? undefined : { place: this.#safe, at: this.#safeAt };
     yield* this.#done.splice(0);
     if (rows !== undefined && !rows.isEmpty) yield { batch: rows.take(null), end };
   }
@@ -174,7 +182,10 @@ class LogReader implements RowSink {
     }
     // Events that are made up for the reader have no place.
     if (event.next > 0) this.place = { file, offset: unwrapped(event.next, this.place.offset) };
-    if (!this.#isWithin) this.#safe = this.place;
+    if (this.#isWithin) return;
+    this.#safe = this.place;
+    // Those that are made up have no time either.
+    if (event.next > 0 && event.at > 0) this.#safeAt = event.at;
   }
 
   #refuse(reason: string): never {

@@ -27,17 +27,22 @@ interface RowsPosition extends OfServer {
   readonly rows: Json;
 }
 
+/** The end of the log as it was at a moment, in milliseconds since 1970; loads that older builds began have none. */
+interface LogUntil extends LogPlace {
+  readonly asOf?: number;
+}
+
 /** `until`: where the first load ends, which is fixed only when its rows have been read. */
 interface LogPosition extends OfServer {
   readonly log: LogPlace;
-  readonly until?: LogPlace;
+  readonly until?: LogUntil;
 }
 
 type ChangesPosition = RowsPosition | LogPosition;
 
 interface ChangesBounds extends OfServer {
   /** The end of the log when the load began. */
-  readonly log: LogPlace;
+  readonly log: LogUntil;
 }
 
 const BEAT_MS = 1_000;
@@ -55,7 +60,9 @@ export const createChangesSource = (options: ChangesOptions): Required<Pick<Sour
   const { connect, database, where, context, rows } = options;
   const placeNow = async (client: MysqlClient, what: string): Promise<ChangesBounds> => {
     await requireUsableLog(client, what);
-    return { server: await serverOf(client), log: await currentPlace(client, what) };
+    const { server } = await serverOf(client);
+    const asOf = Date.now();
+    return { server, log: { ...(await currentPlace(client, what)), asOf } };
   };
 
   /** All rows, then what was logged from before they were read until now. */
@@ -79,10 +86,10 @@ export const createChangesSource = (options: ChangesOptions): Required<Pick<Sour
     await using client = await connect();
     const { server } = start;
     const here = await serverOf(client);
-    if (here !== server) {
+    if (here.server !== server) {
       throw new DownbeatError(
         "SOURCE_LOG_LOST",
-        `${what}: the last load followed the log of server ${server}, and this is ${here}; empty the destination's table and start the load anew`,
+        `${what}: the last load followed the log of server ${server}, and this is ${here.server}; empty the destination's table and start the load anew`,
       );
     }
     const stream = parseStream(request.stream, database);
@@ -106,13 +113,16 @@ export const createChangesSource = (options: ChangesOptions): Required<Pick<Sour
     });
     for await (const { batch, end } of batches) {
       const position: LogPosition | null =
-        end === undefined ? null : { server, log: end, ...(start.until === undefined ? {} : { until: start.until }) };
-      yield { ...batch, position: position as unknown as Json };
+        end === undefined ? null : { server, log: end.place, ...(start.until === undefined ? {} : { until: start.until }) };
+      const asOf = end?.at === undefined ? {} : { asOf: end.at * 1_000 - here.aheadMs };
+      yield { ...batch, position: position as unknown as Json, ...asOf };
     }
     // Carries the place where the load ends, also one that has brought nothing.
-    const end: LogPosition = { server, log: until };
+    const { asOf, ...log } = until;
+    const end: LogPosition = { server, log };
     const columns = [...current.values()].map(({ column }) => column).filter(({ name }) => wantedOf(request)?.has(name) !== false);
-    yield { ...fromRows(columns, [], { position: end as unknown as Json }), deleted: new Uint8Array(0) };
+    const last = fromRows(columns, [], { position: end as unknown as Json });
+    yield { ...last, deleted: new Uint8Array(0), ...(asOf === undefined ? {} : { asOf }) };
   }
 
   const guarded = async function* (request: StreamRequest, batches: () => AsyncGenerator<Batch>): AsyncGenerator<Batch> {
@@ -185,10 +195,10 @@ const requireKey = async (client: MysqlClient, { key }: Pick<StreamRequest, "key
   );
 };
 
-/** Servers of a replication have different ones. */
-const serverOf = async (client: MysqlClient): Promise<string> => {
-  const [row] = await client.query("select @@server_id as id");
-  return String(row?.["id"]);
+/** Its number, which servers of a replication have different ones of, and how far its clock is ahead of ours. */
+const serverOf = async (client: MysqlClient): Promise<{ readonly server: string; readonly aheadMs: number }> => {
+  const [row] = await client.query("select @@server_id as id, unix_timestamp(now(6)) as seconds");
+  return { server: String(row?.["id"]), aheadMs: Number(row?.["seconds"]) * 1_000 - Date.now() };
 };
 
 const columnsNow = async (
