@@ -2,10 +2,11 @@
 
 import type { FailpointName, WriteMode } from "../../connectors/connector.ts";
 
-/** `mysql-cursor`, `s3-csv` and `kafka` go on in the next run; the others are read whole. */
+/** `mysql-cursor`, `mysql-changes`, `s3-csv` and `kafka` go on in the next run; the others are read whole. */
 export const SOURCES = [
   "mysql",
   "mysql-cursor",
+  "mysql-changes",
   "s3-csv",
   "s3-parquet",
   "s3-jsonl",
@@ -57,8 +58,9 @@ export const DIMENSIONS = ["source", "destination", "mode", "boundary", "death"]
 
 export const idOf = (one: Case): string => DIMENSIONS.map((dimension) => one[dimension]).join("/");
 
-/** A replace builds the table anew from all that there is: reading on from a cursor means nothing there. */
-const hasMode = (source: SourceName, mode: WriteMode): boolean => mode !== "replace" || !["mysql-cursor", "s3-csv"].includes(source);
+/** A replace builds the table anew from all that there is: reading on from a cursor means nothing there. Changes are merged. */
+const hasMode = (source: SourceName, mode: WriteMode): boolean =>
+  source === "mysql-changes" ? mode === "merge" : mode !== "replace" || !["mysql-cursor", "s3-csv"].includes(source);
 
 const COMMITS: readonly Boundary[] = ["before-commit", "between-rows-and-cursor", "within-commit", "after-commit"];
 

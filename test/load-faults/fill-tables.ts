@@ -3,7 +3,7 @@
 import { cp, rm, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { DuckDBInstance } from "@duckdb/node-api";
-import { createConnection } from "mysql2/promise";
+import { type Connection, createConnection } from "mysql2/promise";
 import pg from "pg";
 import type { MysqlAddress } from "../../bin/services/mysql.ts";
 import type { PostgresAddress } from "../../bin/services/postgres.ts";
@@ -40,25 +40,34 @@ const valuesWith =
 
 const MYSQL_TYPES = { ...SQL_TYPES, active: "bit(1)", at: "datetime(6) not null", moment: "timestamp(6) null" };
 
+/** In a session that takes days that are none. */
+export const connectToFill = async ({ host, port, user, password }: MysqlAddress): Promise<Connection> => {
+  const connection = await createConnection({ host, port, user, password, charset: "utf8mb4" });
+  await connection.query("set session time_zone = '+00:00', sql_mode = 'ALLOW_INVALID_DATES'");
+  return connection;
+};
+
+export const createMysqlTable = async (connection: Connection, table: string): Promise<void> => {
+  await connection.query(`create table ${table} (${definition(MYSQL_TYPES, (name) => `\`${name}\``)}, key (\`at\`, \`id\`))`);
+};
+
+/** What the driver writes as the row's values. */
+export const mysqlRow = (event: Event): readonly (string | boolean | null)[] =>
+  valuesWith("0000-00-00")(event).map((value, place) => (COLUMN_NAMES[place] === "active" && value !== null ? value === "true" : value));
+
 /** `cursor`: read on from the column `at`. */
 export const fillMysql = async (
   address: MysqlAddress,
   database: string,
 ): Promise<{ readonly whole: PreparedSource; readonly cursor: PreparedSource }> => {
   const { host, port, user, password } = address;
-  const connection = await createConnection({ host, port, user, password, charset: "utf8mb4" });
+  const connection = await connectToFill(address);
   try {
-    await connection.query("set session time_zone = '+00:00', sql_mode = 'ALLOW_INVALID_DATES'");
     await connection.query(`create database \`${database}\` character set utf8mb4`);
     for (const part of PARTS) {
       const table = `\`${database}\`.\`${tableOf(part)}\``;
-      await connection.query(`create table ${table} (${definition(MYSQL_TYPES, (name) => `\`${name}\``)}, key (\`at\`, \`id\`))`);
-      const rows = heldEvents("mysql", part).map((event) =>
-        valuesWith("0000-00-00")(event).map((value, place) =>
-          COLUMN_NAMES[place] === "active" && value !== null ? value === "true" : value,
-        ),
-      );
-      await connection.query(`insert into ${table} values ?`, [rows]);
+      await createMysqlTable(connection, table);
+      await connection.query(`insert into ${table} values ?`, [heldEvents("mysql", part).map(mysqlRow)]);
     }
   } finally {
     await connection.end();

@@ -1,7 +1,7 @@
 // What a case does: its runs with what must be there at the end of each, and when their processes die.
 
 import type { Case, Place } from "./cases.ts";
-import { eventsOf, expected, type Expected, type Part } from "./rows.ts";
+import { eventsOf, expected, type Expected, type Part, PARTS } from "./rows.ts";
 import { heldEvents, NATURES } from "./sources.ts";
 
 /** What a load without kills did: how often it came by each place, and how long it took. */
@@ -21,6 +21,13 @@ export interface RunPlan {
 export const isIncremental = ({ source, mode }: Pick<Case, "source" | "mode">): boolean =>
   NATURES[source].isIncremental && mode !== "replace";
 
+/** Where a first load ends that was killed and went on, by whether the source fixes its end. */
+const ENDS: Readonly<Record<"true" | "midway" | "false", readonly Part[]>> = {
+  true: ["first"],
+  midway: ["first", "grown"],
+  false: ["grown"],
+};
+
 /** An incremental source has grown when a killed load goes on; and its next run is killed too. A replace finds an older table. */
 export const plansOf = (one: Case): readonly RunPlan[] => {
   const { source, mode, boundary, death } = one;
@@ -28,8 +35,7 @@ export const plansOf = (one: Case): readonly RunPlan[] => {
   const goesOn = isIncremental(one);
   const wanted = (part: Part): Expected => expected(goesOn ? eventsOf(part) : heldEvents(source, part), mode, canBeBad);
   if (goesOn) {
-    const ends: readonly Part[] =
-      boundary === "any-moment" ? ["first", "grown", "all"] : fixesEnd || death === "suspended" ? ["first"] : ["grown"];
+    const ends = boundary === "any-moment" ? PARTS : death === "suspended" ? (["first"] as const) : ENDS[`${fixesEnd}`];
     return [
       { origin: "run-1", part: "first", isHarmed: true, wanted: ends.map(wanted) },
       { origin: "run-2", part: "all", isHarmed: true, wanted: [wanted("all")] },

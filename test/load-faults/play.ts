@@ -38,10 +38,11 @@ class Play {
     this.#at = lane.place(one.destination);
   }
 
-  start(plan: Pick<RunPlan, "origin" | "part">, stop?: Attempt["stop"], fresh = false): RunningAttempt {
+  async start(plan: Pick<RunPlan, "origin" | "part">, stop?: Attempt["stop"], fresh = false): Promise<RunningAttempt> {
     const { folder, key, place } = this.#at;
     const { source: name, mode } = this.#case;
     const source = this.#world.sources[name];
+    await source.come?.(this.#lane.sourceFolder, plan.part);
     const attempt: Attempt = {
       folder,
       from: { kind: source.kind, config: source.config(this.#lane.sourceFolder), request: source.request(plan.part) },
@@ -77,7 +78,7 @@ class Play {
   async finish(plan: Pick<RunPlan, "origin" | "part">, fresh = false): Promise<Run | undefined> {
     let last: Outcome | undefined;
     for (let attempts = 0; attempts < MOST_ATTEMPTS; attempts += 1) {
-      const attempt = this.start(plan, undefined, fresh);
+      const attempt = await this.start(plan, undefined, fresh);
       await attempt.begun;
       const began = performance.now();
       last = await attempt.outcome;
@@ -149,7 +150,7 @@ const between = async (play: Play, one: Case, { plan }: Harm, before: readonly s
 
 const killAtMoments = async (play: Play, one: Case, harm: Harm, before: readonly string[]): Promise<void> => {
   for (const [index, moment] of momentsOf(one, harm.usual.ms, harm.random).entries()) {
-    const attempt = play.start({ ...harm.plan, part: index === 0 ? harm.plan.part : harm.later }, undefined, true);
+    const attempt = await play.start({ ...harm.plan, part: index === 0 ? harm.plan.part : harm.later }, undefined, true);
     await attempt.begun;
     const timer = setTimeout(attempt.kill, moment);
     const outcome = await attempt.outcome.finally(() => clearTimeout(timer));
@@ -162,7 +163,8 @@ const killAtMoments = async (play: Play, one: Case, harm: Harm, before: readonly
 const killAtPlace = async (play: Play, one: Case, at: Place, harm: Harm, before: readonly string[]): Promise<void> => {
   for (const [index, time] of timesOf(one, harm.usual.hits[at] ?? 0).entries()) {
     const part = index === 0 ? harm.plan.part : harm.later;
-    const outcome = await play.start({ ...harm.plan, part }, { at, time, how: "kill" }).outcome;
+    const attempt = await play.start({ ...harm.plan, part }, { at, time, how: "kill" });
+    const outcome = await attempt.outcome;
     if (outcome.is === "killed") play.stops += 1;
     // A second attempt may have nothing left to do.
     else if (outcome.is === "failed" || (index === 0 && (one.death !== "last" || NATURES[one.source].repeatsItself)))
@@ -177,12 +179,12 @@ const BLOCKED_EVERY_MS = 500;
 /** The second attempt ends; or it waits for, or is refused for, what the suspended one holds. Then that one goes on. */
 const suspendAt = async (play: Play, one: Case, at: Place, harm: Harm, before: readonly string[]): Promise<void> => {
   const [time = 1] = timesOf(one, harm.usual.hits[at] ?? 0);
-  const slow = play.start(harm.plan, { at, time, how: "suspend" });
+  const slow = await play.start(harm.plan, { at, time, how: "suspend" });
   const early = await Promise.race([slow.suspended.then(() => undefined), slow.outcome]);
   if (early !== undefined) return play.fault(harm.plan.origin, `it should have been suspended at ${at} ${time}, but ${describe(early)}`);
   play.stops += 1;
   await between(play, one, harm, before, "beside a suspended attempt");
-  const quick = play.start(harm.plan);
+  const quick = await play.start(harm.plan);
   let overtook: Outcome | "waits" | undefined;
   void quick.outcome.then((outcome) => (overtook ??= outcome));
   while (overtook === undefined) {

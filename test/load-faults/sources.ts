@@ -18,13 +18,15 @@ export interface PreparedSource {
   /** `folder`: of the one that runs a case, for what only one process can have open. */
   readonly config: (folder: string) => Readonly<Record<string, unknown>>;
   readonly request: (part: Part) => SourceRequest;
+  /** Brings it to where this part ends, where it cannot hold all of them beside each other; a part before that where it is begins it anew. */
+  readonly come?: (folder: string, part: Part) => Promise<void>;
 }
 
 interface Nature {
   /** The next run reads what has come since. */
   readonly isIncremental: boolean;
-  /** The end is fixed when a load begins: what comes while it is under way is the next run's. */
-  readonly fixesEnd: boolean;
+  /** The end is fixed when a load begins: what comes while it is under way is the next run's. `midway`: a first load fixes it only when it has read the rows. */
+  readonly fixesEnd: boolean | "midway";
   /** Holds every event; the others hold the last version of each row. */
   readonly keepsHistory: boolean;
   /** Can hold rows that cannot be read. */
@@ -38,6 +40,7 @@ const WHOLE: Nature = { isIncremental: false, fixesEnd: false, keepsHistory: tru
 export const NATURES: Readonly<Record<SourceName, Nature>> = {
   mysql: { ...WHOLE, keepsHistory: false },
   "mysql-cursor": { ...WHOLE, isIncremental: true, fixesEnd: true, keepsHistory: false },
+  "mysql-changes": { isIncremental: true, fixesEnd: "midway", keepsHistory: false, canBeBad: false, repeatsItself: false },
   "s3-csv": { ...WHOLE, isIncremental: true, repeatsItself: false },
   "s3-parquet": { ...WHOLE, canBeBad: false },
   "s3-jsonl": WHOLE,

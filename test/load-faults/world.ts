@@ -8,6 +8,7 @@ import type { ServiceAddresses } from "../../bin/services/all.ts";
 import { Attempts } from "./attempts.ts";
 import type { Case, DestinationName, SourceName } from "./cases.ts";
 import { duckdbPlace, type Place, postgresDestination } from "./destinations.ts";
+import { changingMysql } from "./fill-changes.ts";
 import { fillKafka, fillS3, serveHttp } from "./fill-streams.ts";
 import { fillDuckdb, fillMysql, fillPostgres } from "./fill-tables.ts";
 import { mysqlDestination } from "./mysql-destination.ts";
@@ -69,6 +70,7 @@ export class World {
     const sources: Readonly<Record<SourceName, PreparedSource>> = {
       mysql: mysql.whole,
       "mysql-cursor": mysql.cursor,
+      "mysql-changes": changingMysql(need(addresses.mysql, "mysql"), name),
       ...s3,
       kafka,
       http: http.source,
