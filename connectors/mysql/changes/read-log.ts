@@ -133,10 +133,18 @@ class LogReader implements RowSink {
   }
 
   *take(): Generator<LogBatch> {
-    const rows = this.#rows;
-    const end = this.#isWithin ? undefined : { place: this.#safe, at: this.#safeAt };
+    this.#end(this.#isWithin ? undefined : this.#safeEnd);
     yield* this.#done.splice(0);
-    if (rows !== undefined && !rows.isEmpty) yield { batch: rows.take(null), end };
+  }
+
+  get #safeEnd(): LogEnd {
+    return { place: this.#safe, at: this.#safeAt };
+  }
+
+  /** Of the batch at hand. */
+  #end(end: LogEnd | undefined): void {
+    const rows = this.#rows;
+    if (rows !== undefined && !rows.isEmpty) this.#done.push({ batch: rows.take(null), end });
   }
 
   /** One packet: a zero byte and an event. */
@@ -186,6 +194,8 @@ class LogReader implements RowSink {
     this.#safe = this.place;
     // Those that are made up have no time either.
     if (event.next > 0 && event.at > 0) this.#safeAt = event.at;
+    // A piece of the stream may hold many batches.
+    if ((this.#rows?.fullness ?? 0) >= 1) this.#end(this.#safeEnd);
   }
 
   #refuse(reason: string): never {
@@ -205,8 +215,7 @@ class LogReader implements RowSink {
     const map = Buffer.from(event.bytes.subarray(event.start + 6, event.end));
     if (this.#map?.equals(map) === true) return;
     this.#map = map;
-    const before = this.#rows;
-    if (before !== undefined && !before.isEmpty) this.#done.push({ batch: before.take(null), end: undefined });
+    this.#end(undefined);
     this.#rows = new ChangedRows(parseTableMap(event), this.#request);
   }
 
