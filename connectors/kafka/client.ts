@@ -66,9 +66,21 @@ const textOf = (error: unknown): string => {
   return `${code} ${apiId} ${message}`;
 };
 
-export const kafkaError = (error: unknown, what: string, { signal }: Pick<ConnectorContext, "signal">): unknown => {
+/** Who asked: decides between the codes of sources and destinations. */
+type Side = "source" | "destination";
+
+const CODES = {
+  source: { auth: "SOURCE_AUTH", missing: "SOURCE_STREAM_NOT_FOUND", unavailable: "SOURCE_UNAVAILABLE" },
+  destination: { auth: "DESTINATION_AUTH", missing: "DESTINATION_TABLE_INVALID", unavailable: "DESTINATION_UNAVAILABLE" },
+} as const;
+
+/** Whether the error, or one below it, has this code or message. */
+export const says = (error: unknown, pattern: RegExp): boolean => flatten(error).some((one) => pattern.test(textOf(one)));
+
+export const kafkaError = (error: unknown, what: string, { signal }: Pick<ConnectorContext, "signal">, side: Side = "source"): unknown => {
   if (signal.aborted) return signal.reason;
   if (error instanceof DownbeatError) return error;
+  const codes = CODES[side];
   const texts = flatten(error).map(textOf);
   const has = (pattern: RegExp): boolean => texts.some((text) => pattern.test(text));
   const message = `Kafka ${what}: ${
@@ -78,8 +90,12 @@ export const kafkaError = (error: unknown, what: string, { signal }: Pick<Connec
       .slice(-1)[0] ?? "failed"
   }`;
   if (has(/AUTHENTICATION|SASL|AUTHORIZATION_FAILED/i))
-    return new DownbeatError("SOURCE_AUTH", `${message}; check user, password and mechanism`, { cause: error });
+    return new DownbeatError(codes.auth, `${message}; check user, password and mechanism`, { cause: error });
   if (has(/UNKNOWN_TOPIC_OR_PARTITION|INVALID_TOPIC|Unknown topic/i))
-    return new DownbeatError("SOURCE_STREAM_NOT_FOUND", `${message}; there is no such topic`, { cause: error });
-  return new DownbeatError("SOURCE_UNAVAILABLE", `${message}; check the brokers' addresses and that they run`, { cause: error });
+    return new DownbeatError(codes.missing, `${message}; there is no such topic`, { cause: error });
+  if (side === "destination" && has(/MESSAGE_TOO_LARGE|RECORD_LIST_TOO_LARGE/))
+    return new DownbeatError("DESTINATION_DATA_REFUSED", `${message}; raise max.message.bytes of the topic, or leave out long columns`, {
+      cause: error,
+    });
+  return new DownbeatError(codes.unavailable, `${message}; check the brokers' addresses and that they run`, { cause: error });
 };

@@ -8,6 +8,7 @@ import type { Connector, ConnectorContext, StreamInfo, StreamRequest } from "../
 import { clientOptions, createConsumer, kafkaError, untilAborted } from "./client.ts";
 import { eventPages } from "./events.ts";
 import { positionOf, readPartitions, type PartitionRange } from "./fetch.ts";
+import { describeKafkaTarget, openKafkaLoad } from "./load.ts";
 import { createMessageBatches, rereadMessages } from "./messages.ts";
 import type { KafkaConfig, KafkaEventOptions, KafkaSourceOptions } from "./spec.ts";
 
@@ -90,6 +91,11 @@ export const openKafka = async (config: KafkaConfig, context: ConnectorContext):
           throw kafkaError(error, `topic ${request.stream}`, context);
         }
       },
+    },
+
+    destination: {
+      describeTarget: (target) => describeKafkaTarget(config, target, context),
+      openLoad: (target) => openKafkaLoad(config, target, context),
     },
 
     async [Symbol.asyncDispose]() {

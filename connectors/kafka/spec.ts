@@ -35,6 +35,14 @@ export const kafkaSourceOptions = z.strictObject({
 
 export type KafkaSourceOptions = z.output<typeof kafkaSourceOptions>;
 
+export const kafkaTargetOptions = z.strictObject({
+  partitions: z.int().min(1).max(10_000).optional().describe("Of a topic that has to be made; default: as the brokers are set"),
+  compression: z.enum(["none", "gzip", "snappy", "lz4", "zstd"]).default("none").describe("Of the messages, on their way and in the topic"),
+});
+
+export type KafkaTargetOptions = z.output<typeof kafkaTargetOptions>;
+export type Compression = KafkaTargetOptions["compression"];
+
 export const kafkaEventOptions = z.strictObject({
   format: z
     .enum(["json", "text"])
@@ -52,17 +60,19 @@ export type KafkaEventOptions = z.output<typeof kafkaEventOptions>;
 export const kafka = defineConnector({
   kind: "kafka",
   title: "Apache Kafka",
-  description: "Topics of JSON, text or binary messages, from the last committed offsets to the end as it was when the load began",
-  roles: ["source", "events"],
+  description: "Topics: read from the last committed offsets to the end as it was when the load began, and written to in transactions",
+  roles: ["source", "destination", "events"],
   config: kafkaConfig,
   sourceOptions: kafkaSourceOptions,
+  targetOptions: kafkaTargetOptions,
   eventOptions: kafkaEventOptions,
-  capabilities: { incremental: "always", resumable: true },
+  capabilities: { incremental: "always", resumable: true, modes: ["append", "merge"], transactional: true },
   url: {
     schemes: ["kafka"],
     example: "kafka://broker:9092/topic",
-    read: (text) => {
+    read: (text, { role }) => {
       const [, login, hosts = "", topic = ""] = /^(?:(.*)@)?([^/]*)\/?(.*)$/s.exec(afterScheme(text)) ?? [];
+      if (role === "destination" && topic !== "") return `it names the topic ${topic}, which --into names; write kafka://${hosts}`;
       const [user, password] = (login?.split(/:(.*)/s) ?? []).map(decoded);
       return {
         config: { brokers: hosts.split(","), ...(user ? { user } : {}), ...(password ? { password } : {}) },
@@ -76,6 +86,12 @@ export const kafka = defineConnector({
 A stream is a topic. A load reads every partition from the offsets committed in the destination (with the rows, in one transaction) up to the end offsets at its beginning; no consumer group is used.
 Only committed transactions are read. A message that is no JSON object in UTF-8 is a reject, with partition and offset; a key that is not UTF-8 comes as base64. A message without a value (a tombstone) is a row whose columns are NULL but for the metadata.
 When retention has deleted messages that were never read, or the topic was made anew, the load fails, unless \`on_lost_offsets: earliest\` says that this may be.
+
+As a destination \`table\` is a topic, and each row a message: the row as a JSON object (integers beyond 2^53 and decimals as text, times in ISO 8601, binary in base64), under a key where \`to.key\` names columns: of one column its
+text, of several a JSON object. \`merge\` makes a compacted topic, in which the last message of a key is the row, and sends a message without a value for a row that is gone; a topic that is there already stays as it is. Keys choose
+partitions as they do in Kafka's Java clients. Rows of one chunk, with its dead letters (topic \`_downbeat.dead_letters\`) and how far the load is (\`_downbeat.loads\`, compacted), are one transaction: consumers with \`isolation.level=read_committed\` see each row once,
+whatever dies; others also see rows of attempts that were undone. A load has a transactional id of its own, so an attempt that is taken over can commit nothing more. A chunk may take up to 15 minutes (\`transaction.max.timeout.ms\`).
+The user needs the right to write to those topics and to the transactional ids \`downbeat-*\`, and to make topics that are missing.
 `.trim(),
   open: async (config, context) => (await import("./connector.ts")).openKafka(config, context),
 });

@@ -124,12 +124,14 @@ describe("runVerb", () => {
 
   it("tells of each attempt once, with its code when it failed", async () => {
     const seen: unknown[] = [];
-    const host = hostOf({ onAttempt: ({ seconds: _, result, ...attempt }) => seen.push({ ...attempt, output: result?.output }) });
+    const host = hostOf({
+      onAttempt: ({ result, seconds, ...attempt }) => seen.push({ ...attempt, output: result?.output, isTimed: seconds >= 0 }),
+    });
     await run(async () => ({ output: 1 }), { host });
     await expect(run(() => Promise.reject(new DownbeatError("SOURCE_AUTH", "no")), { host })).rejects.toBeInstanceOf(ApplicationFailure);
     expect(seen).toEqual([
-      { operator: "transfer", pipeline: "shop", task: "orders", output: 1 },
-      { operator: "transfer", pipeline: "shop", task: "orders", code: "SOURCE_AUTH" },
+      { operator: "transfer", pipeline: "shop", task: "orders", output: 1, isTimed: true },
+      { operator: "transfer", pipeline: "shop", task: "orders", code: "SOURCE_AUTH", isTimed: true },
     ]);
   });
 });

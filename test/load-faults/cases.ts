@@ -17,8 +17,8 @@ export const SOURCES = [
 ] as const;
 export type SourceName = (typeof SOURCES)[number];
 
-/** `mysql` is a source's word already. */
-export const DESTINATIONS = ["duckdb", "postgres", "mysql-warehouse", "snowflake"] as const;
+/** `mysql` and `kafka` are sources' words already. */
+export const DESTINATIONS = ["duckdb", "postgres", "mysql-warehouse", "snowflake", "kafka-topic"] as const;
 export type DestinationName = (typeof DESTINATIONS)[number];
 
 export const MODES = ["append", "merge", "replace"] as const satisfies readonly WriteMode[];
@@ -64,8 +64,8 @@ const hasMode = (source: SourceName, mode: WriteMode): boolean =>
 
 const COMMITS: readonly Boundary[] = ["before-commit", "between-rows-and-cursor", "within-commit", "after-commit"];
 
-const isPossible = ({ source, mode, boundary, death }: Case): boolean => {
-  if (!hasMode(source, mode)) return false;
+const isPossible = ({ source, destination, mode, boundary, death }: Case): boolean => {
+  if (!hasMode(source, mode) || (destination === "kafka-topic" && mode === "replace")) return false;
   if (boundary === "any-moment") return death !== "suspended";
   const comesByOnce = boundary === "between-staging-and-swap" || (source === "http" && COMMITS.includes(boundary));
   if (comesByOnce && (death === "middle" || death === "last")) return false;

@@ -14,6 +14,7 @@ import { fillDuckdb, fillMysql, fillPostgres } from "./fill-tables.ts";
 import { mysqlDestination } from "./mysql-destination.ts";
 import { snowflakeDestination } from "./snowflake-destination.ts";
 import type { PreparedSource } from "./sources.ts";
+import { topicDestination } from "./topic-destination.ts";
 
 export const SERVICES = ["mysql", "postgres", "s3", "kafka", "snowflake"] as const;
 
@@ -88,12 +89,14 @@ export class World {
     const postgres = await postgresDestination(need(this.#addresses.postgres, "postgres"), fresh());
     const mysql = await mysqlDestination(need(this.#addresses.mysql, "mysql"), fresh());
     const snowflake = await snowflakeDestination(need(this.#addresses.snowflake, "snowflake"), fresh());
+    const topics = topicDestination(need(this.#addresses.kafka, "kafka"));
     const attempts = new Attempts(path.join(this.#folder, "compiled"));
     this.#closing.push(async () => {
       attempts.close();
       await postgres[Symbol.asyncDispose]();
       await mysql[Symbol.asyncDispose]();
       await snowflake[Symbol.asyncDispose]();
+      await topics[Symbol.asyncDispose]();
     });
     let places = 0;
     return {
@@ -109,6 +112,7 @@ export class World {
           postgres: () => postgres.place(table),
           "mysql-warehouse": () => mysql.place(table),
           snowflake: () => snowflake.place(table),
+          "kafka-topic": () => topics.place(fresh()),
         };
         const place = makes[destination]();
         return {

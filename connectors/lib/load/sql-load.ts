@@ -7,6 +7,7 @@ import type { Json } from "../../../core/json.ts";
 import { Bookkeeping, fenced, stagingName } from "./bookkeeping.ts";
 import { ChunkLetters } from "./chunk-letters.ts";
 import { parseTable, quoteTable } from "./names.ts";
+import { refuseChanges, refuseKeyless } from "./refusals.ts";
 import type { InsertColumn, LoadSession, TableColumn, TableName } from "./session.ts";
 import { Staging } from "./staging.ts";
 import { evolve, policyOf, shapeTable, type Shape, type ShapeRequest } from "./table-shape.ts";
@@ -362,16 +363,3 @@ const isSameSchema = (left: Schema, right: Schema): boolean =>
     left.columns.every(
       (column, place) => column === right.columns[place] || JSON.stringify(column) === JSON.stringify(right.columns[place]),
     ));
-
-const refuseKeyless = ({ mode, keyColumns, table }: LoadTarget): void => {
-  if (mode !== "merge" || keyColumns.length > 0) return;
-  throw new DownbeatError("DESTINATION_TABLE_INVALID", `table ${table}: mode merge needs key columns; write to.key: [id]`);
-};
-
-const refuseChanges = ({ mode, table }: LoadTarget): void => {
-  if (mode === "merge") return;
-  throw new DownbeatError(
-    "DESTINATION_TABLE_INVALID",
-    `table ${table}: the stream tells of changes and deletions, which mode ${mode} cannot apply; write to.mode: merge and to.key`,
-  );
-};
