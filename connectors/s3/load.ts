@@ -6,7 +6,8 @@ import type { Json } from "../../core/json.ts";
 import type { Batch, Reject } from "../batch.ts";
 import type { Load, LoadTarget, ResumePoint } from "../connector.ts";
 import { encodeFile } from "../lib/formats/write-file.ts";
-import { digest, filesOf, folderOf, type LoadState, type Manifest, manifestKeyOf } from "./manifest.ts";
+import { begunState, resumePoint, withState } from "../lib/load/load-states.ts";
+import { digest, filesOf, folderOf, type FilesState, type Manifest, manifestKeyOf } from "./manifest.ts";
 import type { S3Objects } from "./objects.ts";
 import { s3TargetOptions } from "./spec.ts";
 
@@ -21,9 +22,6 @@ interface OpenChunk {
 
 const EMPTY_CHUNK: OpenChunk = { files: [], rows: 0, bytes: 0, rejects: [], items: [] };
 
-/** Runs whose loads are remembered. */
-const REMEMBERED_LOADS = 50;
-
 export const openS3Load = async (objects: S3Objects, prefix: string, target: LoadTarget): Promise<Load> => {
   const load = new S3Load(objects, prefix, target);
   await load.open();
@@ -36,7 +34,7 @@ class S3Load implements Load {
   readonly #folder: string;
   readonly #manifestKey: string;
   #manifest: Manifest | undefined;
-  #state: LoadState | undefined;
+  #state: FilesState | undefined;
   #tag: string | undefined;
   readonly #writer = randomUUID();
   #chunk: OpenChunk = EMPTY_CHUNK;
@@ -62,22 +60,11 @@ class S3Load implements Load {
       await this.finish();
     } else this.#state = own;
     const cursor = this.#target.incremental ? (this.#manifest?.cursor ?? null) : null;
-    this.#resume = {
-      done: this.#state?.done ?? false,
-      newRun: (own?.chunks ?? 0) === 0,
-      position: own === undefined ? cursor : own.position,
-      bounds: own?.bounds,
-      rows: own?.rows ?? 0,
-      bytes: own?.bytes ?? 0,
-      deadLetters: own?.dead_letters ?? 0,
-    };
+    this.#resume = resumePoint(this.#state, cursor);
   }
 
   async begin(bounds: Json): Promise<void> {
-    await this.#save(
-      { position: this.resume.position, bounds, chunks: 0, rows: 0, bytes: 0, dead_letters: 0, whole: false, done: false, staged: [] },
-      {},
-    );
+    await this.#save({ ...begunState(this.resume.position, bounds), staged: [] }, {});
   }
 
   async write(batch: Batch): Promise<void> {
@@ -171,7 +158,7 @@ class S3Load implements Load {
     return Promise.resolve();
   }
 
-  #begun(): LoadState {
+  #begun(): FilesState {
     if (this.#state === undefined) throw new Error("the load has not begun");
     return this.#state;
   }
@@ -184,10 +171,9 @@ class S3Load implements Load {
   }
 
   /** On condition that nobody wrote it since: a zombie loses here. */
-  async #save(state: LoadState, change: Partial<Pick<Manifest, "files" | "items" | "cursor">>): Promise<void> {
+  async #save(state: FilesState, change: Partial<Pick<Manifest, "files" | "items" | "cursor">>): Promise<void> {
     const { key, origin } = this.#target;
-    const { [origin]: _, ...others } = this.#manifest?.loads ?? {};
-    const loads = Object.fromEntries([...Object.entries(others), [origin, state] as const].slice(-REMEMBERED_LOADS));
+    const loads = withState(this.#manifest?.loads ?? {}, origin, state);
     const seq = (this.#manifest?.seq ?? 0) + 1;
     const manifest: Manifest = { files: [], cursor: null, items: [], ...this.#manifest, ...change, key, writer: this.#writer, seq, loads };
     try {

@@ -4,20 +4,11 @@ import { createHash } from "node:crypto";
 import { DownbeatError } from "../../core/errors.ts";
 import type { Json } from "../../core/json.ts";
 import type { LoadTarget, TargetState } from "../connector.ts";
+import type { LoadState, LoadStates } from "../lib/load/load-states.ts";
 import { isBookkeeping } from "./list.ts";
 import type { S3Objects } from "./objects.ts";
 
-/** One run's load as far as it has come. */
-export interface LoadState {
-  readonly position: Json;
-  readonly bounds: Json;
-  readonly chunks: number;
-  readonly rows: number;
-  readonly bytes: number;
-  readonly dead_letters: number;
-  /** A chunk without a position was committed: the stream has been read to its end. */
-  readonly whole: boolean;
-  readonly done: boolean;
+export interface FilesState extends LoadState {
   /** Replace: files of the load that is under way; they become the manifest's `files` at its end. */
   readonly staged: readonly string[];
 }
@@ -32,8 +23,7 @@ export interface Manifest {
   /** Where an incremental load goes on in the next run. */
   readonly cursor: Json;
   readonly items: readonly string[];
-  /** By origin, oldest first: an earlier run that is tried again must find what it did. */
-  readonly loads: Readonly<Record<string, LoadState>>;
+  readonly loads: LoadStates<FilesState>;
 }
 
 export const digest = (text: string): string => createHash("sha256").update(text).digest("hex").slice(0, 16);

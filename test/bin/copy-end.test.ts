@@ -151,6 +151,8 @@ describe("other ends", () => {
       stream: "shop.orders",
       place: "kafka://b1:9092,b2:9092",
     });
+    expect(end("kafka://b1:9092", { role: "destination" })).toMatchObject({ config: { brokers: ["b1:9092"] }, place: "kafka://b1:9092" });
+    expect(faults("kafka://b1:9092/shop.orders", { role: "destination" }).join("")).toContain("--into");
     expect(end("https://api.example.com/v1/orders?status=open", { options: [["records", "data"]] })).toMatchObject({
       config: { base_url: "https://api.example.com" },
       options: { params: { status: "open" }, records: "data" },
