@@ -61,9 +61,12 @@ export const readBooks = async (consumer: Consumer, flow: Flow, context: Connect
     for await (const messages of readPartitions(consumer, topic, [range], context)) {
       for (const { key, value } of messages) {
         const text = key?.toString() ?? "";
-        if (value === null) continue;
-        if (text === own) books = JSON.parse(value.toString()) as Books;
-        else if (text.startsWith(`${own.slice(0, -1)},`)) items.add((JSON.parse(text) as readonly [string, string, string])[2]);
+        // Without a value: somebody has it forgotten.
+        if (text === own) books = value === null ? EMPTY : (JSON.parse(value.toString()) as Books);
+        if (!text.startsWith(`${own.slice(0, -1)},`)) continue;
+        const [, , item] = JSON.parse(text) as readonly [string, string, string];
+        if (value === null) items.delete(item);
+        else items.add(item);
       }
     }
   } catch (error) {

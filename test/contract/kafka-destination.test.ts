@@ -1,6 +1,6 @@
 // Kafka against the contract of destinations, on a real broker: what consumers see that read committed messages alone.
 
-import { Admin, Consumer } from "@platformatic/kafka";
+import { Admin, Consumer, Producer } from "@platformatic/kafka";
 import { afterAll, describe, expect, it } from "vitest";
 import { destinationCases } from "../../connectors/contract/destination.ts";
 import { kafka } from "../../connectors/kafka/spec.ts";
@@ -126,6 +126,31 @@ describe("a topic", () => {
     await load.commit(null);
     await load.finish();
     expect((await readTable(table))?.map((row) => row["id"])).toEqual(rows.map(({ id }) => id));
+  });
+
+  it("is loaded anew by a flow whose state was taken out of the bookkeeping, items and all", async () => {
+    const flow = { key: freshName(), table: freshName(), incremental: true };
+    await using connector = await make();
+    const load = async (origin: string): Promise<readonly [Json, number]> => {
+      await using opened = await connector.destination!.openLoad(target({ ...flow, origin }));
+      const seen = (await opened.seen(["a", "b"])).size;
+      const { position } = opened.resume;
+      await opened.begin(null);
+      await opened.write({ ...fromRows(COLUMNS, [{ id: 1 }], { position: 1 }), items: ["a", "b"] });
+      await opened.commit(1);
+      await opened.finish();
+      return [position, seen];
+    };
+    expect(await load("run-1")).toEqual([null, 0]);
+    expect(await load("run-2")).toEqual([1, 2]);
+    const producer = new Producer({ clientId: "test", bootstrapBrokers: [...brokers], idempotent: true });
+    try {
+      const keys = [[], ["a"]].map((item) => Buffer.from(JSON.stringify([flow.key, flow.table, ...item])));
+      await producer.send({ messages: keys.map((key) => ({ topic: "_downbeat.loads", key })) });
+    } finally {
+      await producer.close();
+    }
+    expect(await load("run-3")).toEqual([null, 1]);
   });
 
   it("a row that is too long for it is refused with what to do", async () => {
