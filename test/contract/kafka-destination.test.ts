@@ -128,6 +128,24 @@ describe("a topic", () => {
     expect((await readTable(table))?.map((row) => row["id"])).toEqual(rows.map(({ id }) => id));
   });
 
+  it("is whole for whoever asks where it ends when a load has ended", async () => {
+    const table = freshName();
+    await using connector = await make();
+    const options = kafka.targetOptions?.parse({ partitions: 6 }) as Readonly<Record<string, unknown>>;
+    const source = { stream: table, options: kafka.sourceOptions?.parse({}) as Readonly<Record<string, unknown>> };
+    for (let run = 1; run <= 10; run += 1) {
+      await using load = await connector.destination!.openLoad(target({ key: freshName(), table, options }));
+      await load.begin(null);
+      const rows = Array.from({ length: 60 }, (_, id) => ({ id }));
+      await load.write(fromRows(COLUMNS, rows, { position: null }));
+      await load.commit(null);
+      await load.finish();
+      const bounds = await connector.source!.bounds!(request(source));
+      const read = await batchesOf(connector.source!.read({ ...request(source), bounds }));
+      expect(read.reduce((sum, batch) => sum + batch.rows, 0)).toBe(run * 60);
+    }
+  });
+
   it("is loaded anew by a flow whose state was taken out of the bookkeeping, items and all", async () => {
     const flow = { key: freshName(), table: freshName(), incremental: true };
     await using connector = await make();
