@@ -2,7 +2,7 @@
 
 import type { Consumer } from "@platformatic/kafka";
 import type { Json } from "../../core/json.ts";
-import type { Batch } from "../batch.ts";
+import type { Batch, Reject } from "../batch.ts";
 import type { ConnectorContext, Load, LoadTarget, ResumePoint, TargetState } from "../connector.ts";
 import { begunState, type LoadState, resumePoint, withState } from "../lib/load/load-states.ts";
 import { refuseChanges, refuseKeyless } from "../lib/load/refusals.ts";
@@ -67,6 +67,8 @@ class KafkaLoad implements Load {
   #books: Books;
   readonly #items: Set<string>;
   #chunk = EMPTY_CHUNK;
+  /** The topic of dead letters is there. */
+  #hasLetters = false;
 
   constructor(parts: Parts, { books, items }: RememberedBooks) {
     this.#parts = parts;
@@ -84,20 +86,11 @@ class KafkaLoad implements Load {
   }
 
   async write(batch: Batch): Promise<void> {
-    const { config, context, producer, target } = this.#parts;
+    const { producer, target } = this.#parts;
     if (batch.deleted !== undefined) refuseChanges(target);
     await producer.send(rowMessages(batch, target));
     const rejects = batch.rejects ?? [];
-    if (rejects.length > 0) {
-      await ensureTopic(config, LETTERS_TOPIC, context);
-      const { key, origin, table: topic } = target;
-      const letter = (content: object): RowMessage => ({
-        topic: LETTERS_TOPIC.name,
-        key: Buffer.from(key),
-        value: Buffer.from(JSON.stringify({ key, topic, origin, ...content })),
-      });
-      await producer.send(rejects.map(({ where, code, reason, raw }) => letter({ place: where, code, reason, raw })));
-    }
+    if (rejects.length > 0) await this.#sendLetters(rejects);
     const { rows, bytes, deadLetters, items } = this.#chunk;
     this.#chunk = {
       rows: rows + batch.rows,
@@ -105,6 +98,18 @@ class KafkaLoad implements Load {
       deadLetters: deadLetters + rejects.length,
       items: [...items, ...(batch.items ?? [])],
     };
+  }
+
+  async #sendLetters(rejects: readonly Reject[]): Promise<void> {
+    const { config, context, producer, target } = this.#parts;
+    if (!this.#hasLetters) await ensureTopic(config, LETTERS_TOPIC, context);
+    this.#hasLetters = true;
+    const { key, origin, table: topic } = target;
+    const letters = rejects.map(({ where, code, reason, raw }): RowMessage => {
+      const letter = { key, topic, origin, place: where, code, reason, raw };
+      return { topic: LETTERS_TOPIC.name, key: Buffer.from(key), value: Buffer.from(JSON.stringify(letter)) };
+    });
+    await producer.send(letters);
   }
 
   async commit(position: Json): Promise<void> {
