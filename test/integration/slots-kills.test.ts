@@ -15,6 +15,8 @@ import { World } from "../faults/world.ts";
 const POOL_SLOTS = 2;
 const CONNECTION_SLOTS = 3;
 const SEED = 11;
+/** All runs share two slots, so the last ones wait for all others; a busy machine takes several minutes. */
+const END_MS = 480_000;
 const POOLED = ["pooled", "urgent", "items"];
 
 const use = (id: string, more: Readonly<Record<string, unknown>> = {}) => ({
@@ -76,7 +78,7 @@ const ended = (id: string): Promise<Run> =>
       if (ENDS.includes(run.status)) return run;
       throw new Error(`${id} is ${run.status}`);
     },
-    { timeoutMs: 180_000 },
+    { timeoutMs: END_MS },
   );
 const uses = (): Promise<readonly Use[]> =>
   Promise.all([world.call<Use>("GET", "/v1/pools/few"), world.call<Use>("GET", "/v1/connections/effects")]);
@@ -101,7 +103,7 @@ const meet = async (fate: (typeof FATES)[number], afterMs: number, key: string):
     const range = { from: "2026-03-01", to: "2026-03-05", every: "day", by: "test", concurrency: 3 };
     const { id } = await world.call<Run>("POST", "/v1/pipelines/slots/backfills", range, key);
     await waitUntil(async () => expect(ENDS).toContain((await world.call<Run>("GET", `/v1/backfills/${id}`)).status), {
-      timeoutMs: 180_000,
+      timeoutMs: END_MS,
     });
     return (await world.call<{ readonly items: readonly Run[] }>("GET", `/v1/runs?backfill=${id}`)).items;
   }
@@ -153,5 +155,5 @@ describe("slots while everything happens", () => {
     await world.effects.openGate("last");
     for (const { id } of holding) expect((await ended(id)).status).toBe("succeeded");
     expect(await held()).toBe(4);
-  }, 600_000);
+  }, 900_000);
 });
