@@ -44,7 +44,7 @@ export const file = defineConnector({
     tableOf: tableOfPath,
   },
   notes:
-    "A stream is a path or a glob under `root`: `orders.csv`, `2026/**/*.jsonl.gz`. Links that lead out of `root` are refused. As `files` a file appears whole, by a rename; see [moving files](../guides/moving-files.md).",
+    "A stream is a path or a glob under `root`: `orders.csv`, `2026/**/*.jsonl.gz`. Links that lead out of `root` are refused. Files may be packed as S3's objects are. As `files` a file appears whole, by a rename; see [moving files](../guides/moving-files.md).",
   async open({ root }, context) {
     const { glob, stat } = await import("node:fs/promises");
     const readable = new LocalRoot(root, context, "SOURCE_OPTIONS_INVALID");
@@ -97,7 +97,7 @@ export const file = defineConnector({
           // Discovery passes over links that lead out of the root; reading one is refused.
           const object = await describeFile(name).catch(() => undefined);
           if (object === undefined) continue;
-          const pattern = object.key.replace(/[^/]*?((\.[A-Za-z]+)+)$/, "*$1");
+          const pattern = object.key.replace(/[^/]*?((\.[A-Za-z]+\d?)+)$/, "*$1");
           if (!byPattern.has(pattern) && byPattern.size < MAX_PATTERNS) byPattern.set(pattern, object);
         }
         return [...byPattern].map(([pattern, example]) => ({ pattern, example }));

@@ -5,9 +5,10 @@ import type { Batch, Column, Position } from "../batch.ts";
 import type { ConnectorContext, Source, StreamInfo, StreamRequest } from "../connector.ts";
 import { BatchBuilder } from "./batch-builder.ts";
 import { parseColumnType } from "./column-types.ts";
+import type { Compression } from "./formats/compression.ts";
 import { readFile, type Format } from "./formats/read-file.ts";
 import { rereadFile } from "./formats/reread-file.ts";
-import { type Compression, unpack } from "./formats/unpack.ts";
+import { unpack } from "./formats/unpack.ts";
 import { fetchAhead } from "./fetch-ahead.ts";
 import { typeName } from "./rows.ts";
 

@@ -60,6 +60,10 @@ A stream is a key or a glob: \`prices/2026/*.csv.gz\`; the part before the first
 meanwhile ends the attempt with SOURCE_CHANGED. With \`new_only\` the destination remembers each object by key and ETag, and an object that was begun is read on, also
 in the next run. They are read from copies in the worker's temporary folder, unpacked there, the next one beside the work on each: it needs room for two of them, and for CSV a third more.
 
+Packed objects are gzip (\`.gz\`), zstd (\`.zst\`), bzip2 (\`.bz2\`) and Snappy (\`.sz\`, \`.snappy\`), also several streams behind each other, as pbzip2 writes them. Snappy is the framing format, known by its first bytes,
+or else the blocks of Hadoop's codec, as Spark writes CSV and JSON; bare Snappy without either is refused. A file that is cut or damaged is SOURCE_FILE_BROKEN before a row of it counts; only one that is cut exactly between two streams, or two of Snappy's chunks,
+looks like a whole one, and Hadoop's blocks have no checksums. bzip2 is unpacked in JavaScript: under 10 MB of content a second.
+
 CSV and JSON Lines are taken exactly: values that are not of their column's type and lines that do not fit become rejects with file and line. Types are inferred over a whole CSV file, over batches of
 a JSON Lines file, and only widen from file to file; "007" and numbers with more digits than a double has are text. Declare \`columns\` where a type must not depend on the data, such as prices.
 

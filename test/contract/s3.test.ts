@@ -10,6 +10,7 @@ import { readFile } from "../../connectors/lib/formats/read-file.ts";
 import { toRows } from "../../connectors/lib/rows.ts";
 import { s3 } from "../../connectors/s3/spec.ts";
 import type { Json } from "../../core/json.ts";
+import { readFileSync } from "node:fs";
 import { writeFile } from "node:fs/promises";
 import path from "node:path";
 import { freshBucket } from "../fixtures/services.ts";
@@ -26,6 +27,10 @@ await put("in/a.csv", 'id,name\n1,one\n2,\n3,""\n');
 await put("in/b.csv.gz", gzipSync('id,name\n4,four\n5,"a, b"\n'));
 await put("broken/truncated.csv.gz", gzipSync("id,name\n".repeat(5_000)).subarray(0, 40));
 await put("broken/no.parquet", "this is no Parquet file");
+const fixture = (name: string): Buffer => readFileSync(path.join(import.meta.dirname, "../fixtures/packed", name));
+const PACKED = ["framed.csv.sz", "hadoop.csv.snappy", "streams.csv.bz2"];
+for (const name of PACKED) await put(`packed/${name}`, fixture(name));
+await put("broken/truncated.csv.bz2", fixture("streams.csv.bz2").subarray(0, 20_000));
 await put("ragged/r.csv", "id,name\n1,one\n2,two,too many\n3,three\n");
 await put("bad/lines.jsonl", '{"id": 1}\n{"id": 2\n{"id": 3}\n[]\n');
 
@@ -215,10 +220,20 @@ describe("objects as streams", () => {
     expect(again.flatMap(toRows).map((row) => row["id"])).toEqual([4, 5]);
   });
 
-  it("a truncated gzip is SOURCE_FILE_BROKEN and named", async () => {
-    await expect(readAll(request("broken/truncated.csv.gz"))).rejects.toMatchObject({
+  it("packed objects of every kind come whole, and are gone on with in the middle", async () => {
+    const batches = await readAll(request("packed/*"));
+    const ids = batches.flatMap(toRows).map((row) => row["id"]);
+    expect(ids).toEqual(PACKED.flatMap(() => Array.from({ length: 20_000 }, (_, id) => id)));
+    const ends = batches.map((batch) => batch.position as { readonly key: string; readonly tag: string });
+    const position = { ...ends.find(({ key }) => key.endsWith(".bz2")), row: 19_990 };
+    const rest = await readAll(request("packed/*.bz2", { position }));
+    expect(rest.flatMap(toRows).map((row) => row["id"])).toEqual(Array.from({ length: 10 }, (_, id) => 19_990 + id));
+  });
+
+  it.each(["truncated.csv.gz", "truncated.csv.bz2"])("%s is SOURCE_FILE_BROKEN and named", async (name) => {
+    await expect(readAll(request(`broken/${name}`))).rejects.toMatchObject({
       code: "SOURCE_FILE_BROKEN",
-      message: expect.stringContaining("truncated.csv.gz") as unknown,
+      message: expect.stringContaining(name) as unknown,
     });
   });
 

@@ -4,6 +4,7 @@ import { z } from "zod";
 import { DownbeatError } from "../../../core/errors.ts";
 import type { Column } from "../../batch.ts";
 import { declaredColumns } from "../column-types.ts";
+import { COMPRESSIONS, unpackedName } from "./compression.ts";
 import { readCsv } from "./csv.ts";
 import type { FileBatch } from "./engine.ts";
 import { readJsonLines } from "./json-lines.ts";
@@ -15,7 +16,7 @@ export type Format = (typeof FORMATS)[number];
 /** Keys of `from` for everything that reads files. */
 export const fileOptions = {
   format: z.enum(FORMATS).optional().describe("Default: by the file's ending"),
-  compression: z.enum(["none", "gzip", "zstd"]).optional().describe("Default: by the file's ending (.gz, .zst)"),
+  compression: z.enum(COMPRESSIONS).optional().describe("Default: by the file's ending (.gz, .zst, .bz2, .sz, .snappy)"),
   columns: declaredColumns("int64, decimal(12,2), timestamp")
     .optional()
     .describe("Names and types, such as {id: int64, price: decimal(12,2)}; default: inferred"),
@@ -50,7 +51,7 @@ const ENDINGS: readonly (readonly [RegExp, Format])[] = [
 ];
 
 export const formatOf = (name: string): Format => {
-  const plain = name.replace(/\.(gz|zst)$/i, "");
+  const plain = unpackedName(name);
   const format = ENDINGS.find(([ending]) => ending.test(plain))?.[1];
   if (format !== undefined) return format;
   throw new DownbeatError("SOURCE_OPTIONS_INVALID", `${name}: its ending tells no format; set from.format to one of ${FORMATS.join(", ")}`);

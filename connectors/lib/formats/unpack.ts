@@ -1,14 +1,12 @@
 // Unpacks files into the temporary folder: the readers want to seek, and a truncated file shows before a row of it is read.
 
 import { randomUUID } from "node:crypto";
-import { createReadStream, createWriteStream } from "node:fs";
+import { createWriteStream } from "node:fs";
 import { rm } from "node:fs/promises";
 import path from "node:path";
 import { pipeline } from "node:stream/promises";
-import { createGunzip, createZstdDecompress } from "node:zlib";
 import { DownbeatError } from "../../../core/errors.ts";
-
-export type Compression = "none" | "gzip" | "zstd";
+import { type Compression, compressionOf, unpacking } from "./compression.ts";
 
 export interface PackedFile {
   readonly file: string;
@@ -22,11 +20,6 @@ export interface PlainFile extends AsyncDisposable {
   readonly path: string;
 }
 
-/** Small pieces of a large file cost twice the time. */
-const PIECE_BYTES = 256 * 1024;
-
-const compressionOf = (name: string): Compression => (/\.gz$/i.test(name) ? "gzip" : /\.zst$/i.test(name) ? "zstd" : "none");
-
 /** Undefined: it is not packed. */
 export const unpack = async (
   { file, name, compression = compressionOf(name) }: PackedFile,
@@ -35,14 +28,8 @@ export const unpack = async (
   if (compression === "none") return undefined;
   const target = path.join(tempDir, `${randomUUID()}.plain`);
   const remove = (): Promise<void> => rm(target, { force: true });
-  const options = { chunkSize: PIECE_BYTES };
   try {
-    await pipeline(
-      createReadStream(file, { highWaterMark: PIECE_BYTES }),
-      compression === "gzip" ? createGunzip(options) : createZstdDecompress(options),
-      createWriteStream(target),
-      { signal },
-    );
+    await pipeline([...(await unpacking(file, compression)), createWriteStream(target)], { signal });
     return { path: target, [Symbol.asyncDispose]: remove };
   } catch (error) {
     await remove();
