@@ -5,11 +5,13 @@ import { DownbeatError } from "../../core/errors.ts";
 import type { Json } from "../../core/json.ts";
 import type { Batch, Reject } from "../batch.ts";
 import type { Load, LoadTarget, ResumePoint } from "../connector.ts";
-import { encodeFile } from "../lib/formats/write-file.ts";
+import { encodeFile, endingOf } from "../lib/formats/write-file.ts";
 import { begunState, resumePoint, withState } from "../lib/load/load-states.ts";
-import { digest, filesOf, folderOf, type FilesState, type Manifest, manifestKeyOf } from "./manifest.ts";
+import { isBookkeeping } from "./list.ts";
+import { digest, fileNameOf, type FilesState, filesOf, folderOf, type Manifest, manifestKeyOf } from "./manifest.ts";
 import type { S3Objects } from "./objects.ts";
-import { s3TargetOptions } from "./spec.ts";
+import { type Partition, partitionsOf } from "./partitions.ts";
+import { type S3TargetOptions, s3TargetOptions } from "./spec.ts";
 
 /** What was written since the last commit; nobody's data until the manifest names it. */
 interface OpenChunk {
@@ -18,9 +20,14 @@ interface OpenChunk {
   readonly bytes: number;
   readonly rejects: readonly Reject[];
   readonly items: readonly string[];
+  readonly partitions: ReadonlySet<string>;
 }
 
-const EMPTY_CHUNK: OpenChunk = { files: [], rows: 0, bytes: 0, rejects: [], items: [] };
+const EMPTY_CHUNK: OpenChunk = { partitions: new Set(), files: [], rows: 0, bytes: 0, rejects: [], items: [] };
+
+/** Each is a file of every batch: more of them would be a bucket of small ones. */
+const MOST_PARTITIONS = 1_000;
+const PUTS_AT_A_TIME = 8;
 
 export const openS3Load = async (objects: S3Objects, prefix: string, target: LoadTarget): Promise<Load> => {
   const load = new S3Load(objects, prefix, target);
@@ -31,6 +38,7 @@ export const openS3Load = async (objects: S3Objects, prefix: string, target: Loa
 class S3Load implements Load {
   readonly #objects: S3Objects;
   readonly #target: LoadTarget;
+  readonly #options: S3TargetOptions;
   readonly #folder: string;
   readonly #manifestKey: string;
   #manifest: Manifest | undefined;
@@ -43,6 +51,7 @@ class S3Load implements Load {
   constructor(objects: S3Objects, prefix: string, target: LoadTarget) {
     this.#objects = objects;
     this.#target = target;
+    this.#options = s3TargetOptions.parse(target.options);
     this.#folder = folderOf(prefix, target.table);
     this.#manifestKey = manifestKeyOf(this.#folder, target.key);
   }
@@ -69,15 +78,16 @@ class S3Load implements Load {
 
   async write(batch: Batch): Promise<void> {
     const { files, rows, bytes, rejects, items } = this.#chunk;
-    const { format } = s3TargetOptions.parse(this.#target.options);
-    const added: string[] = [];
-    if (batch.rows > 0) {
-      // No two attempts write the same object: one that lives on after it was given up must not change what its successor committed.
-      const key = `${this.#folder}${this.#chunkName()}-${this.#writer.slice(0, 8)}-${files.length}.${format}`;
-      await this.#objects.put(key, await encodeFile(format, batch));
-      added.push(key);
-    }
+    const parts = batch.rows === 0 ? [] : partitionsOf(batch, this.#options.partition_by);
+    const partitions = new Set([...this.#chunk.partitions, ...parts.map(({ folder }) => folder)]);
+    if (partitions.size > MOST_PARTITIONS)
+      throw new DownbeatError(
+        "DESTINATION_DATA_REFUSED",
+        `"${this.#target.table}": a chunk has rows of more than ${MOST_PARTITIONS} partitions by ${this.#options.partition_by.join(", ")}; name columns of fewer values, or read the stream in their order`,
+      );
+    const added = await this.#putAll(parts, files.length);
     this.#chunk = {
+      partitions,
       files: [...files, ...added],
       rows: rows + batch.rows,
       bytes: bytes + (batch.rows > 0 ? batch.bytes : 0),
@@ -86,7 +96,28 @@ class S3Load implements Load {
     };
   }
 
-  /** What all files of this run's load begin with. */
+  /** Gives the keys. A failure is told when nothing is on its way any more. */
+  async #putAll(parts: readonly Partition[], number: number): Promise<readonly string[]> {
+    const { format, compression } = this.#options;
+    const put = async ({ folder, batch }: Partition, place: number): Promise<string> => {
+      // No two attempts write the same object: one that lives on after it was given up must not change what its successor committed.
+      const name = `${this.#chunkName()}-${this.#writer.slice(0, 8)}-${number + place}`;
+      const key = `${this.#folder}${folder}${name}.${endingOf(format, compression)}`;
+      await this.#objects.put(key, await encodeFile(format, batch, compression));
+      return key;
+    };
+    const keys: string[] = [];
+    for (let from = 0; from < parts.length; from += PUTS_AT_A_TIME) {
+      const sent = await Promise.allSettled(parts.slice(from, from + PUTS_AT_A_TIME).map((part, place) => put(part, from + place)));
+      for (const one of sent) {
+        if (one.status === "rejected") throw one.reason;
+        keys.push(one.value);
+      }
+    }
+    return keys;
+  }
+
+  /** What the names of all files of this run's load begin with. */
   get #prefix(): string {
     return `${filesOf(this.#target.key)}${this.#target.origin}-`;
   }
@@ -144,8 +175,15 @@ class S3Load implements Load {
     await this.#save({ ...state, done: true, staged: [] }, isReplace ? { files: state.staged } : {});
     const counting = new Set(this.#manifest?.files);
     const replaced = isReplace ? before : [];
-    const leftBehind = await this.#objects.list(`${this.#folder}${this.#prefix}`);
+    const leftBehind = await this.#ownFiles();
     for (const file of new Set([...replaced, ...leftBehind])) if (!counting.has(file)) await this.#objects.remove(file);
+  }
+
+  /** Of this run's load, whether they count or not. */
+  async #ownFiles(): Promise<readonly string[]> {
+    if (this.#options.partition_by.length === 0) return this.#objects.list(`${this.#folder}${this.#prefix}`);
+    const all = await this.#objects.list(this.#folder);
+    return all.filter((key) => !isBookkeeping(key) && fileNameOf(key).startsWith(this.#prefix));
   }
 
   seen(items: readonly string[]): Promise<ReadonlySet<string>> {

@@ -41,6 +41,9 @@ export const manifestKeyOf = (folder: string, key: string): string => `${folder}
 /** What the names of all files of a flow begin with. */
 export const filesOf = (key: string): string => `${digest(key)}-`;
 
+/** Of a table's files, in whichever folder of it they are. */
+export const fileNameOf = (key: string): string => key.slice(key.lastIndexOf("/") + 1);
+
 export const describeS3Target = async (
   objects: S3Objects,
   prefix: string,
@@ -51,7 +54,7 @@ export const describeS3Target = async (
   const { files, loads } = text === undefined ? { files: [], loads: {} } : (JSON.parse(text) as Manifest);
   const all = Object.entries(loads);
   // Files of its own that no manifest names are nobody's data.
-  const isForeign = (name: string): boolean => !isBookkeeping(name) && !name.startsWith(`${folder}${filesOf(key)}`);
+  const isForeign = (name: string): boolean => !isBookkeeping(name) && !fileNameOf(name).startsWith(filesOf(key));
   const exists = files.length > 0 || all.some(([, { done }]) => done) || (await objects.list(folder)).some(isForeign);
   const [origin, last] = all.at(-1) ?? [];
   if (origin === undefined || last === undefined) return { exists };

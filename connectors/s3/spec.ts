@@ -4,6 +4,7 @@ import { z } from "zod";
 import { secret } from "../lib/config.ts";
 import { defineConnector } from "../lib/define.ts";
 import { fileOptions } from "../lib/formats/read-file.ts";
+import { WRITTEN_COMPRESSIONS } from "../lib/formats/write-file.ts";
 import { afterScheme, decoded, tableOfPath } from "../lib/urls.ts";
 
 export const s3Config = z.strictObject({
@@ -22,9 +23,23 @@ export const s3Config = z.strictObject({
 
 export type S3Config = z.output<typeof s3Config>;
 
-export const s3TargetOptions = z.strictObject({
-  format: z.enum(["parquet", "csv", "jsonl"]).default("parquet"),
-});
+export const s3TargetOptions = z
+  .strictObject({
+    format: z.enum(["parquet", "csv", "jsonl"]).default("parquet"),
+    compression: z.enum(WRITTEN_COMPRESSIONS).default("none").describe("Of CSV and JSON Lines"),
+    partition_by: z
+      .array(z.string().min(1))
+      .max(10)
+      .refine((names) => new Set(names).size === names.length, "names a column twice")
+      .default([])
+      .describe("Columns whose values are folders, as Hive lays them out: country=DE/day=2026-11-28/"),
+  })
+  .refine(({ format, compression }) => format !== "parquet" || compression === "none", {
+    error: "is for csv and jsonl",
+    path: ["compression"],
+  });
+
+export type S3TargetOptions = z.output<typeof s3TargetOptions>;
 
 export const s3 = defineConnector({
   kind: "s3",
@@ -69,6 +84,9 @@ a JSON Lines file, and only widen from file to file; "007" and numbers with more
 
 As a destination \`table\` is a folder. The manifest \`_downbeat/….json\` in it, written last and on condition, says which of its files count: readers take the files that it names.
 Replace writes new files, then a manifest that names only them, then deletes the old ones. Rejected rows go to \`_downbeat/dead-letters/\`.
+
+\`partition_by\` lays files into folders as Hive does: \`country=DE/day=2026-11-28/….parquet\`, by columns of the types string, int32, int64, uint64, bool and date. Values are encoded as Hive encodes them (\`/\` is \`%2F\`), NULL and the empty text are \`__HIVE_DEFAULT_PARTITION__\`. The columns stay in the files,
+so reading them back needs no option; DuckDB reads them with \`hive_partitioning\` ([why](../decisions/0028-partition-columns-stay-in-files.md)). Every batch makes a file in each partition that it has rows of; a chunk with more than 1,000 partitions is refused with DESTINATION_DATA_REFUSED. Replace takes away the partitions that the new rows do not have.
 
 As \`files\` objects over 8 MB go up in parts, and within one service the server copies; the metadata \`downbeat-key\` says which task wrote an object. See [moving files](../guides/moving-files.md).
 `.trim(),

@@ -1,32 +1,46 @@
 // A batch as the bytes of one file.
 
+import { promisify } from "node:util";
+import { gzip, zstdCompress } from "node:zlib";
 import type { Batch } from "../../batch.ts";
 import { encodeParquet } from "../parquet-encoder.ts";
 import { readerOf, toRows } from "../rows.ts";
 
 export type WrittenFormat = "parquet" | "csv" | "jsonl";
 
-export const encodeFile = (format: WrittenFormat, batch: Batch): Promise<Uint8Array> => {
+export const WRITTEN_COMPRESSIONS = ["none", "gzip", "zstd"] as const;
+export type WrittenCompression = (typeof WRITTEN_COMPRESSIONS)[number];
+
+const PACKING: Readonly<
+  Record<WrittenCompression, { readonly ending: string; readonly pack: (plain: Uint8Array) => Promise<Uint8Array> }>
+> = {
+  none: { ending: "", pack: (plain) => Promise.resolve(plain) },
+  gzip: { ending: ".gz", pack: promisify<Uint8Array, Uint8Array>(gzip) },
+  zstd: { ending: ".zst", pack: promisify<Uint8Array, Uint8Array>(zstdCompress) },
+};
+
+export const endingOf = (format: WrittenFormat, compression: WrittenCompression): string => `${format}${PACKING[compression].ending}`;
+
+export const encodeFile = (format: WrittenFormat, batch: Batch, compression: WrittenCompression = "none"): Promise<Uint8Array> =>
+  PACKING[compression].pack(encodePlain(format, batch));
+
+const encodePlain = (format: WrittenFormat, batch: Batch): Uint8Array => {
   switch (format) {
     case "parquet":
-      return Promise.resolve(
-        Buffer.concat(
-          encodeParquet(
-            batch,
-            batch.schema.columns.map(({ name }, index) => ({ index, name })),
-          ),
+      return Buffer.concat(
+        encodeParquet(
+          batch,
+          batch.schema.columns.map(({ name }, index) => ({ index, name })),
         ),
       );
     case "jsonl":
-      return Promise.resolve(
-        Buffer.from(
-          toRows(batch)
-            .map((row) => `${JSON.stringify(row)}\n`)
-            .join(""),
-        ),
+      return Buffer.from(
+        toRows(batch)
+          .map((row) => `${JSON.stringify(row)}\n`)
+          .join(""),
       );
     case "csv":
-      return Promise.resolve(Buffer.from(csvText(batch)));
+      return Buffer.from(csvText(batch));
   }
 };
 
