@@ -1,12 +1,20 @@
 // The S3 client, and its errors as codes of the table.
 
-import type { S3Client } from "@aws-sdk/client-s3";
+import type * as Sdk from "@aws-sdk/client-s3";
 import { DownbeatError, type ErrorCode } from "../../core/errors.ts";
 import type { ConnectorContext } from "../connector.ts";
 import { retryAfterMs } from "../lib/retry-after.ts";
 import type { S3Config } from "./spec.ts";
 
-export const createS3Client = async (config: S3Config): Promise<S3Client> => {
+/** What everything that speaks to one bucket is given. */
+export interface S3Host {
+  readonly client: Sdk.S3Client;
+  readonly sdk: typeof Sdk;
+  readonly config: S3Config;
+  readonly context: ConnectorContext;
+}
+
+export const createS3Client = async (config: S3Config): Promise<Sdk.S3Client> => {
   const { S3Client } = await import("@aws-sdk/client-s3");
   const { access_key_id: accessKeyId, secret_access_key: secretAccessKey, session_token: sessionToken } = config;
   return new S3Client({

@@ -25,6 +25,7 @@ export const openS3 = async (config: S3Config, context: ConnectorContext): Promi
   const client = await createS3Client(config);
   const { bucket: Bucket, prefix } = config;
   const { signal } = context;
+  const host = { client, sdk, config, context };
 
   const listKeys = (under: string, most: number): Promise<readonly ListedObject[]> =>
     listObjects({ client, sdk, bucket: Bucket, context }, under, most);
@@ -79,10 +80,10 @@ export const openS3 = async (config: S3Config, context: ConnectorContext): Promi
     },
     source: createObjectSource(store, context),
     destination: {
-      describeTarget: (target) => describeS3Target(new S3Objects(client, sdk, Bucket, context), prefix, target),
-      openLoad: (target) => openS3Load(new S3Objects(client, sdk, Bucket, context), prefix, target),
+      describeTarget: (target) => describeS3Target(new S3Objects(host), prefix, target),
+      openLoad: (target) => openS3Load(new S3Objects(host), prefix, target),
     },
-    files: new S3Files({ client, sdk, config, context }),
+    files: new S3Files(host),
     async [Symbol.asyncDispose]() {
       client.destroy();
     },

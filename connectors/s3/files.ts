@@ -4,23 +4,15 @@ import path from "node:path";
 import type { Readable } from "node:stream";
 import type * as Sdk from "@aws-sdk/client-s3";
 import { DownbeatError } from "../../core/errors.ts";
-import type { ConnectorContext } from "../connector.ts";
 import type { FileFacts, FileStore, WriteOptions } from "../file-store.ts";
 import { byPath, checkFilePath, literalOfGlob } from "../lib/file-paths.ts";
-import { isMissing, s3Call, s3Failure, type S3Side } from "./client.ts";
+import { isMissing, s3Call, s3Failure, type S3Host, type S3Side } from "./client.ts";
+import { encryptionOf } from "./encryption.ts";
 import { isBookkeeping, listObjects } from "./list.ts";
-import type { S3Config } from "./spec.ts";
 import { S3Upload } from "./upload.ts";
 
 /** Where the key of a writing stands in an object's metadata. */
 const KEY_NAME = "downbeat-key";
-
-interface S3Host {
-  readonly client: Sdk.S3Client;
-  readonly sdk: typeof Sdk;
-  readonly config: S3Config;
-  readonly context: ConnectorContext;
-}
 
 export class S3Files implements FileStore {
   readonly #host: S3Host;
@@ -126,7 +118,8 @@ export class S3Files implements FileStore {
 
   #upload(name: string, replace: boolean, properties: ConstructorParameters<typeof S3Upload>[1]): S3Upload {
     const { client, sdk, config, context } = this.#host;
-    return new S3Upload({ client, sdk, context, target: { Bucket: config.bucket, Key: this.#keyOf(name) }, onlyNew: !replace }, properties);
+    const target = { Bucket: config.bucket, Key: this.#keyOf(name) };
+    return new S3Upload({ client, sdk, context, target, onlyNew: !replace }, { ...properties, ...encryptionOf(config) });
   }
 
   #head(key: string): Promise<Sdk.HeadObjectCommandOutput | undefined> {

@@ -2,7 +2,8 @@
 
 import type * as Sdk from "@aws-sdk/client-s3";
 import type { ConnectorContext } from "../connector.ts";
-import { isMissing, s3Call } from "./client.ts";
+import { isMissing, s3Call, type S3Host } from "./client.ts";
+import { type Encryption, encryptionOf } from "./encryption.ts";
 
 export interface TaggedText {
   readonly text: string;
@@ -13,12 +14,14 @@ export class S3Objects {
   readonly #client: Sdk.S3Client;
   readonly #sdk: typeof Sdk;
   readonly #bucket: string;
+  readonly #encryption: Encryption;
   readonly #context: ConnectorContext;
 
-  constructor(client: Sdk.S3Client, sdk: typeof Sdk, bucket: string, context: ConnectorContext) {
+  constructor({ client, sdk, config, context }: S3Host) {
     this.#client = client;
     this.#sdk = sdk;
-    this.#bucket = bucket;
+    this.#bucket = config.bucket;
+    this.#encryption = encryptionOf(config);
     this.#context = context;
   }
 
@@ -37,7 +40,9 @@ export class S3Objects {
 
   async put(key: string, body: Uint8Array): Promise<void> {
     await this.#call(`put ${key}`, (abortSignal) =>
-      this.#client.send(new this.#sdk.PutObjectCommand({ Bucket: this.#bucket, Key: key, Body: body }), { abortSignal }),
+      this.#client.send(new this.#sdk.PutObjectCommand({ Bucket: this.#bucket, Key: key, Body: body, ...this.#encryption }), {
+        abortSignal,
+      }),
     );
   }
 
@@ -50,6 +55,7 @@ export class S3Objects {
           Key: key,
           Body: text,
           ContentType: "application/json",
+          ...this.#encryption,
           ...(tag === undefined ? { IfNoneMatch: "*" } : { IfMatch: tag }),
         }),
         { abortSignal },

@@ -7,19 +7,28 @@ import { fileOptions } from "../lib/formats/read-file.ts";
 import { WRITTEN_COMPRESSIONS } from "../lib/formats/write-file.ts";
 import { afterScheme, decoded, tableOfPath } from "../lib/urls.ts";
 
-export const s3Config = z.strictObject({
-  bucket: z.string().min(3).max(63),
-  region: z.string().default("us-east-1"),
-  endpoint: z
-    .url({ protocol: /^https?$/ })
-    .optional()
-    .describe("Of servers other than AWS"),
-  path_style: z.boolean().default(false).describe("Bucket in the path instead of the host name: most servers other than AWS"),
-  access_key_id: z.string().optional().describe("Without it the standard AWS credential chain of the worker is used"),
-  secret_access_key: secret("Secret access key").optional(),
-  session_token: secret("Session token").optional(),
-  prefix: z.string().default("").describe("Put before every stream and table"),
-});
+const ENCRYPTIONS = ["AES256", "aws:kms"] as const;
+
+export const s3Config = z
+  .strictObject({
+    bucket: z.string().min(3).max(63),
+    region: z.string().default("us-east-1"),
+    endpoint: z
+      .url({ protocol: /^https?$/ })
+      .optional()
+      .describe("Of servers other than AWS"),
+    path_style: z.boolean().default(false).describe("Bucket in the path instead of the host name: most servers other than AWS"),
+    access_key_id: z.string().optional().describe("Without it the standard AWS credential chain of the worker is used"),
+    secret_access_key: secret("Secret access key").optional(),
+    session_token: secret("Session token").optional(),
+    prefix: z.string().default("").describe("Put before every stream and table"),
+    server_side_encryption: z.enum(ENCRYPTIONS).optional().describe("Of all that is written; default: as the bucket is set up"),
+    kms_key_id: z.string().min(1).optional().describe("With aws:kms; default: the account's own key for S3"),
+  })
+  .refine(({ server_side_encryption: encryption, kms_key_id: key }) => key === undefined || encryption === "aws:kms", {
+    error: "is for server_side_encryption: aws:kms",
+    path: ["kms_key_id"],
+  });
 
 export type S3Config = z.output<typeof s3Config>;
 
@@ -87,6 +96,8 @@ Replace writes new files, then a manifest that names only them, then deletes the
 
 \`partition_by\` lays files into folders as Hive does: \`country=DE/day=2026-11-28/….parquet\`, by columns of the types string, int32, int64, uint64, bool and date. Values are encoded as Hive encodes them (\`/\` is \`%2F\`), NULL and the empty text are \`__HIVE_DEFAULT_PARTITION__\`. The columns stay in the files,
 so reading them back needs no option; DuckDB reads them with \`hive_partitioning\` ([why](../decisions/0028-partition-columns-stay-in-files.md)). Every batch makes a file in each partition that it has rows of; a chunk with more than 1,000 partitions is refused with DESTINATION_DATA_REFUSED. Replace takes away the partitions that the new rows do not have.
+
+\`server_side_encryption\` goes with everything that is written: rows, manifests, dead letters, files and copies. Whether a server encrypts is its own affair: without a key service servers other than AWS may take the word and do nothing.
 
 As \`files\` objects over 8 MB go up in parts, and within one service the server copies; the metadata \`downbeat-key\` says which task wrote an object. See [moving files](../guides/moving-files.md).
 `.trim(),

@@ -3,6 +3,7 @@
 import type * as Sdk from "@aws-sdk/client-s3";
 import type { ConnectorContext } from "../connector.ts";
 import { s3Call } from "./client.ts";
+import type { Encryption } from "./encryption.ts";
 
 interface UploadHost {
   readonly client: Sdk.S3Client;
@@ -20,10 +21,11 @@ interface SourceObject {
   readonly size: number;
 }
 
-type Properties = Pick<
-  Sdk.PutObjectCommandInput,
-  "ContentType" | "CacheControl" | "ContentDisposition" | "ContentEncoding" | "ContentLanguage" | "Metadata"
->;
+type Properties = Encryption &
+  Pick<
+    Sdk.PutObjectCommandInput,
+    "ContentType" | "CacheControl" | "ContentDisposition" | "ContentEncoding" | "ContentLanguage" | "Metadata"
+  >;
 
 interface UploadLimits {
   /** Of this a few are in memory at a time: one is filled while another is on its way. */
