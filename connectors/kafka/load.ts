@@ -4,7 +4,7 @@ import type { Consumer } from "@platformatic/kafka";
 import type { Json } from "../../core/json.ts";
 import type { Batch, Reject } from "../batch.ts";
 import type { ConnectorContext, Load, LoadTarget, ResumePoint, TargetState } from "../connector.ts";
-import { begunState, type LoadState, resumePoint, withState } from "../lib/load/load-states.ts";
+import { advanced, begunState, type LoadState, resumePoint, withState } from "../lib/load/load-states.ts";
 import { refuseChanges, refuseKeyless } from "../lib/load/refusals.ts";
 import { type Books, booksMessage, type Flow, itemMessage, LETTERS_TOPIC, LOADS_TOPIC, readBooks, type RememberedBooks } from "./books.ts";
 import { createConsumer } from "./client.ts";
@@ -115,24 +115,15 @@ class KafkaLoad implements Load {
   async commit(position: Json): Promise<void> {
     const { producer, target } = this.#parts;
     const { failpoint, incremental } = target;
-    const { rows, bytes, deadLetters, items } = this.#chunk;
+    const { items } = this.#chunk;
     const state = this.#begun();
     await failpoint("before-commit");
     await producer.send(items.map((item) => itemMessage(target, item)));
     await failpoint("between-rows-and-cursor");
     const whole = position === null;
     await this.#save(
-      {
-        ...state,
-        position,
-        chunks: state.chunks + 1,
-        rows: state.rows + rows,
-        bytes: state.bytes + bytes,
-        dead_letters: state.dead_letters + deadLetters,
-        whole,
-        // A stream without positions has been read to its end: nothing is left to do.
-        done: whole,
-      },
+      // A stream without positions has been read to its end: nothing is left to do.
+      { ...advanced(state, this.#chunk, position), done: whole },
       incremental && !whole ? position : this.#books.cursor,
       () => failpoint("within-commit"),
     );

@@ -6,7 +6,7 @@ import type { Json } from "../../core/json.ts";
 import type { Batch, Reject } from "../batch.ts";
 import type { Load, LoadTarget, ResumePoint } from "../connector.ts";
 import { encodeFile, endingOf } from "../lib/formats/write-file.ts";
-import { begunState, resumePoint, withState } from "../lib/load/load-states.ts";
+import { advanced, begunState, resumePoint, withState } from "../lib/load/load-states.ts";
 import { isBookkeeping } from "./list.ts";
 import { digest, fileNameOf, type FilesState, filesOf, folderOf, type Manifest, manifestKeyOf } from "./manifest.ts";
 import type { S3Objects } from "./objects.ts";
@@ -145,13 +145,7 @@ class S3Load implements Load {
     const whole = position === null;
     await this.#save(
       {
-        ...state,
-        position,
-        chunks: state.chunks + 1,
-        rows: state.rows + rows,
-        bytes: state.bytes + bytes,
-        dead_letters: state.dead_letters + rejects.length,
-        whole,
+        ...advanced(state, { rows, bytes, deadLetters: rejects.length }, position),
         // A stream without positions has been read to its end; appended, nothing is left to do.
         done: whole && !isReplace,
         staged: isReplace ? [...state.staged, ...files] : [],

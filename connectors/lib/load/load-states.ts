@@ -33,6 +33,24 @@ export const begunState = (position: Json, bounds: Json): LoadState => ({
   done: false,
 });
 
+/** What a chunk adds. */
+export interface ChunkCounts {
+  readonly rows: number;
+  readonly bytes: number;
+  readonly deadLetters: number;
+}
+
+/** A chunk further, at `position`; null: the stream was read to its end. */
+export const advanced = (state: LoadState, { rows, bytes, deadLetters }: ChunkCounts, position: Json): LoadState => ({
+  ...state,
+  position,
+  chunks: state.chunks + 1,
+  rows: state.rows + rows,
+  bytes: state.bytes + bytes,
+  dead_letters: state.dead_letters + deadLetters,
+  whole: position === null,
+});
+
 export const withState = <State extends LoadState>(loads: LoadStates<State>, origin: string, state: State): LoadStates<State> => {
   const { [origin]: _, ...others } = loads;
   return Object.fromEntries([...Object.entries(others), [origin, state] as const].slice(-REMEMBERED_LOADS));
