@@ -9,6 +9,7 @@ import { notOurs } from "./options.ts";
 import { type PostgresAddress, startPostgres } from "./postgres.ts";
 import { type S3Address, startS3 } from "./s3.ts";
 import type { Say } from "./say.ts";
+import { type SchemaRegistryAddress, startSchemaRegistry } from "./schema-registry.ts";
 import { type SnowflakeAddress, startSnowflake } from "./snowflake.ts";
 import { findTemporal, startTemporal } from "./temporal.ts";
 
@@ -21,6 +22,7 @@ export interface TemporalAddress {
 export interface ServiceAddresses {
   readonly mysql?: MysqlAddress;
   readonly kafka?: KafkaAddress;
+  readonly "schema-registry"?: SchemaRegistryAddress;
   readonly s3?: S3Address;
   readonly postgres?: PostgresAddress;
   readonly snowflake?: SnowflakeAddress;
@@ -29,7 +31,15 @@ export interface ServiceAddresses {
 
 export type ServiceName = keyof ServiceAddresses;
 
-export const SERVICE_NAMES = ["mysql", "kafka", "s3", "postgres", "snowflake", "temporal"] as const satisfies readonly ServiceName[];
+export const SERVICE_NAMES = [
+  "mysql",
+  "kafka",
+  "schema-registry",
+  "s3",
+  "postgres",
+  "snowflake",
+  "temporal",
+] as const satisfies readonly ServiceName[];
 
 export const isServiceName = (text: string): text is ServiceName => (SERVICE_NAMES as readonly string[]).includes(text);
 
@@ -69,6 +79,7 @@ const startTestTemporal = async (dir: string, say: Say): Promise<Started> => {
 const STARTERS: Readonly<Record<ServiceName, (dir: string, say: Say) => Promise<Started>>> = {
   mysql: (dir, say) => startMysql({ dir, say }),
   kafka: (dir, say) => startKafka({ dir, say }),
+  "schema-registry": (dir, say) => startSchemaRegistry({ dir, say }),
   s3: (dir, say) => startS3({ dir, say }),
   postgres: (dir, say) => startPostgres({ dir, say }),
   snowflake: (dir, say) => startSnowflake({ dir, say }),

@@ -108,9 +108,13 @@ export const goInstall = async (module: string, context: InstallContext): Promis
   }
 };
 
-/** Puts Maven artifacts (group:artifact:version) and all they need into one cached folder of jars; resolves with the folder. */
-export const mavenJars = async (name: string, artifacts: readonly string[], context: InstallContext): Promise<string> => {
-  const { env, cacheDir, say } = context;
+/** What a goal of Maven's dependency plugin puts into one cached folder, once; resolves with the folder. */
+const fetchWithMaven = async (
+  name: string,
+  { env, cacheDir, say }: InstallContext,
+  goal: string,
+  argumentsFor: (folder: string, out: string) => Promise<readonly string[]>,
+): Promise<string> => {
   const target = path.join(cacheDir, name);
   const there = await access(target).then(
     () => true,
@@ -120,29 +124,15 @@ export const mavenJars = async (name: string, artifacts: readonly string[], cont
   const maven = findProgram("mvn", [], env);
   if (maven === undefined) throw new Error("there is no Maven (mvn) on the PATH to fetch it");
   await confirm(`Fetch ${name} with Maven?`, env);
-  say(`${name}: mvn dependency:copy-dependencies; this happens once`);
+  say(`${name}: mvn ${goal}; this happens once`);
   const folder = path.join(cacheDir, `build-${name}-${randomBytes(4).toString("hex")}`);
-  const dependencies = artifacts.map((artifact) => {
-    const [group, id, version] = artifact.split(":");
-    return `<dependency><groupId>${group}</groupId><artifactId>${id}</artifactId><version>${version}</version></dependency>`;
-  });
   await mkdir(folder, { recursive: true });
   try {
-    const pom = path.join(folder, "pom.xml");
-    await writeFile(
-      pom,
-      `<project xmlns="http://maven.apache.org/POM/4.0.0"><modelVersion>4.0.0</modelVersion><groupId>downbeat</groupId><artifactId>${name}</artifactId><version>1</version><dependencies>${dependencies.join("")}</dependencies></project>\n`,
-    );
-    const libs = path.join(folder, "libs");
-    await runCommand(maven, ["-B", "-q", "-f", pom, "dependency:copy-dependencies", `-DoutputDirectory=${libs}`], {
-      env,
-      cwd: folder,
-      timeoutMs: 600_000,
-      say,
-      title: `fetching ${name}`,
-    });
-    await rename(libs, target).catch((error: NodeJS.ErrnoException) => {
-      // Another process was first: its jars are the same.
+    const out = path.join(folder, "out");
+    const args = await argumentsFor(folder, out);
+    await runCommand(maven, ["-B", "-q", goal, ...args], { env, cwd: folder, timeoutMs: 600_000, say, title: `fetching ${name}` });
+    await rename(out, target).catch((error: NodeJS.ErrnoException) => {
+      // Another process was first: what it fetched is the same.
       if (error.code !== "ENOTEMPTY" && error.code !== "EEXIST") throw error;
     });
     return target;
@@ -150,3 +140,22 @@ export const mavenJars = async (name: string, artifacts: readonly string[], cont
     await rm(folder, { recursive: true, force: true });
   }
 };
+
+/** Puts Maven artifacts (group:artifact:version) and all they need into one cached folder of jars; resolves with the folder. */
+export const mavenJars = (name: string, artifacts: readonly string[], context: InstallContext): Promise<string> =>
+  fetchWithMaven(name, context, "dependency:copy-dependencies", async (folder, out) => {
+    const dependencies = artifacts.map((artifact) => {
+      const [group, id, version] = artifact.split(":");
+      return `<dependency><groupId>${group}</groupId><artifactId>${id}</artifactId><version>${version}</version></dependency>`;
+    });
+    const pom = path.join(folder, "pom.xml");
+    await writeFile(
+      pom,
+      `<project xmlns="http://maven.apache.org/POM/4.0.0"><modelVersion>4.0.0</modelVersion><groupId>downbeat</groupId><artifactId>${name}</artifactId><version>1</version><dependencies>${dependencies.join("")}</dependencies></project>\n`,
+    );
+    return ["-f", pom, `-DoutputDirectory=${out}`];
+  });
+
+/** Unpacks one archive (group:artifact:version:packaging:classifier) into a cached folder; resolves with the folder. */
+export const mavenArchive = (name: string, archive: string, context: InstallContext): Promise<string> =>
+  fetchWithMaven(name, context, "dependency:unpack", async (_folder, out) => [`-Dartifact=${archive}`, `-DoutputDirectory=${out}`]);

@@ -1,4 +1,4 @@
-// `npm run services -- [mysql kafka s3 postgres temporal]`: starts the named servers until Ctrl-C, for developers.
+// `npm run services -- [mysql kafka schema-registry s3 postgres temporal]`: starts the named servers until Ctrl-C, for developers.
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
