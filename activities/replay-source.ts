@@ -60,7 +60,7 @@ export const replaySource = ({ key, source, destination, target }: Replay): Sour
           else untried = { ...untried, [why]: untried[why] + 1 };
           after = letter.id;
         }
-        const batch = reread.call(source, whole, { stream, options, known: columns });
+        const batch = await reread.call(source, whole, { stream, options, known: columns });
         columns = batch.schema.columns;
         const refused = new Set((batch.rejects ?? []).map(({ letter }) => letter));
         const letters = whole.map(({ id }) => id).filter((id) => !refused.has(id));

@@ -140,7 +140,7 @@ export interface Source {
    */
   read(request: StreamRequest): AsyncIterable<Batch>;
   /** Sources whose rows are texts: reads those of dead letters again, as `read` would today. Rejects bear the letter's id. */
-  reread?(letters: readonly DeadLetter[], request: RereadRequest): Batch;
+  reread?(letters: readonly DeadLetter[], request: RereadRequest): Batch | Promise<Batch>;
   /** About how many rows a stream has, where the system knows without counting: for people who wait. */
   estimateRows?(stream: string): Promise<number | undefined>;
 }

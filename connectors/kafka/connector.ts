@@ -10,6 +10,9 @@ import { eventPages } from "./events.ts";
 import { positionOf, readPartitions, type PartitionRange } from "./fetch.ts";
 import { describeKafkaTarget, openKafkaLoad } from "./load.ts";
 import { createMessageBatches, rereadMessages } from "./messages.ts";
+import { createRegistry, type SchemaRegistry } from "./registry.ts";
+import { createSchemaBatches, rereadSchemaMessages } from "./schema-messages.ts";
+import { createMessageSchemas, type MessageSchemas } from "./schemas.ts";
 import type { KafkaConfig, KafkaEventOptions, KafkaSourceOptions } from "./spec.ts";
 
 /** Partition → next offset, as text: offsets are 64 bits wide. */
@@ -22,6 +25,7 @@ const EARLIEST = -2n;
 
 export const openKafka = async (config: KafkaConfig, context: ConnectorContext): Promise<Connector> => {
   const consumer = await createConsumer(config);
+  const registry = createRegistry(config, context);
   const ask = async <Value>(what: string, call: () => Promise<Value>): Promise<Value> => {
     try {
       return await untilAborted(context.signal, call);
@@ -51,6 +55,7 @@ export const openKafka = async (config: KafkaConfig, context: ConnectorContext):
   return {
     async check() {
       await ask("metadata", () => consumer.metadata({}));
+      await registry?.check();
     },
 
     source: {
@@ -65,11 +70,17 @@ export const openKafka = async (config: KafkaConfig, context: ConnectorContext):
         const options = request.options as unknown as KafkaSourceOptions;
         refuseForeignOptions(request);
         const ranges = await rangesOf(request, options, request.bounds as Offsets);
-        const batches = createMessageBatches(request.stream, options, context.batchRows);
+        const batches =
+          options.format === "avro"
+            ? createSchemaBatches(request.stream, options, schemasOf(registry), context.batchRows)
+            : createMessageBatches(request.stream, options, context.batchRows);
         const position = (): Json => positionOf(ranges);
         try {
           for await (const messages of readPartitions(consumer, request.stream, ranges, context)) {
-            for (const message of messages) batches.add(message);
+            for (const message of messages) {
+              const added = batches.add(message);
+              if (added !== undefined) await added;
+            }
             if (batches.isFull) yield batches.take(position());
           }
         } catch (error) {
@@ -78,7 +89,12 @@ export const openKafka = async (config: KafkaConfig, context: ConnectorContext):
         yield batches.take(position());
       },
 
-      reread: (letters, { options, known }) => rereadMessages(letters, options as unknown as KafkaSourceOptions, known),
+      reread(letters, { options: given, known }) {
+        const options = given as unknown as KafkaSourceOptions;
+        return options.format === "avro"
+          ? rereadSchemaMessages(letters, options, known, schemasOf(registry))
+          : rereadMessages(letters, options, known);
+      },
     },
 
     events: {
@@ -102,6 +118,12 @@ export const openKafka = async (config: KafkaConfig, context: ConnectorContext):
       await Promise.race([consumer.close(true).catch(() => undefined), pause(CLOSE_MS, undefined, { ref: false })]);
     },
   };
+};
+
+/** One read's own: an id that was unknown may be known to the next. */
+const schemasOf = (registry: SchemaRegistry | undefined): MessageSchemas => {
+  if (registry !== undefined) return createMessageSchemas(registry);
+  throw new DownbeatError("SOURCE_OPTIONS_INVALID", "format: avro needs schema_registry_url in the connection's configuration");
 };
 
 type Place = Pick<StreamRequest, "stream" | "position">;

@@ -4,7 +4,7 @@ import { isUtf8 } from "node:buffer";
 import { storable, storableText, type Json } from "../../core/json.ts";
 import type { EventPage, SourceEvent } from "../event-source.ts";
 import { positionOf, type KafkaMessage, type PartitionRange } from "./fetch.ts";
-import { textOf } from "./messages.ts";
+import { textOf } from "./metadata.ts";
 import type { KafkaEventOptions } from "./spec.ts";
 
 const PAGE_EVENTS = 1_000;

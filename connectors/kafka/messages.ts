@@ -9,27 +9,20 @@ import { parseObject } from "../lib/json-text.ts";
 import { rereadObjects } from "../lib/reread.ts";
 import { fromRows, rawText, type Row } from "../lib/rows.ts";
 import type { KafkaMessage } from "./fetch.ts";
+import { isMetadata, METADATA, metadataOf, metadataRow, placeOf, withMetadata } from "./metadata.ts";
 import type { KafkaSourceOptions } from "./spec.ts";
 
-const TIMESTAMP = "_kafka_timestamp";
-
-const METADATA: readonly Column[] = [
-  { name: "_kafka_partition", type: { kind: "int32" }, nullable: false },
-  { name: "_kafka_offset", type: { kind: "int64" }, nullable: false },
-  { name: TIMESTAMP, type: { kind: "timestamptz" }, nullable: false },
-  { name: "_kafka_key", type: { kind: "string" }, nullable: true },
-];
-
 /** Rows are objects in memory until they are columns, so a batch of messages is smaller than others. */
-const MOST_ROWS = 25_000;
-const BYTES = 16 * 1024 * 1024;
+export const MOST_ROWS = 25_000;
+export const BATCH_BYTES = 16 * 1024 * 1024;
 
 export interface MessageBatches {
-  add(message: KafkaMessage): void;
+  add(message: KafkaMessage): void | Promise<void>;
   readonly isFull: boolean;
   take(position: Position): Batch;
 }
 
+/** Of the formats whose messages say by themselves what is in them. */
 export const createMessageBatches = (topic: string, options: KafkaSourceOptions, batchRows = MOST_ROWS): MessageBatches => {
   const declared = options.columns;
   const metadataColumns = options.metadata ? METADATA : [];
@@ -42,7 +35,7 @@ export const createMessageBatches = (topic: string, options: KafkaSourceOptions,
   let places: KafkaMessage[] = [];
   let rejects: Reject[] = [];
   let bytes = 0;
-  const where = ({ partition, offset }: KafkaMessage): string => `offset ${offset} of partition ${partition} of ${topic}`;
+  const where = (message: KafkaMessage): string => placeOf(message, topic);
 
   return {
     add(message) {
@@ -63,7 +56,7 @@ export const createMessageBatches = (topic: string, options: KafkaSourceOptions,
     },
 
     get isFull() {
-      return rows.length + rejects.length >= batchRows || bytes >= BYTES;
+      return rows.length + rejects.length >= batchRows || bytes >= BATCH_BYTES;
     },
 
     take(position) {
@@ -103,24 +96,14 @@ export const rereadMessages = (
     );
   }
   const metadataColumns = metadata ? METADATA : [];
-  const isMetadata = (name: string): boolean => METADATA.some((column) => column.name === name);
   return rereadObjects(letters, {
     columnsOf: (rows) => {
       const values = rows.map((row) => Object.fromEntries(Object.entries(row).filter(([name]) => !isMetadata(name))));
       return withMetadata(columns ?? inferColumns(values, known), metadataColumns);
     },
-    rowOf: (row) => (typeof row[TIMESTAMP] === "number" ? { ...row, [TIMESTAMP]: BigInt(row[TIMESTAMP]) } : row),
+    rowOf: metadataRow,
   });
 };
-
-/** As text where it is some: other bytes must not become the same text. */
-export const textOf = (bytes: Buffer): string => bytes.toString(isUtf8(bytes) ? "utf8" : "base64");
-
-/** A key of the message that has the name of metadata gives way to it. */
-const withMetadata = (columns: readonly Column[], metadata: readonly Column[]): readonly Column[] => [
-  ...columns.filter(({ name }) => metadata.every((other) => other.name !== name)),
-  ...metadata,
-];
 
 const parseValue = (value: Buffer | null, { format }: KafkaSourceOptions): Row | string => {
   if (value === null) return {};
@@ -128,10 +111,3 @@ const parseValue = (value: Buffer | null, { format }: KafkaSourceOptions): Row |
   if (!isUtf8(value)) return "is not UTF-8";
   return format === "text" ? { value: value.toString("utf8") } : parseObject(value.toString("utf8"));
 };
-
-const metadataOf = ({ partition, offset, timestampMs, key }: KafkaMessage): Row => ({
-  _kafka_partition: partition,
-  _kafka_offset: offset,
-  [TIMESTAMP]: timestampMs * 1_000n,
-  _kafka_key: key === null ? null : textOf(key),
-});

@@ -248,7 +248,7 @@ describe("deliveries", () => {
     await using connector = await make();
     const options = http.sourceOptions?.parse({ columns: { id: "int64" } }) as Record<string, unknown>;
     const letters = ['{"id":"7","more":1}', "[7]"].map((raw, index) => ({ id: `id-${index}`, place: "record 1 of page 1", raw }));
-    const batch = connector.source!.reread!(letters, { stream: "/page", options, known: [] });
+    const batch = await connector.source!.reread!(letters, { stream: "/page", options, known: [] });
     expect(toRows(batch)).toEqual([{ id: 7 }]);
     expect(batch.rejects).toEqual([
       { where: "record 1 of page 1", code: "SOURCE_DATA_INVALID", reason: "is not a JSON object", raw: "[7]", letter: "id-1" },

@@ -97,7 +97,7 @@ describe("topics", () => {
       .map(({ where: place, raw }) => ({ id: place, place, raw }));
     await using connector = await make();
     const wide = { ...options, ...(kafka.sourceOptions?.parse({ columns: { id: "int64", price: "decimal(20,2)" } }) as object) };
-    const batch = connector.source!.reread!(letters, { stream: mixed, options: wide, known: [] });
+    const batch = await connector.source!.reread!(letters, { stream: mixed, options: wide, known: [] });
     expect(batch.rejects).toEqual([]);
     const [, second] = (await read(mixed, null, { columns: { id: "int64", price: "decimal(20,2)" } })).flatMap(toRows);
     expect(toRows(batch)).toEqual([second]);

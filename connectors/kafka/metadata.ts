@@ -1,0 +1,39 @@
+// What Kafka says of a message beside its value: columns, and words for people.
+
+import { isUtf8 } from "node:buffer";
+import type { Column } from "../batch.ts";
+import type { Row } from "../lib/rows.ts";
+import type { KafkaMessage } from "./fetch.ts";
+
+const TIMESTAMP = "_kafka_timestamp";
+
+export const METADATA: readonly Column[] = [
+  { name: "_kafka_partition", type: { kind: "int32" }, nullable: false },
+  { name: "_kafka_offset", type: { kind: "int64" }, nullable: false },
+  { name: TIMESTAMP, type: { kind: "timestamptz" }, nullable: false },
+  { name: "_kafka_key", type: { kind: "string" }, nullable: true },
+];
+
+export const isMetadata = (name: string): boolean => METADATA.some((column) => column.name === name);
+
+/** A key of the message that has the name of metadata gives way to it. */
+export const withMetadata = (columns: readonly Column[], metadata: readonly Column[]): readonly Column[] => [
+  ...columns.filter(({ name }) => metadata.every((other) => other.name !== name)),
+  ...metadata,
+];
+
+export const metadataOf = ({ partition, offset, timestampMs, key }: KafkaMessage): Row => ({
+  _kafka_partition: partition,
+  _kafka_offset: offset,
+  [TIMESTAMP]: timestampMs * 1_000n,
+  _kafka_key: key === null ? null : textOf(key),
+});
+
+/** A row with metadata as JSON has it: moments are whole numbers of microseconds there. */
+export const metadataRow = (row: Row): Row => (typeof row[TIMESTAMP] === "number" ? { ...row, [TIMESTAMP]: BigInt(row[TIMESTAMP]) } : row);
+
+export const placeOf = ({ partition, offset }: KafkaMessage, topic: string): string =>
+  `offset ${offset} of partition ${partition} of ${topic}`;
+
+/** As text where it is some: other bytes must not become the same text. */
+export const textOf = (bytes: Buffer): string => bytes.toString(isUtf8(bytes) ? "utf8" : "base64");
