@@ -13,7 +13,7 @@ import { createMessageBatches, rereadMessages } from "./messages.ts";
 import { createRegistry, type SchemaRegistry } from "./registry.ts";
 import { createSchemaBatches, rereadSchemaMessages } from "./schema-messages.ts";
 import { createMessageSchemas, type MessageSchemas } from "./schemas.ts";
-import type { KafkaConfig, KafkaEventOptions, KafkaSourceOptions } from "./spec.ts";
+import { isSchemaFormat, type KafkaConfig, type KafkaEventOptions, type KafkaSourceOptions, type SchemaFormat } from "./spec.ts";
 
 /** Partition → next offset, as text: offsets are 64 bits wide. */
 type Offsets = Readonly<Record<string, string>>;
@@ -70,10 +70,9 @@ export const openKafka = async (config: KafkaConfig, context: ConnectorContext):
         const options = request.options as unknown as KafkaSourceOptions;
         refuseForeignOptions(request);
         const ranges = await rangesOf(request, options, request.bounds as Offsets);
-        const batches =
-          options.format === "avro"
-            ? createSchemaBatches(request.stream, options, schemasOf(registry), context.batchRows)
-            : createMessageBatches(request.stream, options, context.batchRows);
+        const batches = isSchemaFormat(options.format)
+          ? createSchemaBatches(request.stream, options, schemasOf(registry, options.format), context.batchRows)
+          : createMessageBatches(request.stream, options, context.batchRows);
         const position = (): Json => positionOf(ranges);
         try {
           for await (const messages of readPartitions(consumer, request.stream, ranges, context)) {
@@ -91,8 +90,8 @@ export const openKafka = async (config: KafkaConfig, context: ConnectorContext):
 
       reread(letters, { options: given, known }) {
         const options = given as unknown as KafkaSourceOptions;
-        return options.format === "avro"
-          ? rereadSchemaMessages(letters, options, known, schemasOf(registry))
+        return isSchemaFormat(options.format)
+          ? rereadSchemaMessages(letters, options, known, schemasOf(registry, options.format))
           : rereadMessages(letters, options, known);
       },
     },
@@ -121,9 +120,9 @@ export const openKafka = async (config: KafkaConfig, context: ConnectorContext):
 };
 
 /** One read's own: an id that was unknown may be known to the next. */
-const schemasOf = (registry: SchemaRegistry | undefined): MessageSchemas => {
-  if (registry !== undefined) return createMessageSchemas(registry);
-  throw new DownbeatError("SOURCE_OPTIONS_INVALID", "format: avro needs schema_registry_url in the connection's configuration");
+const schemasOf = (registry: SchemaRegistry | undefined, format: SchemaFormat): MessageSchemas => {
+  if (registry !== undefined) return createMessageSchemas(registry, format);
+  throw new DownbeatError("SOURCE_OPTIONS_INVALID", `format: ${format} needs schema_registry_url in the connection's configuration`);
 };
 
 type Place = Pick<StreamRequest, "stream" | "position">;

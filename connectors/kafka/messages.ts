@@ -9,7 +9,8 @@ import { parseObject } from "../lib/json-text.ts";
 import { rereadObjects } from "../lib/reread.ts";
 import { fromRows, rawText, type Row } from "../lib/rows.ts";
 import type { KafkaMessage } from "./fetch.ts";
-import { isMetadata, METADATA, metadataOf, metadataRow, placeOf, withMetadata } from "./metadata.ts";
+import { HEADER_BYTES } from "./message-schema.ts";
+import { isMetadata, metadataOf, metadataRow, placeOf, withMetadata } from "./metadata.ts";
 import type { KafkaSourceOptions } from "./spec.ts";
 
 /** Rows are objects in memory until they are columns, so a batch of messages is smaller than others. */
@@ -25,11 +26,10 @@ export interface MessageBatches {
 /** Of the formats whose messages say by themselves what is in them. */
 export const createMessageBatches = (topic: string, options: KafkaSourceOptions, batchRows = MOST_ROWS): MessageBatches => {
   const declared = options.columns;
-  const metadataColumns = options.metadata ? METADATA : [];
   let columns: readonly Column[] =
     declared ??
     (options.format === "json" ? [] : [{ name: "value", type: { kind: options.format === "text" ? "string" : "binary" }, nullable: true }]);
-  let all = withMetadata(columns, metadataColumns);
+  let all = withMetadata(columns, options);
   let values: Row[] = [];
   let rows: Row[] = [];
   let places: KafkaMessage[] = [];
@@ -39,19 +39,20 @@ export const createMessageBatches = (topic: string, options: KafkaSourceOptions,
 
   return {
     add(message) {
-      const parsed = parseValue(message.value, options);
+      const value = options.format === "json" ? withoutHeader(message.value) : message.value;
+      const parsed = parseValue(value, options);
       bytes += message.value?.length ?? 0;
       if (typeof parsed === "string") {
         rejects.push({
           where: where(message),
           code: "SOURCE_DATA_INVALID",
           reason: parsed,
-          raw: rawText(message.value?.toString("utf8") ?? ""),
+          raw: rawText(value?.toString("utf8") ?? ""),
         });
         return;
       }
       values.push(parsed);
-      rows.push(options.metadata ? { ...parsed, ...metadataOf(message) } : parsed);
+      rows.push({ ...parsed, ...metadataOf(message, options) });
       places.push(message);
     },
 
@@ -63,7 +64,7 @@ export const createMessageBatches = (topic: string, options: KafkaSourceOptions,
       if (declared === undefined && options.format === "json") {
         const found = inferColumns(values, columns);
         // The same columns stay the same object: destinations compare by identity.
-        if (found !== columns) all = withMetadata(found, metadataColumns);
+        if (found !== columns) all = withMetadata(found, options);
         columns = found;
       }
       const told = places;
@@ -86,7 +87,7 @@ export const createMessageBatches = (topic: string, options: KafkaSourceOptions,
 /** A letter's text is a message's value, or the whole row with its metadata where the value was JSON but did not fit its columns. */
 export const rereadMessages = (
   letters: readonly DeadLetter[],
-  { format, metadata, columns }: KafkaSourceOptions,
+  { format, columns, ...wanted }: KafkaSourceOptions,
   known: readonly Column[],
 ): Batch => {
   if (format !== "json") {
@@ -95,15 +96,17 @@ export const rereadMessages = (
       `dead letters of messages in format ${format} cannot be read again, only those of json`,
     );
   }
-  const metadataColumns = metadata ? METADATA : [];
   return rereadObjects(letters, {
     columnsOf: (rows) => {
       const values = rows.map((row) => Object.fromEntries(Object.entries(row).filter(([name]) => !isMetadata(name))));
-      return withMetadata(columns ?? inferColumns(values, known), metadataColumns);
+      return withMetadata(columns ?? inferColumns(values, known), wanted);
     },
     rowOf: metadataRow,
   });
 };
+
+/** What is written with a schema registry begins with a zero and a schema's id; no JSON begins so. */
+const withoutHeader = (value: Buffer | null): Buffer | null => (value?.[0] === 0 ? value.subarray(HEADER_BYTES) : value);
 
 const parseValue = (value: Buffer | null, { format }: KafkaSourceOptions): Row | string => {
   if (value === null) return {};

@@ -7,8 +7,9 @@ import { rereadObjects } from "../lib/reread.ts";
 import { fromRows, rawText, type Row } from "../lib/rows.ts";
 import type { KafkaMessage } from "./fetch.ts";
 import { BATCH_BYTES, type MessageBatches, MOST_ROWS } from "./messages.ts";
-import { isMetadata, METADATA, metadataOf, metadataRow, placeOf, withMetadata } from "./metadata.ts";
-import type { MessageSchema, MessageSchemas } from "./schemas.ts";
+import { isMetadata, metadataOf, metadataRow, placeOf, type Wanted, withMetadata } from "./metadata.ts";
+import type { MessageSchema } from "./message-schema.ts";
+import type { MessageSchemas } from "./schemas.ts";
 import type { KafkaSourceOptions } from "./spec.ts";
 
 interface Waiting {
@@ -23,9 +24,8 @@ export const createSchemaBatches = (
   schemas: MessageSchemas,
   batchRows = MOST_ROWS,
 ): MessageBatches => {
-  const metadata = options.metadata ? METADATA : [];
   let columns: readonly Column[] = options.columns ?? [];
-  let all = withMetadata(columns, metadata);
+  let all = withMetadata(columns, options);
   let readers = new Map<MessageSchema, (value: Buffer) => Row>();
   let waiting: Waiting[] = [];
   let rejects: Reject[] = [];
@@ -40,7 +40,7 @@ export const createSchemaBatches = (
     // The same columns stay the same object: destinations compare by identity.
     if (grown === columns) return;
     columns = grown;
-    all = withMetadata(columns, metadata);
+    all = withMetadata(columns, options);
     readers = new Map();
   };
 
@@ -73,7 +73,7 @@ export const createSchemaBatches = (
         if (typeof row === "string") reject(message, row);
         else {
           read.push(message);
-          rows.push(options.metadata ? { ...row, ...metadataOf(message) } : row);
+          rows.push({ ...row, ...metadataOf(message, options) });
         }
       }
       const { rejects: misfits = [], ...batch } = fromRows(all, rows, { position, where: String });
@@ -99,9 +99,11 @@ const attempt = (read: (value: Buffer) => Row, value: Buffer): Row | string => {
   }
 };
 
+const ALL: Wanted = { metadata: true, headers: true };
+
 /** A message as text that can be read again: its metadata, and its value in base64. */
 const letterOf = (message: KafkaMessage): string =>
-  rawText(jsonText({ ...metadataOf(message), value: message.value?.toString("base64") ?? null }));
+  rawText(jsonText({ ...metadataOf(message, ALL), value: message.value?.toString("base64") ?? null }));
 
 /** The value that such a text holds, null for a tombstone; or why it holds none. */
 const valueOf = ({ value }: Row): Buffer | null | string => {
@@ -134,7 +136,7 @@ export const rereadSchemaMessages = async (
   };
   return rereadObjects(letters, {
     areParsedJson: false,
-    columnsOf: () => withMetadata(columns, options.metadata ? METADATA : []),
+    columnsOf: () => withMetadata(columns, options),
     rowOf: (letter) => {
       const row = rowOf(letter);
       const metadata = Object.fromEntries(Object.entries(letter).filter(([name]) => isMetadata(name)));

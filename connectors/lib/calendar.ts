@@ -50,6 +50,13 @@ export const formatTimestamp = (micros: bigint): string => {
   return `${formatDate(Number(days))}T${formatTime(micros - days * MICROS_PER_DAY)}`;
 };
 
+/** Nanoseconds since 1970, with nine digits where six do not say them. */
+export const formatNanos = (nanos: bigint): string => {
+  const rest = ((nanos % 1_000n) + 1_000n) % 1_000n;
+  const text = formatTimestamp((nanos - rest) / 1_000n);
+  return rest === 0n ? text : `${text.includes(".") ? text : `${text}.000000`}${rest.toString().padStart(3, "0")}`;
+};
+
 const DATE = /^([+-]?\d{4,6})-(\d{2})-(\d{2})$/;
 const TIME = /^(-)?(\d{1,3}):(\d{2}):(\d{2})(?:\.(\d{1,9}))?$/;
 const TIMESTAMP = /^([+-]?\d{4,6}-\d{2}-\d{2})[T ](\d{2}:\d{2}(?::\d{2}(?:\.\d{1,9})?)?)\s*(Z|[+-]\d{2}(?::?\d{2})?)?$/;

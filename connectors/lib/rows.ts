@@ -258,6 +258,9 @@ export const decimalText = (scaled: string, scale: number): string => {
   return `${negative ? "-" : ""}${digits.slice(0, -scale)}.${digits.slice(-scale)}`;
 };
 
+/** For JSON, which has no number for all that a double can be. */
+export const finiteOrText = (value: number): number | string => (Number.isFinite(value) ? value : String(value));
+
 export const typeName = (type: ColumnType): string => (type.kind === "decimal" ? `decimal(${type.precision},${type.scale})` : type.kind);
 
 /** Why a value makes its row one that cannot be read. */

@@ -14,13 +14,16 @@ const SCHEMAS = [
 
 it("a batch with the schemas of the one before has its columns; later ones hold both", async () => {
   const asked: number[] = [];
-  const schemas = createMessageSchemas({
-    check: () => Promise.resolve(),
-    schema: (id) => {
-      asked.push(id);
-      return Promise.resolve({ type: "AVRO", text: JSON.stringify(SCHEMAS[id]), references: [] });
+  const schemas = createMessageSchemas(
+    {
+      check: () => Promise.resolve(),
+      schema: (id) => {
+        asked.push(id);
+        return Promise.resolve({ type: "AVRO", text: JSON.stringify(SCHEMAS[id]), references: [] });
+      },
     },
-  });
+    "avro",
+  );
   const options = kafkaSourceOptions.parse({ format: "avro", metadata: false });
   const batches = createSchemaBatches("t", options, schemas, 2);
   let offset = 0n;

@@ -2,92 +2,14 @@
 
 import { createServer, type RequestListener } from "node:http";
 import type { AddressInfo } from "node:net";
-import { Producer } from "@platformatic/kafka";
 import { describe, expect, it, onTestFinished } from "vitest";
-import type { Batch } from "../../connectors/batch.ts";
-import type { StreamRequest } from "../../connectors/connector.ts";
 import { kafka } from "../../connectors/kafka/spec.ts";
-import { toRows, typeName } from "../../connectors/lib/rows.ts";
-import type { Json } from "../../core/json.ts";
+import { toRows } from "../../connectors/lib/rows.ts";
 import { avroType, decimalBytes, framed } from "../fixtures/avro.ts";
-import { freshName, freshTopic, kafkaBrokers, schemaRegistryUrl } from "../fixtures/services.ts";
-import { openConnector, testContext, testFolder } from "./kit.ts";
+import { freshName, freshTopic, schemaRegistryUrl } from "../fixtures/services.ts";
+import { register, send, UNKNOWN_ID, useFormat } from "./registry-kit.ts";
 
-const folder = testFolder("kafka-avro");
-const registryUrl = schemaRegistryUrl();
-const UNKNOWN_ID = 2_000_000_000;
-
-interface Reference {
-  readonly name: string;
-  readonly subject: string;
-  readonly version: number;
-}
-
-/** The schema's id. */
-const register = async (
-  schema: object | string,
-  more: { schemaType?: string; references?: readonly Reference[] } = {},
-  subject = freshName(),
-) => {
-  const response = await fetch(`${registryUrl}/subjects/${subject}/versions`, {
-    method: "POST",
-    headers: { "content-type": "application/vnd.schemaregistry.v1+json" },
-    body: JSON.stringify({ schema: typeof schema === "string" ? schema : JSON.stringify(schema), ...more }),
-  });
-  const answer = (await response.json()) as { readonly id?: number };
-  if (answer.id === undefined) throw new Error(`the registry answered ${JSON.stringify(answer)}`);
-  return answer.id;
-};
-
-/** Null: a tombstone. */
-const send = async (topic: string, values: readonly (Buffer | null)[]): Promise<void> => {
-  const producer = new Producer({ clientId: "test", bootstrapBrokers: [...kafkaBrokers()], idempotent: true });
-  try {
-    await producer.send({
-      messages: values.map((value, index) => ({
-        topic,
-        key: Buffer.from(`k${index}`),
-        partition: 0,
-        ...(value === null ? {} : { value }),
-      })),
-    });
-  } finally {
-    await producer.close();
-  }
-};
-
-const open = (config: Record<string, unknown> = {}) =>
-  openConnector(kafka, { brokers: kafkaBrokers(), schema_registry_url: registryUrl, ...config }, testContext(folder));
-
-const optionsOf = (more: object) => kafka.sourceOptions?.parse({ format: "avro", ...more }) as Record<string, unknown>;
-
-interface Manner {
-  readonly position?: Json;
-  readonly options?: object;
-  readonly config?: Record<string, unknown>;
-}
-
-const load = async (topic: string, { position = null, options = {}, config = {} }: Manner = {}) => {
-  await using connector = await open(config);
-  const request: Omit<StreamRequest, "bounds"> = {
-    stream: topic,
-    options: optionsOf(options),
-    nullCursor: "fail",
-    newRun: true,
-    position,
-    seen: () => Promise.resolve(new Set()),
-  };
-  const bounds = (await connector.source?.bounds?.(request)) ?? null;
-  const batches: Batch[] = [];
-  for await (const batch of connector.source?.read({ ...request, bounds }) ?? []) batches.push(batch);
-  return {
-    batches,
-    rows: batches.flatMap(toRows),
-    columns: batches.at(-1)?.schema.columns.map(({ name, type }) => `${name} ${typeName(type)}`),
-    rejects: batches.flatMap((batch) => batch.rejects ?? []),
-    position: batches.at(-1)?.position ?? null,
-  };
-};
+const { open, optionsOf, load } = useFormat("avro");
 
 const record = (...fields: readonly object[]) => ({ type: "record", name: "Order", namespace: "shop", fields });
 const ID = { name: "id", type: "long" };
@@ -315,7 +237,7 @@ describe("the registry", () => {
     // Before the real one: what it is asked with.
     const url = await answering((request, response) => {
       asked.push(`${request.url} ${request.headers.authorization}`);
-      void fetch(`${registryUrl}${request.url}`).then(async (answer) =>
+      void fetch(`${schemaRegistryUrl()}${request.url}`).then(async (answer) =>
         response.writeHead(answer.status, { "content-type": "application/json" }).end(await answer.text()),
       );
     });

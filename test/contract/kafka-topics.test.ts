@@ -22,6 +22,7 @@ interface Sent {
   readonly value: Buffer | string;
   readonly key?: Buffer;
   readonly partition?: number;
+  readonly headers?: Map<Buffer, Buffer>;
 }
 
 const send = async (topic: string, messages: readonly Sent[], compression: CompressionAlgorithmValue = "none"): Promise<void> => {
@@ -140,6 +141,34 @@ describe("what is read", () => {
     expect(rows).toMatchObject([{ id: 1, _kafka_offset: 0 }]);
     expect(batches[0]?.schema.columns.filter(({ name }) => name === "_kafka_offset")).toHaveLength(1);
     expect((await load(topic, null, { metadata: false })).rows).toEqual([{ id: 1, _kafka_offset: 77 }]);
+  });
+
+  it("headers where they are asked for: texts, base64, and lists of what comes more than once", async () => {
+    const { topic } = await freshTopic(1);
+    const [again, trace] = [Buffer.from("again"), Buffer.from("trace")];
+    const headers = new Map([
+      [trace, Buffer.from("Grüße")],
+      [again, Buffer.from("1")],
+      [Buffer.from("again"), Buffer.from([0xff])],
+      [Buffer.from("__proto__"), Buffer.from("x")],
+    ]);
+    await send(topic, [{ value: '{"id": 1}', headers }, { value: '{"id": 2}' }]);
+    const { rows } = await load(topic, null, { metadata: false, headers: true });
+    expect(JSON.parse(JSON.stringify(rows))).toEqual(
+      JSON.parse(
+        '[{"id": 1, "_kafka_headers": {"trace": "Grüße", "again": ["1", "/w=="], "__proto__": "x"}}, {"id": 2, "_kafka_headers": {}}]',
+      ),
+    );
+    expect((await load(topic)).batches[0]?.schema.columns.map(({ name }) => name)).not.toContain("_kafka_headers");
+  });
+
+  it("JSON that was written with a schema registry comes without the registry's header", async () => {
+    const { topic } = await freshTopic(1);
+    const header = Buffer.from([0, 0, 0, 0, 7]);
+    await send(topic, [{ value: Buffer.concat([header, Buffer.from('{"id": 1}')]) }, { value: header }, { value: '{"id": 2}' }]);
+    const { ids, rejects } = await load(topic);
+    expect(ids).toEqual([1, 2]);
+    expect(rejects).toHaveLength(1);
   });
 
   it("large messages in batches that are bounded by bytes", async () => {

@@ -1,11 +1,8 @@
 // Columns out of Avro schemas, and the columns that hold the messages of several.
 
 import type { Column, ColumnType } from "../../batch.ts";
-import { widened } from "../load/fit.ts";
+import { bounded, growColumns } from "../grow-columns.ts";
 import type { AvroLogical, AvroType } from "./schema.ts";
-
-/** As many digits as the table of column types can name; beyond it is text. */
-const MOST_DIGITS = 999;
 
 /** A field of the messages: of a record, or the whole value under the name "value". */
 export interface AvroField {
@@ -55,8 +52,6 @@ const PLAIN = {
   string: "string",
 } as const;
 
-const bounded = (type: ColumnType): ColumnType => (type.kind === "decimal" && type.precision > MOST_DIGITS ? { kind: "string" } : type);
-
 const logicalType = (logical: AvroLogical): ColumnType => {
   switch (logical.name) {
     case "decimal":
@@ -70,21 +65,9 @@ const logicalType = (logical: AvroLogical): ColumnType => {
   }
 };
 
-/** A type that holds the values of both: by the rule by which tables widen, and text where that has none. */
-const commonType = (left: ColumnType, right: ColumnType): ColumnType => bounded(widened(left, right) ?? { kind: "string" });
-
-/** The known columns, those of the fields behind them. The known list itself comes back when nothing changed, so that callers can tell by identity. */
-export const addColumns = (known: readonly Column[], fields: readonly AvroField[]): readonly Column[] => {
-  const types = new Map(known.map(({ name, type }) => [name, type]));
-  let changed = false;
-  for (const field of fields) {
-    const found = columnTypeOf(field.type);
-    if (found === undefined) continue;
-    const before = types.get(field.name);
-    const type = before === undefined ? found : commonType(before, found);
-    if (type === before) continue;
-    types.set(field.name, type);
-    changed = true;
-  }
-  return changed ? [...types].map(([name, type]) => ({ name, type, nullable: true })) : known;
-};
+/** The known columns, those of the fields behind them; the known list itself where they change nothing. */
+export const addColumns = (known: readonly Column[], fields: readonly AvroField[]): readonly Column[] =>
+  growColumns(
+    known,
+    fields.map(({ name, type }) => ({ name, type: columnTypeOf(type) })),
+  );

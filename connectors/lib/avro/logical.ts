@@ -1,6 +1,6 @@
 // Avro's dates, times and moments as values of columns.
 
-import { formatDate, formatTime, formatTimestamp, MICROS_PER_DAY, MICROS_PER_SECOND } from "../calendar.ts";
+import { formatDate, formatNanos, formatTime, formatTimestamp, MICROS_PER_DAY, MICROS_PER_SECOND } from "../calendar.ts";
 import type { AvroLogical } from "./schema.ts";
 
 /**
@@ -16,28 +16,22 @@ export const readLogical = (logical: AvroLogical, number: number | bigint, form:
   // A decimal or uuid is no number.
   if (!("perSecond" in logical)) return number;
   const { name, perSecond } = logical;
-  if (form === "native") return microsOf(BigInt(number), perSecond);
-  const { micros, nanos } = split(BigInt(number), perSecond);
-  if (name === "time") return formatTime(micros);
-  const text = nanos === 0n ? formatTimestamp(micros) : withNanos(formatTimestamp(micros), nanos);
+  const value = BigInt(number);
+  if (form === "native") return microsOf(value, perSecond);
+  if (name === "time") return formatTime(scaled(value, perSecond));
+  const text = perSecond > MICROS_PER_SECOND ? formatNanos(value) : formatTimestamp(scaled(value, perSecond));
   return name === "timestamp" ? `${text}Z` : text;
 };
 
+/** Microseconds of units that are not finer. */
+const scaled = (value: bigint, perSecond: bigint): bigint => (value * MICROS_PER_SECOND) / perSecond;
+
 const microsOf = (value: bigint, perSecond: bigint): bigint => {
-  const { micros, nanos } = split(value, perSecond);
-  if (nanos !== 0n) {
+  const isFiner = perSecond > MICROS_PER_SECOND;
+  if (isFiner && value % 1_000n !== 0n) {
     throw new Error(`is ${value} nanoseconds: a column of moments ends at microseconds; declare it as int64 or string in columns`);
   }
+  const micros = isFiner ? value / 1_000n : scaled(value, perSecond);
   if (micros < -INT64_MOST || micros >= INT64_MOST) throw new Error(`is ${value}, beyond what a column of times can hold`);
   return micros;
 };
-
-/** `nanos`: what is left behind the microseconds, 0 to 999. */
-const split = (value: bigint, perSecond: bigint): { readonly micros: bigint; readonly nanos: bigint } => {
-  if (perSecond <= MICROS_PER_SECOND) return { micros: (value * MICROS_PER_SECOND) / perSecond, nanos: 0n };
-  const nanos = ((value % 1_000n) + 1_000n) % 1_000n;
-  return { micros: (value - nanos) / 1_000n, nanos };
-};
-
-const withNanos = (text: string, nanos: bigint): string =>
-  `${text.includes(".") ? text : `${text}.000000`}${nanos.toString().padStart(3, "0")}`;

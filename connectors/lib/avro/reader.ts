@@ -1,7 +1,8 @@
 // Reads messages of one Avro schema as rows of given columns.
 
 import type { Column, ColumnType } from "../../batch.ts";
-import { decimalText, type Row } from "../rows.ts";
+import { decimalText, finiteOrText, type Row } from "../rows.ts";
+import { signedOf } from "../signed-bytes.ts";
 import { columnTypeOf, fieldsOf, withoutNull } from "./columns.ts";
 import type { AvroCursor } from "./cursor.ts";
 import { readLogical, type Form } from "./logical.ts";
@@ -75,9 +76,9 @@ const compile = (type: AvroType, form: Form, records = new Map<AvroRecord, Read>
       return (cursor) => readLogical(logical, number(cursor) as number | bigint, form);
     }
     case "float":
-      return form === "plain" ? (cursor) => finite(cursor.readFloat()) : (cursor) => cursor.readFloat();
+      return form === "plain" ? (cursor) => finiteOrText(cursor.readFloat()) : (cursor) => cursor.readFloat();
     case "double":
-      return form === "plain" ? (cursor) => finite(cursor.readDouble()) : (cursor) => cursor.readDouble();
+      return form === "plain" ? (cursor) => finiteOrText(cursor.readDouble()) : (cursor) => cursor.readDouble();
     case "bytes":
       return bytesReader(type.logical, (cursor) => cursor.readBytes(), form);
     case "fixed": {
@@ -145,11 +146,8 @@ const unionReader = ({ branches }: AvroUnion, readerOf: (branch: AvroType) => Re
   return (cursor) => reads[cursor.readIndex(reads.length)]?.(cursor);
 };
 
-/** What JSON has no number for is text. */
-const finite = (value: number): number | string => (Number.isFinite(value) ? value : String(value));
-
 const bytesReader = (logical: AvroLogical | undefined, bytes: (cursor: AvroCursor) => Buffer, form: Form): Read => {
-  if (logical?.name === "decimal") return (cursor) => decimalText(unscaled(bytes(cursor)).toString(), logical.scale);
+  if (logical?.name === "decimal") return (cursor) => decimalText(signedOf(bytes(cursor)).toString(), logical.scale);
   if (logical?.name === "uuid")
     return (cursor) =>
       bytes(cursor)
@@ -157,7 +155,3 @@ const bytesReader = (logical: AvroLogical | undefined, bytes: (cursor: AvroCurso
         .replace(/^(.{8})(.{4})(.{4})(.{4})/, "$1-$2-$3-$4-");
   return form === "plain" ? (cursor) => bytes(cursor).toString("base64") : bytes;
 };
-
-/** Two's complement, the first byte is the highest. */
-const unscaled = (bytes: Buffer): bigint =>
-  bytes.length === 0 ? 0n : BigInt.asIntN(bytes.length * 8, BigInt(`0x${bytes.toString("hex")}`));
