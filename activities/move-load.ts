@@ -1,7 +1,11 @@
-// Moves one load from a source to a destination: resume point → fixed bounds → batches → chunks → end.
+// Moves one load from a source to a destination: resume point → fixed bounds → batches → chunks → end, or on to what has come since.
 
+import { setTimeout as pause } from "node:timers/promises";
+import { isDeepStrictEqual } from "node:util";
 import type { Batch } from "../connectors/batch.ts";
 import type { Load, Source, StreamRequest } from "../connectors/connector.ts";
+import { DownbeatError } from "../core/errors.ts";
+import type { Json } from "../core/json.ts";
 import { DeadLetterGuard, type DeadLetterLimits } from "./dead-letter-limits.ts";
 
 /** A chunk ends at the first resumable place after this many rows (refused ones too), bytes or milliseconds: a natural unit of receipt and of work lost by a crash. */
@@ -22,6 +26,15 @@ export interface LoadFigures {
   readonly lagMs?: number;
 }
 
+/** Of a load that does not end where its source does now: it reads what has come since, again and again. */
+export interface Following {
+  readonly everyMs: number;
+  /** Whether this attempt has lasted long enough: it leaves the load open at the next resumable place, and another one goes on. */
+  readonly isRoundOver: () => boolean;
+  /** Whether the load itself ends there. */
+  readonly isOver: () => boolean;
+}
+
 /** Where a chunk ends. */
 type Place = Pick<Batch, "position" | "asOf">;
 
@@ -33,11 +46,17 @@ export interface MoveOptions {
   /** Rows after which a chunk ends at the next resumable place. */
   readonly chunkRows?: number;
   readonly signal: AbortSignal;
+  readonly follow?: Following;
+  /** Called after each batch, and each commit. */
   readonly progress: (figures: LoadFigures) => void;
 }
 
-export const moveLoad = async (options: MoveOptions): Promise<LoadFigures> => {
-  const { source, load, signal, chunkRows = CHUNK_ROWS } = options;
+/** `isOpen`: it goes on in another attempt. */
+export type MovedLoad = LoadFigures & { readonly isOpen?: true };
+
+export const moveLoad = async (options: MoveOptions): Promise<MovedLoad> => {
+  const { source, load, signal, follow, chunkRows = CHUNK_ROWS } = options;
+  const chunkMs = Math.min(CHUNK_MS, follow?.everyMs ?? CHUNK_MS);
   const { resume } = load;
   let figures: LoadFigures = {
     rows: resume.rows,
@@ -48,49 +67,87 @@ export const moveLoad = async (options: MoveOptions): Promise<LoadFigures> => {
   };
   if (resume.done) return figures;
 
-  const request = {
+  const requestFor = (newRun: boolean) => ({
     ...options.request,
-    newRun: resume.newRun,
-    position: resume.position,
+    newRun,
+    position: figures.position,
     takesParquet: load.takesParquet === true,
     seen: (items: readonly string[]) => load.seen(items),
-  };
-  let bounds = resume.bounds;
-  if (bounds === undefined) {
-    bounds = (await source.bounds?.(request)) ?? null;
-    await load.begin(bounds);
-  }
+  });
+  const boundsNow = async (newRun: boolean): Promise<Json> => (await source.bounds?.(requestFor(newRun))) ?? null;
 
   const emptyChunk = () => ({ rows: 0, bytes: 0, open: false, since: performance.now() });
   let chunk = emptyChunk();
+  let last: Place = { position: null };
   const guard = new DeadLetterGuard(options.request.stream, options.limits);
   const commit = async ({ position, asOf }: Place): Promise<void> => {
     guard.refuseShare(figures);
     await load.commit(position);
     chunk = emptyChunk();
-    const lag = asOf === undefined ? {} : { lagMs: Math.max(0, Date.now() - asOf) };
-    figures = { ...figures, chunks: figures.chunks + 1, position, ...lag };
-  };
-  let last: Place = { position: null };
-  for await (const batch of readAhead(source.read({ ...request, bounds }))) {
-    signal.throwIfAborted();
-    const rejects = batch.rejects ?? [];
-    const deadLetters = figures.deadLetters + rejects.length;
-    guard.refuseNumber(rejects, deadLetters);
-    await load.write(batch);
-    figures = { ...figures, rows: figures.rows + batch.rows, bytes: figures.bytes + batch.bytes, deadLetters };
-    chunk = { ...chunk, rows: chunk.rows + batch.rows + rejects.length, bytes: chunk.bytes + batch.bytes, open: true };
-    last = batch;
-    const isLarge = chunk.rows >= chunkRows || chunk.bytes >= CHUNK_BYTES || performance.now() - chunk.since >= CHUNK_MS;
-    if (last.position !== null && isLarge) await commit(last);
+    figures = { ...figures, chunks: figures.chunks + 1, position, ...lagOf(asOf) };
     options.progress(figures);
+  };
+  /** What came since may be nothing: that is no chunk. */
+  const bringsSomething = (): boolean => chunk.rows > 0 || !isDeepStrictEqual(last.position, figures.position);
+  const isRoundOver = (): boolean => follow !== undefined && (follow.isRoundOver() || follow.isOver());
+
+  /** To the bounds; of a load that follows, also only to where the round is over. */
+  const readTo = async (bounds: Json, newRun: boolean): Promise<void> => {
+    for await (const batch of readAhead(source.read({ ...requestFor(newRun), bounds }))) {
+      signal.throwIfAborted();
+      const rejects = batch.rejects ?? [];
+      const deadLetters = figures.deadLetters + rejects.length;
+      guard.refuseNumber(rejects, deadLetters);
+      await load.write(batch);
+      figures = { ...figures, rows: figures.rows + batch.rows, bytes: figures.bytes + batch.bytes, deadLetters };
+      chunk = { ...chunk, rows: chunk.rows + batch.rows + rejects.length, bytes: chunk.bytes + batch.bytes, open: true };
+      last = batch;
+      const isLarge = chunk.rows >= chunkRows || chunk.bytes >= CHUNK_BYTES || performance.now() - chunk.since >= chunkMs;
+      if (last.position !== null && isLarge && bringsSomething()) {
+        await commit(last);
+        if (isRoundOver()) return;
+      }
+      options.progress(figures);
+    }
+    signal.throwIfAborted();
+  };
+
+  const commitPass = async (): Promise<void> => {
+    if (!chunk.open) return;
+    if (last.position === null && chunk.rows > 0) throw notFollowed(options.request.stream);
+    if (last.position !== null && bringsSomething()) return commit(last);
+    chunk = emptyChunk();
+    figures = { ...figures, ...lagOf(last.asOf) };
+    options.progress(figures);
+  };
+
+  let bounds = resume.bounds;
+  if (bounds === undefined) {
+    bounds = await boundsNow(resume.newRun);
+    await load.begin(bounds);
+  } else if (follow !== undefined && resume.position !== null) bounds = await boundsNow(false);
+  await readTo(bounds, resume.newRun);
+  while (follow !== undefined) {
+    await commitPass();
+    if (follow.isOver()) break;
+    if (follow.isRoundOver()) return { ...figures, isOpen: true };
+    await pause(follow.everyMs, undefined, { signal });
+    await readTo(await boundsNow(true), true);
   }
-  signal.throwIfAborted();
   guard.refuseShare(figures, "whole");
   if (chunk.open) await commit(last);
   await load.finish();
   return figures;
 };
+
+const lagOf = (asOf: number | undefined): Pick<LoadFigures, "lagMs"> =>
+  asOf === undefined ? {} : { lagMs: Math.max(0, Date.now() - asOf) };
+
+const notFollowed = (stream: string): DownbeatError =>
+  new DownbeatError(
+    "SOURCE_OPTIONS_INVALID",
+    `stream ${stream} does not tell where reading would go on, so it cannot be followed; leave "follow" out and give the pipeline a schedule`,
+  );
 
 /** Asks for the next batch while the current one is being written: source and destination work side by side, at most one batch apart. */
 async function* readAhead(batches: AsyncIterable<Batch>): AsyncGenerator<Batch> {

@@ -5,7 +5,7 @@ import type { Log } from "../connectors/connector.ts";
 import { DownbeatError } from "../core/errors.ts";
 import { LIMITS } from "../core/limits.ts";
 import { storable, type Json } from "../core/json.ts";
-import type { OutputReference, TaskResult } from "../core/run-changes.ts";
+import type { OutputReference, TaskMetrics, TaskResult } from "../core/run-changes.ts";
 import type { TaskCall } from "../workflows/ports.ts";
 import { toFailure } from "./failure.ts";
 
@@ -14,6 +14,8 @@ export interface VerbContext {
   readonly signal: AbortSignal;
   readonly log: Log;
   readonly heartbeat: () => void;
+  /** For figures: what was done since it was last told. A verb that never tells has its result's metrics counted. */
+  readonly tell: (metrics: TaskMetrics) => void;
   /** Tries of this attempt that died with their worker. */
   readonly lostAttempts: number;
 }
@@ -28,15 +30,17 @@ export interface VerbHost {
   readonly worker: string;
   /** Keeps an output that is too large to travel. */
   readonly saveOutput?: (place: OutputReference["$output"], output: Json) => Promise<void>;
-  /** Called once an attempt, for figures. */
-  readonly onAttempt?: (attempt: {
-    readonly operator: string;
-    readonly pipeline: string;
-    readonly task: string;
-    readonly seconds: number;
-    readonly result?: TaskResult;
-    readonly code?: string;
-  }) => void;
+  /** Called once an attempt, for figures. `code`: of one that failed. */
+  readonly onAttempt?: (attempt: WhatWorks & { readonly seconds: number; readonly code?: string }) => void;
+  /** Called as rows are moved, for figures. */
+  readonly onMoved?: (moved: WhatWorks & { readonly metrics: TaskMetrics }) => void;
+}
+
+/** What figures are told by. */
+export interface WhatWorks {
+  readonly operator: string;
+  readonly pipeline: string;
+  readonly task: string;
 }
 
 /** What an attempt gets of the activity that it is made in. */
@@ -69,13 +73,19 @@ export const attemptVerb = async (
     warn: (more, message) => host.log.warn({ ...fields, ...more }, message),
   };
   const what = { operator, pipeline: call.run.pipeline, task: call.taskId };
+  let hasTold = false;
+  const tell = (metrics: TaskMetrics): void => {
+    hasTold = true;
+    host.onMoved?.({ ...what, metrics });
+  };
   const started = performance.now();
   const seconds = (): number => (performance.now() - started) / 1_000;
   try {
-    const result = await Promise.race([verb(call, { signal, log, heartbeat, lostAttempts }), aborted(signal)]);
+    const result = await Promise.race([verb(call, { signal, log, heartbeat, tell, lostAttempts }), aborted(signal)]);
     const place = call.itemKey === undefined ? { runId: call.run.id, taskId: call.taskId } : undefined;
     const kept = await keepOutput(result, place, host);
-    host.onAttempt?.({ ...what, seconds: seconds(), result });
+    if (!hasTold && result.metrics !== undefined) tell(result.metrics);
+    host.onAttempt?.({ ...what, seconds: seconds() });
     return kept;
   } catch (error) {
     const reason = reasonOf(error, cancelled, timeout.signal);

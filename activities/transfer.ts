@@ -10,9 +10,10 @@ import { choosingSource } from "./column-choices.ts";
 import { openFor, renderedConfig, type Verb, type VerbDeps } from "./verb.ts";
 import { roleOf, type OpenedConnection } from "./connections.ts";
 import { limitsOf, NO_LIMITS } from "./dead-letter-limits.ts";
-import { moveLoad } from "./move-load.ts";
+import { type Following, type LoadFigures, moveLoad } from "./move-load.ts";
 import { parseOptions } from "./options.ts";
 import { replaySource, untriedAt } from "./replay-source.ts";
+import type { TaskCall } from "../workflows/ports.ts";
 import { withSpan } from "./span.ts";
 
 export interface TransferConfig {
@@ -37,6 +38,7 @@ export interface TransferConfig {
     readonly [option: string]: unknown;
   };
   readonly columns?: ColumnChoices;
+  readonly follow?: { readonly every: string; readonly for?: string | number };
   readonly dead_letters?: { readonly max_rows?: number; readonly max_share?: number };
 }
 
@@ -82,6 +84,21 @@ export const createTransfer = (deps: TransferDeps): Verb => {
     const whole = replayed === undefined ? reader : replaySource({ key: replayed.key, source: reader, destination, target });
     const source = await chosenSource(config, whole, deps);
     await using load = await destination.openLoad(target);
+    const follow = config.follow === undefined ? {} : { follow: followingOf(config.follow, call) };
+    // Those of earlier rounds were told by them.
+    const changesBefore = config.follow === undefined ? 0 : ((await load.schemaChanges?.()) ?? []).length;
+    let told: LoadFigures = { ...load.resume, chunks: 0 };
+    const progress = (figures: LoadFigures): void => {
+      context.heartbeat();
+      if (figures.chunks === told.chunks && figures.lagMs === told.lagMs) return;
+      context.tell({
+        rows: figures.rows - told.rows,
+        bytes: figures.bytes - told.bytes,
+        deadLetters: replayed === undefined ? figures.deadLetters - told.deadLetters : 0,
+        ...lagOf(figures),
+      });
+      told = figures;
+    };
 
     const started = performance.now();
     const kinds = { "connector.kind.from": from.spec.kind, "connector.kind.to": to.spec.kind, stream: streamName, table: target.table };
@@ -95,13 +112,14 @@ export const createTransfer = (deps: TransferDeps): Verb => {
           options,
           ...(cursor === undefined ? {} : { cursor }),
           ...(key === undefined ? {} : { key }),
-          ...(lookback === undefined ? {} : { lookbackMs: lookbackMs(lookback) }),
+          ...(lookback === undefined ? {} : { lookbackMs: durationOf(lookback, "from.lookback") }),
           nullCursor: null_cursor ?? "fail",
         },
         // Rows that stay dead letters are none that are diverted. Each page is a chunk.
         ...(replayed === undefined ? { limits: limitsOf(config.dead_letters) } : { limits: NO_LIMITS, chunkRows: 1 }),
         signal: context.signal,
-        progress: context.heartbeat,
+        ...follow,
+        progress,
       }),
     );
     const seconds = Math.round(performance.now() - started) / 1000;
@@ -111,14 +129,18 @@ export const createTransfer = (deps: TransferDeps): Verb => {
       context.log.warn({ err: error instanceof Error ? error.message : String(error) }, "the store did not take the load's copy");
     });
     const changes = (await load.schemaChanges?.()) ?? [];
-    if (changes.length > 0) context.log.warn({ changes, table: config.to.table }, "the stream's columns and the table's came to differ");
-    const lag = figures.lagMs === undefined ? undefined : figures.lagMs / 1_000;
+    const newChanges = changes.slice(changesBefore);
+    if (newChanges.length > 0)
+      context.log.warn({ changes: newChanges, table: config.to.table }, "the stream's columns and the table's came to differ");
+    context.tell({ schemaChanges: newChanges.length });
+    const { lagSeconds: lag } = lagOf(figures);
     const untried = replayed === undefined ? {} : { untried: { ...untriedAt(position) } };
     context.log.info(
       { rows, bytes, deadLetters, ...untried, chunks: figures.chunks, seconds, lag, stream: streamName, table: config.to.table },
-      "load finished",
+      figures.isOpen === true ? "load goes on" : "load finished",
     );
     return {
+      ...(figures.isOpen === true ? { goesOn: true as const } : {}),
       output: {
         stream: streamName,
         table: config.to.table,
@@ -142,6 +164,18 @@ export const createTransfer = (deps: TransferDeps): Verb => {
   };
 };
 
+const lagOf = ({ lagMs }: LoadFigures): { readonly lagSeconds?: number } => (lagMs === undefined ? {} : { lagSeconds: lagMs / 1_000 });
+
+/** A worker that is to end, a new build or a changed connection need not wait longer for a load that goes on. */
+const ROUND_MS = 5 * 60_000;
+
+/** An attempt's own limit of time is none for what never ends: rounds end well before it. */
+const followingOf = ({ every, for: lasts }: NonNullable<TransferConfig["follow"]>, call: TaskCall): Following => {
+  const roundEnd = performance.now() + Math.min(ROUND_MS, call.timeoutMs / 2);
+  const end = lasts === undefined ? Infinity : (call.followedSince ?? Date.now()) + durationOf(lasts, "follow.for");
+  return { everyMs: durationOf(every, "follow.every"), isRoundOver: () => performance.now() >= roundEnd, isOver: () => Date.now() >= end };
+};
+
 /** Whether a load goes on from where the last one ended. */
 export const isIncremental = (
   { spec: { capabilities } }: Pick<OpenedConnection, "spec">,
@@ -152,12 +186,11 @@ export const isIncremental = (
   capabilities.incremental === "always" ||
   (capabilities.incrementalWhen !== undefined && options[capabilities.incrementalWhen] === true);
 
-const lookbackMs = (lookback: string | number): number => {
-  const milliseconds = typeof lookback === "number" ? lookback : parseDuration(lookback);
-  if (milliseconds === undefined) {
-    throw new DownbeatError("SOURCE_OPTIONS_INVALID", `from.lookback is "${lookback}", which is not a duration; write "PT1H" or "1h"`);
-  }
-  return milliseconds;
+/** Milliseconds of what a template may have made. */
+const durationOf = (given: string | number, key: string): number => {
+  const milliseconds = typeof given === "number" ? given : parseDuration(given);
+  if (milliseconds !== undefined) return milliseconds;
+  throw new DownbeatError("SOURCE_OPTIONS_INVALID", `${key} is "${given}", which is not a duration; write "PT1H" or "1h"`);
 };
 
 const loadTarget = (

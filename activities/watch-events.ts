@@ -38,7 +38,8 @@ export const createWatchEvents = (deps: WatchDeps): Pick<DagActivities, "watchEv
       try {
         if (trigger === undefined || isTriggerPaused(trigger)) throw notYet("the trigger is paused or gone", everyMs);
         const known = trigger.watched?.mark ?? 0;
-        const found = known === mark ? await look(deps, trigger, { signal: cancelled, heartbeat, lostAttempts, log: deps.log }) : known;
+        const context = { signal: cancelled, heartbeat, tell: () => undefined, lostAttempts, log: deps.log };
+        const found = known === mark ? await look(deps, trigger, context) : known;
         if (found === mark) throw notYet("nothing new", everyMs);
         return { mark: found };
       } catch (error) {

@@ -18,6 +18,7 @@ export interface Telemetry {
   readonly clientInterceptors: readonly WorkflowClientInterceptor[];
   readonly sinks: WorkerOptions["sinks"];
   readonly onAttempt: NonNullable<VerbHost["onAttempt"]>;
+  readonly onMoved: NonNullable<VerbHost["onMoved"]>;
   /** `missed`: how many tasks are first said in it to have missed their deadline. */
   readonly onRunChanges: (changes: RunChanges, missed: number) => void;
   /** Asked at every scrape: how many tasks wait for a worker, by kind. */
@@ -69,7 +70,7 @@ export const startTelemetry = async (config: Config, service: "downbeat-api" | "
   });
 
   const asOf = meter.createGauge("downbeat_changes_as_of_timestamp_seconds", {
-    description: "Until when a source's changes were in the destination as a transfer ended, in seconds since 1970",
+    description: "Until when a source's changes are in the destination, in seconds since 1970",
   });
 
   const corePort = await freePort();
@@ -88,15 +89,16 @@ export const startTelemetry = async (config: Config, service: "downbeat-api" | "
     workerInterceptors: tracing === undefined ? {} : tracing.workerInterceptors,
     clientInterceptors: tracing === undefined ? [] : tracing.clientInterceptors,
     sinks: tracing?.sinks,
-    onAttempt({ operator, pipeline, task, seconds, result, code }) {
+    onAttempt({ operator, seconds, code }) {
       attempts.add(1, { operator, outcome: code ?? "succeeded" });
       taskSeconds.record(seconds, { operator });
-      rows.add(result?.metrics?.rows ?? 0, { operator });
-      bytes.add(result?.metrics?.bytes ?? 0, { operator });
-      deadLetters.add(result?.metrics?.deadLetters ?? 0, { operator });
-      schemaChanges.add(result?.metrics?.schemaChanges ?? 0, { operator });
-      const lag = result?.metrics?.lagSeconds;
-      if (lag !== undefined) asOf.record(Date.now() / 1_000 - lag, { pipeline, task });
+    },
+    onMoved({ operator, pipeline, task, metrics: moved }) {
+      rows.add(moved.rows ?? 0, { operator });
+      bytes.add(moved.bytes ?? 0, { operator });
+      deadLetters.add(moved.deadLetters ?? 0, { operator });
+      schemaChanges.add(moved.schemaChanges ?? 0, { operator });
+      if (moved.lagSeconds !== undefined) asOf.record(Date.now() / 1_000 - moved.lagSeconds, { pipeline, task });
     },
     onRunChanges(changes, missed) {
       if (missed > 0) deadlines.add(missed);

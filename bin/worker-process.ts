@@ -134,6 +134,7 @@ export const startWorker = async (deps: WorkerDeps): Promise<RunningWorker> => {
     log,
     worker: identity,
     onAttempt: telemetry.onAttempt,
+    onMoved: telemetry.onMoved,
   });
   const shared: Omit<WorkerOptions, "taskQueue"> = {
     connection,

@@ -85,7 +85,7 @@ export class OperatorCheck {
     this.#uses.delete("");
   }
 
-  #transfer({ from, to, columns, dead_letters: limits }: TransferConfig, path: Path): void {
+  #transfer({ from, to, columns, follow, dead_letters: limits }: TransferConfig, path: Path): void {
     const source = this.#connector(from.connection, ["source"], [...path, "from"]);
     const target = this.#connector(to.connection, ["destination"], [...path, "to"]);
     this.#exactlyOne(from, ["stream", "query"], [...path, "from"]);
@@ -107,6 +107,10 @@ export class OperatorCheck {
     }
     const mayRepeat = source?.repeatsUnless;
     const isIncremental = from.cursor !== undefined || (onlyNew !== undefined && from[onlyNew] === true);
+    if (follow !== undefined) {
+      const isFollowed = isIncremental || source === undefined || source.incremental === "always";
+      this.#follow({ from, to }, isFollowed, onlyNew, path);
+    }
     if (mayRepeat !== undefined && isIncremental && to.mode !== "merge" && from[mayRepeat] !== true) {
       const message = `what is read on from a state may come twice, which mode ${to.mode} would double; write merge with a key, or ${mayRepeat}: true to take rows twice`;
       this.#fault("MODE_UNSUPPORTED", [...path, "to", "mode"], message);
@@ -116,6 +120,20 @@ export class OperatorCheck {
     this.#mode(to.mode, target, to.connection, [...path, "to", "mode"]);
     this.#options(source, source?.sourceOptions, from, FROM_KEYS, [...path, "from"]);
     this.#options(target, target?.targetOptions, to, TO_KEYS, [...path, "to"]);
+  }
+
+  #follow({ from, to }: Pick<TransferConfig, "from" | "to">, isFollowed: boolean, onlyNew: string | undefined, path: Path): void {
+    const at = [...path, "follow"];
+    if (to.mode === "replace")
+      this.#fault(
+        "MODE_UNSUPPORTED",
+        at,
+        "what is followed never is a whole table that could take the place of another; write append or merge",
+      );
+    if (from.dead_letters !== undefined) this.#fault("INVALID_VALUE", at, "dead letters are read again once; leave it out");
+    if (isFollowed) return;
+    const ways = ["from.cursor", ...(onlyNew === undefined ? [] : [`from.${onlyNew}: true`])].join(" or ");
+    this.#fault("MODE_UNSUPPORTED", at, `goes on from where the stream was read to, which needs ${ways}`);
   }
 
   #replay({ from, to }: Pick<TransferConfig, "from" | "to">, path: Path): void {

@@ -74,6 +74,12 @@ export const compilePlan = (definition: Definition, catalogue: Catalogue, locate
     if (operator === undefined) return [];
     if (task.for_each !== undefined && (operator === "wait" || operator === "approval"))
       fault("INVALID_VALUE", ["tasks", position, "for_each"], `a task with ${operator} cannot be repeated over items`);
+    if (task.for_each !== undefined && task.transfer?.follow !== undefined)
+      fault(
+        "INVALID_VALUE",
+        ["tasks", position, "for_each"],
+        "a transfer with follow does not end, so it cannot be repeated over items; write a task for each",
+      );
     const loops = task.for_each === undefined ? [] : forEachOf(task.for_each).loops.map(({ as }) => as);
     if (new Set(loops).size < loops.length)
       fault(
@@ -104,6 +110,7 @@ export const compilePlan = (definition: Definition, catalogue: Catalogue, locate
         ...(reads.length === 0 ? {} : { reads }),
         ...(task.activity === undefined ? {} : { activity: { name: task.activity.name, input: task.activity.input as Json } }),
         ...holdOf(task),
+        ...(task.transfer?.follow === undefined ? {} : { follow: true as const }),
         ...(task.for_each === undefined ? {} : { forEach: forEachOf(task.for_each) }),
       },
     ];

@@ -74,6 +74,15 @@ export const transferSchema = z.strictObject({
       .describe("Columns, by their names in the table, for which another `schema` holds"),
   }),
   columns: columnChoicesSchema.optional(),
+  follow: z
+    .strictObject({
+      every: durationSchema("100ms", "1h")
+        .default("5s")
+        .describe("Pause before what has come since is read, and the longest time that rows wait for a commit"),
+      for: templatedDuration.optional().describe("The task ends so long after it began; default: it goes on until its run is cancelled"),
+    })
+    .optional()
+    .describe("Does not end where the stream ends now, but reads on what comes, in commits of its own"),
   dead_letters: z
     .strictObject({
       max_rows: z.int().min(0).optional().describe("Rows that may be diverted before the task fails; with `max_share` default: any number"),

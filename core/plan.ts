@@ -125,6 +125,8 @@ export interface PlanTask {
   /** Only for operator `activity`: the declared name and its input, expressions still inside. */
   readonly activity?: { readonly name: string; readonly input: Json };
   readonly forEach?: ForEach;
+  /** Only for operator `transfer`: it goes on round by round, and each round's end begins the next one. */
+  readonly follow?: true;
   /** Only for operator `wait`. */
   readonly wait?: WaitPlan;
   /** Only for operator `approval`. */

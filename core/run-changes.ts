@@ -45,6 +45,8 @@ export interface TaskMetrics {
 export interface TaskResult {
   readonly output: Json;
   readonly metrics?: TaskMetrics;
+  /** Of a task that follows its source: this was a round, and the next one is to begin. */
+  readonly goesOn?: true;
   /** Who did it, for the attempt's record. */
   readonly worker?: string;
   /** Tries of Temporal's own that died with their worker before this one. */

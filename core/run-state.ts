@@ -22,7 +22,7 @@ export interface TaskState {
   hold?: HoldReason;
   /** Since when it waits for a slot. */
   slotSince?: number;
-  /** Looks that a wait has taken, in vain. */
+  /** Looks that a wait has taken, in vain; rounds of a task that follows. */
   looks?: number;
   /** How often the deadline of a wait or an approval has come, and it was begun again. */
   rounds?: number;
@@ -222,6 +222,13 @@ export const skip = (state: RunState, graph: Graph, index: number, now: number):
 
 export const cancelTask = (state: RunState, graph: Graph, index: number, now: number): Settled =>
   settle(state, graph, index, "cancelled", now);
+
+/** A round of a task that does not end is over: the next one begins at once, with all of its time, and what failed before counts no more. */
+export const nextRound = (state: RunState, index: number, now: number): void => {
+  hold(state, index, "condition", now);
+  const task = at(state.tasks, index);
+  task.base = { attempts: task.attempts, at: now };
+};
 
 /** Nothing of it runs until then. */
 export const pause = (state: RunState, index: number, until: number, reason: HoldReason): void => {

@@ -4,6 +4,8 @@ import {
   heldSince,
   hold,
   type Graph,
+  mayStart,
+  nextRound,
   type RunState,
   type Settled,
   succeed,
@@ -80,9 +82,20 @@ export class AttemptEnds {
     return succeed(state, graph(), index, result.output, now);
   }
 
-  #success(index: number, { output, metrics, worker, lostAttempts }: TaskResult, facts: AttemptFacts, now: number): Settled {
-    const { state, reporter, graph, wakeAt } = this.#run;
+  #success(index: number, { output, metrics, goesOn, worker, lostAttempts }: TaskResult, facts: AttemptFacts, now: number): Settled {
+    const { state, reporter, results, graph, wakeAt } = this.#run;
     const task = taskOf(graph(), index);
+    if (goesOn === true) {
+      if (!mayStart(state, task)) {
+        reporter.attempt({ ...facts, status: "cancelled", finishedAt: iso(now) });
+        return cancelTask(state, graph(), index, now);
+      }
+      nextRound(state, index, now);
+      this.#looking.set(index, facts);
+      // Shown of it as it goes on.
+      results.set(index, { output: null, ...(metrics === undefined ? {} : { metrics }) });
+      return { ended: [], cancel: [] };
+    }
     if (task.wait !== undefined && (output as { readonly met?: unknown } | null)?.met !== true) {
       const own = state.tasks[index] as TaskState;
       const until = nextLook(task, own, heldSince(graph(), own) ?? now, now);

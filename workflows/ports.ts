@@ -80,6 +80,8 @@ export interface TaskCall {
   /** Outputs and statuses of the tasks that the configuration's expressions read. */
   readonly tasks: Readonly<Record<string, { readonly status: string; readonly output: Json }>>;
   readonly timeoutMs: number;
+  /** Of a task that follows its source: when it began, in milliseconds since 1970. */
+  readonly followedSince?: number;
   /** Of an item of a `for_each`: its values, and what stands for them in keys. */
   readonly each?: JsonObject;
   readonly itemKey?: string;

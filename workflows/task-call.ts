@@ -245,6 +245,7 @@ export const prepareCall = (
     params: input.params,
     tasks: scopeOf(input, graph, state, task).tasks,
     timeoutMs: Math.max(Math.min(policy.timeout.attemptMs, remainingMs), 1),
+    ...(task.follow === undefined ? {} : { followedSince: startedAt }),
   };
   return activityCall(
     { name: verbOf(task), input: call, options: { ...verbOptions(policy, remainingMs), ...options } },

@@ -74,6 +74,7 @@ const run = async (config: JsonObject, { params = {}, host = {}, signal, call = 
       signal: signal ?? new AbortController().signal,
       log: { debug: write, info: write, warn: write },
       heartbeat: () => undefined,
+      tell: () => undefined,
       lostAttempts: 0,
     },
   );

@@ -53,7 +53,7 @@ export const fileVerb = (
     };
     return createFile(deps)(
       { run: facts, planHash: "hash", taskId: "files", attempt: 1, params, tasks: {}, timeoutMs: 60_000, ...call },
-      { signal, log: { debug: silent, info: silent, warn: silent }, heartbeat: silent, lostAttempts },
+      { signal, log: { debug: silent, info: silent, warn: silent }, heartbeat: silent, tell: silent, lostAttempts },
     );
   };
 };

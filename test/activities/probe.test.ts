@@ -58,7 +58,7 @@ const look = async (wait: JsonObject): Promise<Json> => {
     files,
     findAsset: (name) => Promise.resolve(made.find((asset) => asset.name === name)),
   });
-  return (await probe(call, { signal, log, heartbeat: () => undefined, lostAttempts: 0 })).output;
+  return (await probe(call, { signal, log, heartbeat: () => undefined, tell: () => undefined, lostAttempts: 0 })).output;
 };
 
 describe("a look", () => {

@@ -125,12 +125,14 @@ describe("runVerb", () => {
   it("tells of each attempt once, with its code when it failed", async () => {
     const seen: unknown[] = [];
     const host = hostOf({
-      onAttempt: ({ result, seconds, ...attempt }) => seen.push({ ...attempt, output: result?.output, isTimed: seconds >= 0 }),
+      onAttempt: ({ seconds, ...attempt }) => seen.push({ ...attempt, isTimed: seconds >= 0 }),
+      onMoved: ({ metrics }) => seen.push(metrics),
     });
-    await run(async () => ({ output: 1 }), { host });
+    await run(async () => ({ output: 1, metrics: { rows: 2 } }), { host });
     await expect(run(() => Promise.reject(new DownbeatError("SOURCE_AUTH", "no")), { host })).rejects.toBeInstanceOf(ApplicationFailure);
     expect(seen).toEqual([
-      { operator: "transfer", pipeline: "shop", task: "orders", output: 1, isTimed: true },
+      { rows: 2 },
+      { operator: "transfer", pipeline: "shop", task: "orders", isTimed: true },
       { operator: "transfer", pipeline: "shop", task: "orders", code: "SOURCE_AUTH", isTimed: true },
     ]);
   });

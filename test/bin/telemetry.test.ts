@@ -47,9 +47,9 @@ it("misses of deadlines are counted as the store tells of them, however often th
 
 it("copies of changes say until when they are whole, each by its pipeline and task", async () => {
   const before = Date.now() / 1_000;
-  const attempt = { operator: "transfer", seconds: 1 };
-  telemetry.onAttempt({ ...attempt, pipeline: "shop", task: "orders", result: { output: null, metrics: { lagSeconds: 600 } } });
-  telemetry.onAttempt({ ...attempt, pipeline: "shop", task: "other", result: { output: null, metrics: { rows: 1 } } });
+  const what = { operator: "transfer", pipeline: "shop" };
+  telemetry.onMoved({ ...what, task: "orders", metrics: { lagSeconds: 600 } });
+  telemetry.onMoved({ ...what, task: "other", metrics: { rows: 1 } });
   const found = /^downbeat_changes_as_of_timestamp_seconds\{[^}]*pipeline="shop",task="(\w+)"[^}]*\} ([\d.]+)/gm;
   const told = [...(await telemetry.metricsText()).matchAll(found)].map(([, task, moment]) => ({ task, moment: Number(moment) }));
   expect(told).toEqual([{ task: "orders", moment: expect.any(Number) as number }]);

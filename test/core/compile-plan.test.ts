@@ -279,6 +279,23 @@ describe("faults", () => {
     ["an endless duration", { id: "a", timeout: { total: `${"9".repeat(99)}d` }, ...own }, "is not a duration"],
     ["an error code that does not exist", { id: "a", retry: { never_on: ["SOURCE_AUHT"] }, ...own }, 'did you mean "SOURCE_AUTH"?'],
     ["a lookback without merge", { id: "a", transfer: { ...copy, from: { ...copy.from, lookback: "1h" } } }, "which only mode merge takes"],
+    ["what is followed without a cursor", { id: "a", transfer: { ...copy, follow: {} } }, "was read to, which needs from.cursor"],
+    [
+      "what is followed without its option",
+      { id: "a", transfer: { ...copy, from: { connection: "lake", stream: "x" }, follow: {} } },
+      "which needs from.cursor or from.new_only: true",
+    ],
+    [
+      "what is followed into a table that is replaced",
+      { id: "a", transfer: { from: { ...copy.from, cursor: "id" }, to: { ...copy.to, mode: "replace" }, follow: {} } },
+      "could take the place of another",
+    ],
+    [
+      "items of what does not end",
+      { id: "a", for_each: { in: [1] }, transfer: { ...copy, from: { ...copy.from, cursor: "id" }, follow: {} } },
+      "write a task for each",
+    ],
+    ["a pause out of bounds", { id: "a", transfer: { ...copy, follow: { every: "2h" } } }, '"2h" is out of bounds; give 100ms to 1h'],
     [
       "a cursor where there is none",
       { id: "a", transfer: { ...copy, from: { connection: "lake", stream: "x", cursor: "y" } } },
