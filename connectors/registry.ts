@@ -2,6 +2,7 @@
 
 import type { ConnectorSpec } from "./connector.ts";
 import { airbyte } from "./airbyte/spec.ts";
+import { bigquery } from "./bigquery/spec.ts";
 import { duckdb } from "./duckdb/spec.ts";
 import { file } from "./file.ts";
 import { http } from "./http/spec.ts";
@@ -12,4 +13,16 @@ import { s3 } from "./s3/spec.ts";
 import { singer } from "./singer/spec.ts";
 import { snowflake } from "./snowflake/spec.ts";
 
-export const builtinConnectors: readonly ConnectorSpec[] = [airbyte, duckdb, file, http, kafka, mysql, postgres, s3, singer, snowflake];
+export const builtinConnectors: readonly ConnectorSpec[] = [
+  airbyte,
+  bigquery,
+  duckdb,
+  file,
+  http,
+  kafka,
+  mysql,
+  postgres,
+  s3,
+  singer,
+  snowflake,
+];

@@ -3,6 +3,8 @@ import { mkdir } from "node:fs/promises";
 import path from "node:path";
 import { DownbeatError } from "../../core/errors.ts";
 import { freePort } from "../ports.ts";
+import { startBigquery } from "./bigquery.ts";
+import type { EmulatorAddress } from "./emulator.ts";
 import { type KafkaAddress, startKafka } from "./kafka.ts";
 import { type MysqlAddress, startMysql } from "./mysql.ts";
 import { notOurs } from "./options.ts";
@@ -10,7 +12,7 @@ import { type PostgresAddress, startPostgres } from "./postgres.ts";
 import { type S3Address, startS3 } from "./s3.ts";
 import type { Say } from "./say.ts";
 import { type SchemaRegistryAddress, startSchemaRegistry } from "./schema-registry.ts";
-import { type SnowflakeAddress, startSnowflake } from "./snowflake.ts";
+import { startSnowflake } from "./snowflake.ts";
 import { findTemporal, startTemporal } from "./temporal.ts";
 
 export interface TemporalAddress {
@@ -25,7 +27,8 @@ export interface ServiceAddresses {
   readonly "schema-registry"?: SchemaRegistryAddress;
   readonly s3?: S3Address;
   readonly postgres?: PostgresAddress;
-  readonly snowflake?: SnowflakeAddress;
+  readonly snowflake?: EmulatorAddress;
+  readonly bigquery?: EmulatorAddress;
   readonly temporal?: TemporalAddress;
 }
 
@@ -38,6 +41,7 @@ export const SERVICE_NAMES = [
   "s3",
   "postgres",
   "snowflake",
+  "bigquery",
   "temporal",
 ] as const satisfies readonly ServiceName[];
 
@@ -83,6 +87,7 @@ const STARTERS: Readonly<Record<ServiceName, (dir: string, say: Say) => Promise<
   s3: (dir, say) => startS3({ dir, say }),
   postgres: (dir, say) => startPostgres({ dir, say }),
   snowflake: (dir, say) => startSnowflake({ dir, say }),
+  bigquery: (dir, say) => startBigquery({ dir, say }),
   temporal: startTestTemporal,
 };
 

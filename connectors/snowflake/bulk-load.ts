@@ -5,10 +5,11 @@ import { randomBytes } from "node:crypto";
 import { rm } from "node:fs/promises";
 import path from "node:path";
 import { DownbeatError } from "../../core/errors.ts";
-import type { Batch, Column, FixedVector } from "../batch.ts";
+import type { Batch } from "../batch.ts";
 import { refuseLongTimes } from "../lib/load/day-times.ts";
 import { quoteIdentifier, quoteTable, quoteText } from "../lib/load/names.ts";
 import { writeParts } from "../lib/load/parts-file.ts";
+import { withRowNumbers } from "../lib/load/row-numbers.ts";
 import type { InsertColumn, RowOrder, TableName } from "../lib/load/session.ts";
 import { encodeParquet } from "../lib/parquet-encoder.ts";
 import type { SnowflakeClient } from "./client.ts";
@@ -140,12 +141,4 @@ const valueOf = (value: string, sqlType: string): string => {
   if (sqlType.startsWith("VARCHAR")) return `${value}::varchar`;
   if (sqlType.startsWith("BINARY")) return `${value}::binary`;
   return `${value}::${sqlType}`;
-};
-
-const withRowNumbers = (batch: Batch, before: number): Batch => {
-  const numbers = new BigInt64Array(batch.rows);
-  for (let row = 0; row < batch.rows; row += 1) numbers[row] = BigInt(before + row);
-  const column: Column = { name: "", type: { kind: "int64" }, nullable: false };
-  const vector: FixedVector = { layout: "bytes8", data: new Uint8Array(numbers.buffer), valid: null };
-  return { ...batch, schema: { columns: [...batch.schema.columns, column] }, columns: [...batch.columns, vector] };
 };

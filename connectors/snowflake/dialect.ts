@@ -2,7 +2,7 @@
 
 import { DownbeatError } from "../../core/errors.ts";
 import { BOOKKEEPING_SCHEMA, quoteIdentifier } from "../lib/load/names.ts";
-import { insertValues } from "../lib/load/own-tables.ts";
+import { insertValues, mergeNew } from "../lib/load/own-tables.ts";
 import type { Dialect, OwnTables } from "../lib/load/session.ts";
 import { toSqlType } from "./types.ts";
 
@@ -19,15 +19,6 @@ const checkName = (name: string): void => {
   );
 };
 
-/** Nothing enforces uniqueness there, so a row that must be the only one of its key is merged: merges into one table come one after the other. */
-const mergeNew = (table: string, columns: readonly string[], rows: readonly (readonly string[])[], key: readonly string[]): string => {
-  const names = columns.map(quoteIdentifier);
-  const selects = rows.map((row) => `select ${row.map((value, place) => `${value} as ${names[place]!}`).join(", ")}`);
-  const matches = key.map((name) => `t.${quoteIdentifier(name)} = s.${quoteIdentifier(name)}`).join(" and ");
-  return `merge into ${table} as t using (select distinct * from (${selects.join(" union all ")})) as s on ${matches}
-    when not matched then insert (${names.join(", ")}) values (${names.map((name) => `s.${name}`).join(", ")})`;
-};
-
 const ownTables: OwnTables = {
   table: (name) => ({ schema: BOOKKEEPING_SCHEMA, name }),
   text: "varchar",
@@ -36,6 +27,7 @@ const ownTables: OwnTables = {
   newId: "uuid_string()",
   // Said for people and tools.
   unique: (texts, numbers = []) => `primary key (${[...texts, ...numbers].map(quoteIdentifier).join(", ")})`,
+  // Merges into one table come one after the other.
   insert: (table, columns, rows, key) =>
     key === undefined ? insertValues(table, columns, rows, undefined) : mergeNew(table, columns, rows, key),
 };

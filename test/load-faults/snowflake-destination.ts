@@ -1,6 +1,6 @@
 // Snowflake's emulator as what loads write into: a table a case, in a database of the lane's own.
 
-import type { SnowflakeAddress } from "../../bin/services/snowflake.ts";
+import type { EmulatorAddress } from "../../bin/services/emulator.ts";
 import { snowflakeQueries } from "../fixtures/snowflake.ts";
 import { atOneMoment, lineSql, type Place, type Query, sightOf } from "./destinations.ts";
 import { SEPARATOR_CODE } from "./rows.ts";
@@ -17,7 +17,7 @@ export interface SnowflakeDestination extends AsyncDisposable {
   readonly place: (name: string) => Place;
 }
 
-export const snowflakeDestination = async ({ endpoint }: SnowflakeAddress, database: string): Promise<SnowflakeDestination> => {
+export const snowflakeDestination = async ({ endpoint }: EmulatorAddress, database: string): Promise<SnowflakeDestination> => {
   const queries = await snowflakeQueries(endpoint, database);
   const query: Query = async (sql) => (await queries.query(sql)) ?? [];
   const place = (name: string): Place => ({

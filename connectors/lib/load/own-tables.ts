@@ -12,6 +12,21 @@ export const insertValues = (
 ): string =>
   `insert into ${table} (${columns.map(quoteIdentifier).join(", ")}) values ${rows.map((row) => `(${row.join(", ")})`).join(", ")} ${unlessThere ?? ""}`;
 
+/** For systems that enforce no uniqueness: a row that must be the only one of its key is merged. A NULL gets a type, which a query that stands alone cannot tell. */
+export const mergeNew = (
+  table: string,
+  columns: readonly string[],
+  rows: readonly (readonly string[])[],
+  key: readonly string[],
+): string => {
+  const names = columns.map(quoteIdentifier);
+  const typed = (value: string): string => (value === "null" ? "cast(null as string)" : value);
+  const selects = rows.map((row) => `select ${row.map((value, place) => `${typed(value)} as ${names[place]!}`).join(", ")}`);
+  const matches = key.map((name) => `t.${quoteIdentifier(name)} = s.${quoteIdentifier(name)}`).join(" and ");
+  return `merge into ${table} as t using (select distinct * from (${selects.join(" union all ")})) as s on ${matches}
+    when not matched then insert (${names.join(", ")}) values (${names.map((name) => `s.${name}`).join(", ")})`;
+};
+
 /** Of systems that speak as PostgreSQL does. */
 export const ownTables: OwnTables = {
   table: (name) => ({ schema: BOOKKEEPING_SCHEMA, name }),

@@ -11,6 +11,7 @@ const PAGE = 500;
 export async function* readSqlLetters(open: () => Promise<LoadSession>, key: string, after: string): AsyncGenerator<readonly DeadLetter[]> {
   await using session = await open();
   const named = (table: string): string => quoteTable(session.dialect.ownTables.table(table));
+  if ((await session.describe(session.dialect.ownTables.table("loads"))) === undefined) throw unknownKey(key);
   // Letters in a table that was made without ids have none yet.
   await session.run(`update ${named("dead_letters")} set "id" = ${session.dialect.ownTables.newId} where "key" = $1 and "id" is null`, [
     key,
@@ -42,9 +43,11 @@ export async function* readSqlLetters(open: () => Promise<LoadSession>, key: str
 /** A key that nobody has loaded under is a slip of the pen, where one without dead letters has none left. */
 const refuseUnknown = async (session: LoadSession, loads: string, key: string): Promise<void> => {
   const { rows } = await session.run(`select 1 as one from ${loads} where "key" = $1 limit 1`, [key]);
-  if (rows.length > 0) return;
-  throw new DownbeatError(
+  if (rows.length === 0) throw unknownKey(key);
+};
+
+const unknownKey = (key: string): DownbeatError =>
+  new DownbeatError(
     "SOURCE_STREAM_NOT_FOUND",
     `no load has left anything under the key "${key}"; a key is pipeline/task/stream, as the column "key" of the table of dead letters has it`,
   );
-};

@@ -257,7 +257,7 @@ class SqlLoad implements Load {
       await step();
     } catch (error) {
       const isOurs = error instanceof DownbeatError && error.code !== "LOAD_FENCED";
-      const mayBeOvertaken = isOurs && (this.#target.mode === "replace" || error.details?.["conflict"] === true);
+      const mayBeOvertaken = isOurs && (this.#target.mode === "replace" || error.details?.["conflict"] !== undefined);
       throw mayBeOvertaken && (await this.#isOvertaken()) ? fenced(this.#target, error) : error;
     }
   }
@@ -296,7 +296,11 @@ class SqlLoad implements Load {
     this.#place = null;
   }
 
-  async finish(): Promise<void> {
+  finish(): Promise<void> {
+    return this.#unlessOvertaken(() => this.#finish());
+  }
+
+  async #finish(): Promise<void> {
     if (this.#session.inTransaction)
       throw new DownbeatError("INTERNAL", `load ${this.#target.key}: finish with an open chunk; commit it first`);
     const staged = this.#target.mode === "replace" ? await this.#session.describe(this.#replaceInto) : undefined;

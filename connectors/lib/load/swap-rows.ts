@@ -11,6 +11,6 @@ export const swapRows = async (
   columns: readonly InsertColumn[] | null,
 ): Promise<void> => {
   const names = (columns ?? []).map(({ name }) => quoteIdentifier(name)).join(", ");
-  await session.run(`delete from ${quoteTable(target)}`);
+  await session.run(`delete from ${quoteTable(target)} where true`);
   await session.run(`insert into ${quoteTable(target)} (${names}) select ${names} from ${quoteTable(staging)}`);
 };
