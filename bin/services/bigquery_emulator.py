@@ -146,9 +146,11 @@ class Project:
         session.connection.close()
         self.turn.notify_all()
 
-    def run(self, sql: str, params: dict, session: Session | None) -> "Result":
+    def run(self, sql: str, params: dict, session: Session | None, dataset: str | None = None) -> "Result":
         """All statements of a query; without a session a transaction that it leaves open is undone."""
         own = session or Session(self.connect(self.root.cursor()))
+        if dataset in self.datasets:
+            own.connection.execute(f"set schema = {quoted(dataset)}")
         result = Result([], [], None)
         is_script = False
         try:
@@ -404,7 +406,7 @@ class Job:
             session = self.project.new_session()
         self.session = None if session is None else session.id
         params = {one["name"].lower(): one for one in config.get("queryParameters", [])}
-        return self.project.run(config["query"], params, session)
+        return self.project.run(config["query"], params, session, config.get("defaultDataset", {}).get("datasetId"))
 
     def resource(self) -> dict:
         status: dict = {"state": "DONE" if self.future.done() else "RUNNING"}
@@ -423,6 +425,8 @@ class Job:
             raise self.error
         rows = self.result.rows[start : start + most]
         answer = {"jobComplete": True, "jobReference": self.reference, "schema": {"fields": self.result.fields}, "totalRows": str(len(self.result.rows))}
+        if self.session is not None:
+            answer["sessionInfo"] = {"sessionId": self.session}
         answer["rows"] = [{"f": [{"v": value} for value in row]} for row in rows]
         if start + most < len(self.result.rows):
             answer["pageToken"] = str(start + most)

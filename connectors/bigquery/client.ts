@@ -59,12 +59,13 @@ export class BigqueryClient {
   async call<Answer>(call: Call): Promise<Answer> {
     const { method = "GET", path, query = {}, body, headers = {}, signal } = call;
     const url = this.#url(`/bigquery/v2/projects/${encodeURIComponent(this.project)}/${path}`, query);
-    const response = await this.#send(url, {
+    const given = {
       method,
       headers: { ...headers, ...(body === undefined ? {} : { "content-type": "application/json" }) },
       ...(body === undefined ? {} : { body: JSON.stringify(body) }),
       signal: signal ?? this.signal,
-    });
+    };
+    const response = await this.#again(given.signal, () => this.#sendOnce(url, given));
     return (response.status === 204 ? undefined : await response.json().catch(() => undefined)) as Answer;
   }
 
@@ -78,22 +79,24 @@ export class BigqueryClient {
     }
   }
 
-  /** A job with the bytes that it loads. https://cloud.google.com/bigquery/docs/reference/api-uploads#resumable */
-  async upload<Answer>(job: unknown, parts: readonly Uint8Array[]): Promise<Answer> {
-    const { signal } = this;
+  /** A job with the bytes that it loads, begun anew as a whole where it fails: one that is there already by its id is a duplicate. https://cloud.google.com/bigquery/docs/reference/api-uploads#resumable */
+  upload(job: unknown, parts: readonly Uint8Array[]): Promise<void> {
     const url = this.#url(`/upload/bigquery/v2/projects/${encodeURIComponent(this.project)}/jobs`, { uploadType: "resumable" });
-    const bytes = new Blob(parts as readonly Uint8Array<ArrayBuffer>[] as Uint8Array<ArrayBuffer>[]);
+    const bytes = new Blob(parts as Uint8Array<ArrayBuffer>[]);
     const type = "application/octet-stream";
-    const started = await this.#send(url, {
-      method: "POST",
-      headers: { "content-type": "application/json", "x-upload-content-type": type, "x-upload-content-length": String(bytes.size) },
-      body: JSON.stringify(job),
-      signal,
+    const { signal } = this;
+    return this.#again(signal, async () => {
+      const started = await this.#sendOnce(url, {
+        method: "POST",
+        headers: { "content-type": "application/json", "x-upload-content-type": type, "x-upload-content-length": String(bytes.size) },
+        body: JSON.stringify(job),
+        signal,
+      });
+      const place = started.headers.get("location");
+      if (place === null) throw new ApiFailure(0, "network", "the upload was given no place to go to");
+      const sent = await this.#sendOnce(new URL(place), { method: "PUT", headers: { "content-type": type }, body: bytes, signal });
+      await sent.body?.cancel();
     });
-    const place = started.headers.get("location");
-    if (place === null) throw new ApiFailure(0, "network", "the upload was given no place to go to");
-    const sent = await this.#send(new URL(place), { method: "PUT", headers: { "content-type": type }, body: bytes, signal });
-    return (await sent.json()) as Answer;
   }
 
   /** As a DownbeatError. */
@@ -107,14 +110,15 @@ export class BigqueryClient {
     return url;
   }
 
-  async #send(url: URL, given: RequestInit & { readonly signal: AbortSignal }): Promise<Response> {
+  /** A call that may go through when it is made again is made again. */
+  async #again<Answer>(signal: AbortSignal, send: () => Promise<Answer>): Promise<Answer> {
     for (let attempt = 1; ; attempt += 1) {
       try {
-        return await this.#sendOnce(url, given);
+        return await send();
       } catch (error) {
-        given.signal.throwIfAborted();
+        signal.throwIfAborted();
         if (attempt === MOST_ATTEMPTS || !isPassing(error)) throw error;
-        await pause(FIRST_PAUSE_MS * 2 ** (attempt - 1) * (1 + Math.random()), undefined, { signal: given.signal });
+        await pause(FIRST_PAUSE_MS * 2 ** (attempt - 1) * (1 + Math.random()), undefined, { signal });
       }
     }
   }
