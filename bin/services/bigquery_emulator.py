@@ -335,6 +335,8 @@ def to_duckdb(statement: exp.Expression, params: dict, project: str) -> str:
             if name not in params:
                 raise ApiError(400, "invalidQuery", f"Query parameter '{name}' not found")
             return typed_literal(params[name])
+        if isinstance(node, exp.Table) and node.name.lower() == "information_schema.tables":
+            return exp.table_("tables", db="information_schema")
         if isinstance(node, exp.Table) and node.catalog == project:
             node.set("catalog", None)
         if isinstance(node, exp.Schema):

@@ -95,7 +95,8 @@ Rights: roles/bigquery.jobUser on the project; roles/bigquery.dataEditor on the 
 SQL: several statements run as one script in one transaction, in which BigQuery lets nobody define permanent tables: a definition is a task of its own. A parameter \`:name\` has the type of its value (STRING, INT64, FLOAT64, BOOL).
 Values within ARRAY and STRUCT columns of a query's result are text.
 
-How it is verified: the project has no Google Cloud account. The contract of destinations is tested against an emulator that is part of the project: the published REST API with SQL translated by [sqlglot](https://github.com/tobymao/sqlglot) for DuckDB, sessions, snapshots, conflicts by table and what transactions refuse, as Google
+How it is verified: the project has no Google Cloud account. Signing tokens, refusals, lost answers and cancelling are tested at a proxy of the tests' own; the contract of destinations, the SQL role and the kills of the
+fault matrix against an emulator that is part of the project: the published REST API with SQL translated by [sqlglot](https://github.com/tobymao/sqlglot) for DuckDB, sessions, snapshots, conflicts by table and what transactions refuse, as Google
 documents them. Not proven by it: GoogleSQL's own reading of the statements, load jobs' own reading of Parquet, quotas, IAM, speed, and what BigQuery says of a session that has ended.
 `.trim();
 

@@ -73,6 +73,15 @@ describe("URLs of databases", () => {
     expect(faults("snowflake://ann@acme:443/shop", { role: "destination" }).join("")).toContain("endpoint");
   });
 
+  it("of BigQuery name project and dataset", () => {
+    expect(end("bigquery://acme-analytics/shop?location=EU", { role: "destination" })).toMatchObject({
+      config: { project: "acme-analytics", dataset: "shop", location: "EU" },
+      place: "bigquery://acme-analytics/shop",
+    });
+    expect(faults("bigquery://acme-analytics", { role: "destination" }).join("")).toContain("bigquery://project/dataset");
+    expect(faults("bigquery://acme-analytics/shop/orders", { role: "destination" }).join("")).toContain("--table");
+  });
+
   it("take the password from the environment, a named variable before the usual one, and what is written before both", () => {
     const env = { MYSQL_PWD: "usual", MINE: "named", PGUSER: "bob" };
     expect(end("mysql://ann@h/shop", { env }).config["password"]).toBe("usual");
@@ -97,7 +106,7 @@ describe("URLs of databases", () => {
     expect(faults("mysql://ann@h/shop/orders").join("")).toContain("tables are named by --table");
     expect(faults("postgers://h/db").join("")).toContain('did you mean "postgres"?');
     expect(faults("out.csv", { role: "destination" })).toEqual([
-      expect.stringContaining("Local files is no destination of a copy; these are: duckdb://…"),
+      expect.stringContaining("Local files is no destination of a copy; these are: bigquery://…, duckdb://…"),
     ]);
   });
 });

@@ -54,11 +54,10 @@ export const lineSql = (expressions: Partial<Record<ColumnName, string>>, separa
 
 interface BookTables {
   readonly schema: string;
-  /** What the names of its tables begin with. */
-  readonly prefix: string;
+  readonly nameOf: (table: string) => string;
 }
 
-const IN_A_SCHEMA: BookTables = { schema: "_downbeat", prefix: "" };
+const IN_A_SCHEMA: BookTables = { schema: "_downbeat", nameOf: (table) => table };
 
 export const sightOf = async (
   query: Query,
@@ -66,7 +65,7 @@ export const sightOf = async (
   table: { readonly name: string; readonly line: string; readonly books?: BookTables },
   stagingSql: string,
 ): Promise<Sight> => {
-  const { schema: booksSchema, prefix } = table.books ?? IN_A_SCHEMA;
+  const { schema: booksSchema, nameOf } = table.books ?? IN_A_SCHEMA;
   const exists = async (schema: string, name: string): Promise<boolean> =>
     (
       await query(
@@ -74,9 +73,10 @@ export const sightOf = async (
       )
     ).length > 0;
   const own = `where "key" = ${text(key)}`;
-  const hasBooks = await exists(booksSchema, `${prefix}dead_letters`);
+  // The last one that is made.
+  const hasBooks = await exists(booksSchema, nameOf("schema_changes"));
   const books = (columns: string, name: string, order: string): ReturnType<Query> =>
-    hasBooks ? query(`select ${columns} from ${booksSchema}.${prefix}${name} ${own} order by ${order}`) : Promise.resolve([]);
+    hasBooks ? query(`select ${columns} from ${booksSchema}.${nameOf(name)} ${own} order by ${order}`) : Promise.resolve([]);
   const [schema, name = ""] = table.name.split(".");
   return {
     lines: (await exists(schema ?? "", name))
@@ -87,7 +87,7 @@ export const sightOf = async (
       rows: Number(row["rows"]),
       chunks: Number(row["chunks"]),
       deadLetters: Number(row["dead_letters"]),
-      done: row["done"] === true || row["done"] === 1,
+      done: row["done"] === true || row["done"] === 1 || row["done"] === "true",
     })),
     receipts: (await books('origin, seq, "rows"', "receipts", "origin, seq")).map((row) => ({
       origin: String(row["origin"]),

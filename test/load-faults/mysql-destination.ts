@@ -44,7 +44,7 @@ export const mysqlDestination = async ({ host, port, user, password }: MysqlAddr
     config: { host, port, user, password, database },
     table: name,
     async look(key) {
-      const books = { schema: database, prefix: "_downbeat_" };
+      const books = { schema: database, nameOf: (table: string) => `_downbeat_${table}` };
       return atOneMoment(query, "start transaction with consistent snapshot, read only", () =>
         sightOf(query, key, { name: `${database}.${name}`, line: LINE, books }, stagingIn(database)),
       );

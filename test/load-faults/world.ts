@@ -6,6 +6,7 @@ import type { Server } from "node:http";
 import path from "node:path";
 import type { ServiceAddresses } from "../../bin/services/all.ts";
 import { Attempts } from "./attempts.ts";
+import { bigqueryDestination } from "./bigquery-destination.ts";
 import type { Case, DestinationName, SourceName } from "./cases.ts";
 import { duckdbPlace, type Place, postgresDestination } from "./destinations.ts";
 import { changingMysql } from "./fill-changes.ts";
@@ -16,7 +17,7 @@ import { snowflakeDestination } from "./snowflake-destination.ts";
 import type { PreparedSource } from "./sources.ts";
 import { topicDestination } from "./topic-destination.ts";
 
-export const SERVICES = ["mysql", "postgres", "s3", "kafka", "snowflake"] as const;
+export const SERVICES = ["mysql", "postgres", "s3", "kafka", "snowflake", "bigquery"] as const;
 
 const need = <Value>(value: Value | undefined, name: string): Value => {
   if (value === undefined) throw new Error(`the matrix needs ${name}`);
@@ -89,6 +90,7 @@ export class World {
     const postgres = await postgresDestination(need(this.#addresses.postgres, "postgres"), fresh());
     const mysql = await mysqlDestination(need(this.#addresses.mysql, "mysql"), fresh());
     const snowflake = await snowflakeDestination(need(this.#addresses.snowflake, "snowflake"), fresh());
+    const bigquery = bigqueryDestination(need(this.#addresses.bigquery, "bigquery"), fresh());
     const topics = topicDestination(need(this.#addresses.kafka, "kafka"));
     const attempts = new Attempts(path.join(this.#folder, "compiled"));
     this.#closing.push(async () => {
@@ -112,6 +114,7 @@ export class World {
           postgres: () => postgres.place(table),
           "mysql-warehouse": () => mysql.place(table),
           snowflake: () => snowflake.place(table),
+          bigquery: () => bigquery.place(table),
           "kafka-topic": () => topics.place(fresh()),
         };
         const place = makes[destination]();
