@@ -141,7 +141,7 @@ export const onceCases = (kit: DestinationKit): readonly ContractCase[] => {
     const into = flow();
     const state = async () => {
       await using connector = await suite.make();
-      return connector.destination?.describeTarget(into);
+      return await connector.destination?.describeTarget(into);
     };
     deepStrictEqual(await state(), { exists: false });
     await rejects(move(target(into, { failpoint: killedAt("after-commit") }), rowsOf(1, 2, 3)), Killed);
