@@ -42,7 +42,7 @@ export const duckdbDialect: Dialect = {
   emptyTemporary: (relation) => `truncate table ${relation}`,
   rowNumber: { column: "rowid" },
   keyIndex: () => undefined,
-  deleteMatching: (relation, other, condition) => `delete from ${relation} as t using ${other} as s where ${condition}`,
+  deleteMatching: (relation, other, condition) => `delete from ${relation} as t using ${other} as s where ${condition("t")}`,
   assign: (expression, _type, sqlType) => `cast(${expression} as ${sqlType})`,
   alterType: (relation, { name }, sqlType) => `alter table ${relation} alter column ${quoteIdentifier(name)} set data type ${sqlType}`,
 };

@@ -98,7 +98,7 @@ const endOfComment = (sql: string, at: number): number => {
   return sql.length;
 };
 
-const standardLexis: SqlLexis = { skip: skipOpaque, comments: /--[^\n]*|\/\*[\s\S]*?\*\//g };
+export const standardLexis: SqlLexis = { skip: skipOpaque, comments: /--[^\n]*|\/\*[\s\S]*?\*\//g };
 
 /** The statement's text with `place(n)` for its nth parameter (from 1). */
 export const sqlWith = ({ pieces }: SqlStatement, place: (number: number) => string): string =>

@@ -36,6 +36,16 @@ export const serverUrl = (text: string, scheme: string): NamedEnd | string => {
   };
 };
 
+/** `scheme://user:password@host:port/database/schema`. */
+export const schemaUrl = (text: string, scheme: string): NamedEnd | string => {
+  const named = serverUrl(text.replace(/^([^?]*?\/\/[^/?]*\/[^/?]*)\/[^?]*/, "$1"), scheme);
+  if (typeof named === "string") return named;
+  const schema = decoded(/^[^?]*?\/\/[^/?]*\/[^/?]*\/([^?]*)/.exec(text)?.[1] ?? "");
+  if (schema === undefined) return "it has a % that begins no encoded character; write % as %25";
+  if (schema === "") return named;
+  return { ...named, config: { ...named.config, schema }, place: `${named.place}/${schema}` };
+};
+
 /** A table's name out of a path: of "2026/orders.csv.gz" it is "orders". Undefined for globs and for what has no name. */
 export const tableOfPath = (name: string): string | undefined => {
   if (/[*?[{]/.test(name)) return undefined;

@@ -1,4 +1,4 @@
-// Batches into a table: by LOAD DATA LOCAL where the server takes it, else by prepared INSERTs of many rows. Both write values by load-fields.ts.
+// Batches into a table: by LOAD DATA LOCAL where the server takes it, else by prepared INSERTs of many rows. Both write values by text-fields.ts.
 // https://mariadb.com/kb/en/load-data-infile/
 
 import { Readable } from "node:stream";
@@ -6,12 +6,10 @@ import { DownbeatError } from "../../core/errors.ts";
 import type { Batch, TextVector } from "../batch.ts";
 import { quoteIdentifier } from "../lib/load/names.ts";
 import type { InsertColumn } from "../lib/load/session.ts";
+import { FieldText, type FieldStyle, loadField } from "../lib/text-fields.ts";
+import { encodeRows, type RowStyle } from "../lib/text-rows.ts";
 import type { MysqlClient, MysqlParam } from "./client.ts";
-import { FieldText, loadField } from "./load-fields.ts";
 
-const TAB = 9;
-const LINE_FEED = 10;
-const NULL_FIELD = "\\N";
 /** Of the file that the server reads, sent as one packet. */
 const PIECE_BYTES = 256 * 1_024;
 /** A prepared statement has 16 bits for the number of its parameters. */
@@ -20,6 +18,9 @@ const MOST_ROWS = 1_024;
 /** Beyond its bytes a parameter takes at most a length, a type and a bit. */
 const PARAM_OVERHEAD = 12;
 const MOST_STATEMENT_BYTES = 8 * 1_024 * 1_024;
+
+const PARAM_STYLE: FieldStyle = { title: "MySQL", texts: "plain", booleans: ["0", "1"], takesNonFinite: false };
+export const FILE_STYLE: RowStyle = { fields: { ...PARAM_STYLE, texts: "escaped" }, separator: "\t", nullText: "\\N" };
 
 export interface BulkLimits {
   /** Bytes that the server takes in one packet. */
@@ -49,7 +50,7 @@ const loadFile = async (
   const sql = `load data local infile 'downbeat' into table ${relation} character set utf8mb4
     fields terminated by '\\t' escaped by '\\\\' lines terminated by '\\n' (${fields.join(", ")})${sets.length === 0 ? "" : ` set ${sets.join(", ")}`}`;
   const pieceBytes = Math.min(PIECE_BYTES, Math.floor(mostPacket / 2));
-  await client.run(sql, [], { refuseWarnings: true, infile: () => streamOf(encodeFile(batch, columns, pieceBytes)) });
+  await client.run(sql, [], { refuseWarnings: true, infile: () => streamOf(encodeRows(batch, columns, FILE_STYLE, pieceBytes)) });
 };
 
 /** Encodes a piece when the one before is on its way; an error of the encoding is the statement's. */
@@ -65,25 +66,6 @@ const streamOf = (pieces: Generator<Buffer>): Readable =>
       }
     },
   });
-
-export function* encodeFile(batch: Batch, columns: readonly InsertColumn[], pieceBytes: number): Generator<Buffer, undefined> {
-  const fields = columns.map((column) => loadField(batch, column, true));
-  let out = new FieldText(pieceBytes + (pieceBytes >> 2));
-  for (let row = 0; row < batch.rows; row += 1) {
-    for (const [place, { valid, put }] of fields.entries()) {
-      out.reserve(2);
-      if (place > 0) out.byte(TAB);
-      if (valid !== null && valid[row] === 0) out.ascii(NULL_FIELD);
-      else put(row, out);
-    }
-    out.reserve(1);
-    out.byte(LINE_FEED);
-    if (out.length < pieceBytes && row < batch.rows - 1) continue;
-    const { bytes } = out;
-    for (let from = 0; from < bytes.length; from += pieceBytes) yield bytes.subarray(from, from + pieceBytes);
-    out = new FieldText(pieceBytes + (pieceBytes >> 2));
-  }
-}
 
 const insertRows = async (
   client: MysqlClient,
@@ -137,7 +119,7 @@ function* rowsOf(
       const { offsets, data } = batch.columns[column.index] as TextVector;
       return (row) => Buffer.from(data.buffer, data.byteOffset + offsets[row]!, offsets[row + 1]! - offsets[row]!);
     }
-    const { put } = loadField(batch, column, false);
+    const { put } = loadField(batch, column, PARAM_STYLE);
     return (row) => {
       text.length = 0;
       put(row, text);

@@ -65,7 +65,7 @@ export const mysqlDialect = (database: string, textCollation: string): Dialect =
   emptyTemporary: (relation) => `delete from ${relation}`,
   rowNumber: { column: "_downbeat_row", definition: "_downbeat_row bigint not null auto_increment primary key" },
   keyIndex: (relation, columns) => `create index ${quoteIdentifier("_downbeat_key")} on ${relation} (${columns.map(indexed).join(", ")})`,
-  deleteMatching: (relation, other, condition) => `delete from t using ${relation} as t, ${other} as s where ${condition}`,
+  deleteMatching: (relation, other, condition) => `delete from t using ${relation} as t, ${other} as s where ${condition("t")}`,
   // Strict mode refuses what an assignment would cut.
   assign: (expression) => expression,
   alterType: (relation, { name, attributes = "" }, sqlType) =>

@@ -45,7 +45,7 @@ export const postgresDialect: Dialect = {
   emptyTemporary: (relation) => `truncate table ${relation}`,
   rowNumber: { column: "_downbeat_row", definition: "_downbeat_row bigint generated always as identity" },
   keyIndex: (relation, columns) => `create index on ${relation} (${columns.map(({ name }) => quoteIdentifier(name)).join(", ")})`,
-  deleteMatching: (relation, other, condition) => `delete from ${relation} as t using ${other} as s where ${condition}`,
+  deleteMatching: (relation, other, condition) => `delete from ${relation} as t using ${other} as s where ${condition("t")}`,
   // An explicit cast to varchar(n) cuts; an assignment refuses.
   assign: (expression, type, sqlType) =>
     type.kind === "string" && /^(text|char)/.test(sqlType) ? expression : `cast(${expression} as ${sqlType})`,

@@ -26,7 +26,7 @@ export async function* readCursor(
   { sql, params, columns, positionOf }: CursorQuery,
   { signal, batchRows = MOST_ROWS * 10 }: Pick<ConnectorContext, "signal" | "batchRows">,
 ): AsyncGenerator<Batch> {
-  await client.query(`declare downbeat_read no scroll cursor for ${sql}`, [...params]);
+  await client.query(`declare downbeat_read cursor for ${sql}`, [...params]);
   const builder = new BatchBuilder({ columns });
   let rejects: Reject[] = [];
   let size = Math.min(FIRST_FETCH, batchRows);

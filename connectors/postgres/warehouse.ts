@@ -1,13 +1,15 @@
-// PostgreSQL's SQL role: a user's own statements in one transaction, and queries in batches.
+// The SQL role of PostgreSQL, and of what speaks its protocol: a user's own statements in one transaction, and queries in batches.
 
+import type { FieldDef } from "pg";
 import type { ConnectorContext, SqlWarehouse } from "../connector.ts";
 import { quoteIdentifier, quoteName } from "../lib/load/names.ts";
-import { onlyStatement, parseSql, scalar, sqlWith, type SqlStatement } from "../lib/sql-text.ts";
+import type { PgClient } from "../lib/pg-client.ts";
+import { onlyStatement, parseSql, scalar, sqlWith, standardLexis, type SqlLexis, type SqlStatement } from "../lib/sql-text.ts";
 import type { Json } from "../../core/json.ts";
 import { DownbeatError } from "../../core/errors.ts";
 import { connectPostgres, type PostgresConfig } from "./client.ts";
 import { postgresError } from "./errors.ts";
-import { readColumns } from "./read-types.ts";
+import { readColumns, type ReadColumn } from "./read-types.ts";
 import { readCursor } from "./read.ts";
 
 type Params = Readonly<Record<string, Json>>;
@@ -21,12 +23,32 @@ const bound = (
   values: statement.names.map((name) => scalar(params[name])),
 });
 
-export const createPostgresWarehouse = (config: PostgresConfig, context: ConnectorContext, what: string): SqlWarehouse => ({
+/** A system that speaks PostgreSQL's protocol. */
+export interface PgSystem {
+  connect(): Promise<PgClient>;
+  failure(error: unknown): unknown;
+  readonly lexis: SqlLexis;
+  readColumns(driver: PgClient["driver"], fields: readonly FieldDef[]): Promise<readonly Pick<ReadColumn, "column" | "select">[]>;
+}
+
+export const createPostgresWarehouse = (config: PostgresConfig, context: ConnectorContext, what: string): SqlWarehouse =>
+  createPgWarehouse(
+    {
+      connect: () => connectPostgres(config, context, "sql", what),
+      failure: (error) => postgresError(error, "sql", what, context.signal),
+      lexis: standardLexis,
+      readColumns,
+    },
+    context,
+    what,
+  );
+
+export const createPgWarehouse = (system: PgSystem, context: ConnectorContext, what: string): SqlWarehouse => ({
   quote: quoteName,
 
   async execute(sql, params = {}) {
-    await using client = await connectPostgres(config, context, "sql", what);
-    const statements = parseSql(sql, params);
+    await using client = await system.connect();
+    const statements = parseSql(sql, params, system.lexis);
     try {
       // A statement alone is its own transaction: some cannot run inside one.
       if (statements.length > 1) await client.driver.query("begin");
@@ -40,17 +62,17 @@ export const createPostgresWarehouse = (config: PostgresConfig, context: Connect
       return { rowsAffected };
     } catch (error) {
       // Leaving without a commit undoes what was done.
-      throw postgresError(error, "sql", what, context.signal);
+      throw system.failure(error);
     }
   },
 
   async *query(sql, params = {}) {
-    await using client = await connectPostgres(config, context, "sql", what);
+    await using client = await system.connect();
     try {
-      const { text, values } = bound(onlyStatement(parseSql(sql, params)), params);
+      const { text, values } = bound(onlyStatement(parseSql(sql, params, system.lexis)), params);
       await client.driver.query("begin");
       const { fields } = await client.driver.query(`select * from (${text}\n) as q limit 0`, values);
-      const columns = await readColumns(client.driver, fields);
+      const columns = await system.readColumns(client.driver, fields);
       const names = columns.map((_, place) => quoteIdentifier(`c${place}`));
       const selected = columns.map(({ select }, place) => select(names[place]!)).join(", ");
       const batches = readCursor(
@@ -69,7 +91,7 @@ export const createPostgresWarehouse = (config: PostgresConfig, context: Connect
         yield batch;
       }
     } catch (error) {
-      throw postgresError(error, "sql", what, context.signal);
+      throw system.failure(error);
     }
   },
 });

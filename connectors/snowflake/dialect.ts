@@ -54,7 +54,7 @@ export const snowflakeDialect = (defaultSchema: string): Dialect => ({
   emptyTemporary: (relation) => `delete from ${relation}`,
   rowNumber: { column: "_downbeat_row", definition: "_downbeat_row number(38,0)" },
   keyIndex: () => undefined,
-  deleteMatching: (relation, other, condition) => `delete from ${relation} as t using ${other} as s where ${condition}`,
+  deleteMatching: (relation, other, condition) => `delete from ${relation} as t using ${other} as s where ${condition("t")}`,
   // A text that is too long, or a number of too many digits, is refused by the assignment.
   assign: (expression) => expression,
   alterType: (relation, { name, sqlType: before }, sqlType) =>

@@ -4,7 +4,7 @@ import { z } from "zod";
 import { secret } from "../lib/config.ts";
 import type { NamedEnd } from "../connector-url.ts";
 import { defineConnector } from "../lib/define.ts";
-import { decoded, serverUrl } from "../lib/urls.ts";
+import { schemaUrl } from "../lib/urls.ts";
 
 const config = z
   .strictObject({
@@ -76,14 +76,11 @@ An attempt that dies leaves its transaction open; the next attempt of the same l
 
 /** `snowflake://user:password@account/database/schema`. */
 const readUrl = (text: string): NamedEnd | string => {
-  const named = serverUrl(text.replace(/^([^?]*?\/\/[^/?]*\/[^/?]*)\/[^?]*/, "$1"), "snowflake");
+  const named = schemaUrl(text, "snowflake");
   if (typeof named === "string") return named;
   const { host, port, ...rest } = named.config;
   if (port !== undefined) return "it has a port; an address of its own goes into ?endpoint=https://host:port";
-  const schema = decoded(/^[^?]*?\/\/[^/?]*\/[^/?]*\/([^?]*)/.exec(text)?.[1] ?? "");
-  if (schema === undefined) return "it has a % that begins no encoded character; write % as %25";
-  const config = { ...rest, ...(host === undefined ? {} : { account: host }), ...(schema === "" ? {} : { schema }) };
-  return { ...named, config, place: schema === "" ? named.place : `${named.place}/${schema}` };
+  return { ...named, config: { ...rest, ...(host === undefined ? {} : { account: host }) } };
 };
 
 export const snowflake = defineConnector({

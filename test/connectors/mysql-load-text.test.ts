@@ -3,7 +3,8 @@
 import { describe, expect, it } from "vitest";
 import type { ColumnType } from "../../connectors/batch.ts";
 import { fromRows } from "../../connectors/lib/rows.ts";
-import { encodeFile } from "../../connectors/mysql/bulk-load.ts";
+import { encodeRows } from "../../connectors/lib/text-rows.ts";
+import { FILE_STYLE } from "../../connectors/mysql/bulk-load.ts";
 import { hasCode } from "../contract/sql-roles.ts";
 
 const encoded = (type: ColumnType, values: readonly unknown[], pieceBytes = 64): string => {
@@ -13,7 +14,7 @@ const encoded = (type: ColumnType, values: readonly unknown[], pieceBytes = 64):
     { position: null },
   );
   expect(batch.rejects).toBeUndefined();
-  const pieces = [...encodeFile(batch, [{ index: 0, name: "v", type, sqlType: "" }], pieceBytes)];
+  const pieces = [...encodeRows(batch, [{ index: 0, name: "v", type, sqlType: "" }], FILE_STYLE, pieceBytes)];
   for (const piece of pieces) expect(piece.length).toBeLessThanOrEqual(pieceBytes);
   return Buffer.concat(pieces).toString("utf8");
 };

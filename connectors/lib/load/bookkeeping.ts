@@ -1,6 +1,6 @@
 // Downbeat's own tables in a destination: how far each load is, receipts of its chunks, items taken in, dead letters.
 
-import { createHash } from "node:crypto";
+import { createHash, randomUUID } from "node:crypto";
 import type { Position, Reject } from "../../batch.ts";
 import type { LoadTarget, SchemaChange } from "../../connector.ts";
 import { DownbeatError } from "../../../core/errors.ts";
@@ -232,8 +232,13 @@ export class Bookkeeping {
     const { key, origin } = this.#target;
     await this.#insertRows(
       "dead_letters",
-      ["key", "origin", "place", "code", "reason", "raw", "at"],
-      rejects.map(({ where, code, reason, raw }) => [key, origin, where, code, reason, raw].map(withoutNul)),
+      ["id", "key", "origin", "place", "code", "reason", "raw", "at"],
+      rejects.map(({ where, code, reason, raw }) => [
+        randomUUID(),
+        key,
+        origin,
+        ...[where, code, reason, raw].map((text) => this.#fit(text)),
+      ]),
       { last: [this.#now] },
     );
   }
@@ -251,7 +256,7 @@ export class Bookkeeping {
     for (const isHidden of [false, true]) {
       for (const part of slices(rejects.filter(({ raw }) => (raw === "") === isHidden))) {
         const params: string[] = [];
-        const param = (text: string): string => `$${params.push(withoutNul(text))}`;
+        const param = (text: string): string => `$${params.push(this.#fit(text))}`;
         const byId = (value: (reject: RenewedLetter) => string): string =>
           `case "id" ${part.map((reject) => `when ${param(reject.letter)} then ${param(value(reject))}`).join(" ")} end`;
         const set = [`"code" = ${byId(({ code }) => code)}`, `"reason" = ${byId(({ reason }) => reason)}`, `"at" = ${this.#now}`];
@@ -264,6 +269,15 @@ export class Bookkeeping {
         );
       }
     }
+  }
+
+  /** A text column may not be able to hold a NUL, or all of a long text; a letter for people does without. */
+  #fit(text: string): string {
+    const { longestText = Number.POSITIVE_INFINITY } = this.#own;
+    const held = text.replaceAll("\0", "�");
+    if (Buffer.byteLength(held) <= longestText) return held;
+    // Decoding as a stream leaves out a character that was cut in its midst.
+    return new TextDecoder().decode(Buffer.from(held).subarray(0, longestText), { stream: true });
   }
 
   async #changeLetters(sql: string, params: readonly SqlParam[], count: number): Promise<void> {
@@ -317,9 +331,6 @@ export class Bookkeeping {
     throw lost;
   }
 }
-
-/** A text column may not be able to hold a NUL; a letter for people does without. */
-const withoutNul = (text: string): string => text.replaceAll("\0", "�");
 
 const SLICE = 500;
 

@@ -42,7 +42,10 @@ export const ownTables: OwnTables = {
 export type OwnTable = "loads" | "cursors" | "receipts" | "items" | "dead_letters" | "schema_changes";
 
 /** Read by people too: docs/reference/bookkeeping.md describes every column. */
-export const definitions = ({ text, moment, newId, unique }: OwnTables, named: (table: OwnTable) => string): readonly string[] => [
+export const definitions = (
+  { text, moment, newId, newIdAsDefault, unique }: OwnTables,
+  named: (table: OwnTable) => string,
+): readonly string[] => [
   // One row a load: a key (pipeline, task, stream) in one origin run. seq goes up with every commit and fences off overtaken attempts.
   `create table if not exists ${named("loads")} (
      "key" ${text} not null, "origin" ${text} not null, "seq" bigint not null, "table_name" ${text} not null, "mode" ${text} not null,
@@ -62,7 +65,7 @@ export const definitions = ({ text, moment, newId, unique }: OwnTables, named: (
   // Rows that could not be read, for people to repair.
   `create table if not exists ${named("dead_letters")} (
      "key" ${text} not null, "origin" ${text} not null, "place" ${text} not null, "code" ${text} not null, "reason" ${text} not null,
-     "raw" ${text} not null, "at" ${moment} not null, "id" ${text} default ${newId} not null, ${unique(["id"])})`,
+     "raw" ${text} not null, "at" ${moment} not null, "id" ${text}${newIdAsDefault === false ? "" : ` default ${newId}`} not null, ${unique(["id"])})`,
   // How streams and tables came to differ, and what was done; the last of all tables, so that where it is, all are.
   `create table if not exists ${named("schema_changes")} (
      "key" ${text} not null, "origin" ${text} not null, "table_name" ${text} not null, "column_name" ${text} not null, "change" ${text} not null,

@@ -38,8 +38,12 @@ export interface OwnTables {
   readonly moment: string;
   /** The moment at hand, to the microsecond. */
   readonly now: string;
-  /** Gives a text that no other row has; also as a column's default. */
+  /** The bytes of the longest text that a column takes, where there is a limit. */
+  readonly longestText?: number;
+  /** Gives a text that no other row has. */
   readonly newId: string;
+  /** Whether a column's default gives each row its own: an older build of Downbeat relies on that. */
+  readonly newIdAsDefault?: false;
   /** What a table definition says so that no two rows share these columns, and a row is found by them. */
   unique(texts: readonly string[], numbers?: readonly string[]): string;
   /** An INSERT of rows of expressions. `key`: no two rows share these columns, one that is there already stays as it is, and does not count as changed. */
@@ -75,8 +79,8 @@ export interface Dialect {
   readonly rowNumber: { readonly column: string; readonly definition?: string };
   /** The index on its key that a table which merges write into gets when it is created; undefined = it would not help. */
   keyIndex(relation: string, columns: readonly TableColumn[]): string | undefined;
-  /** Deletes rows of `relation`, called t, that match rows of `other`, called s. */
-  deleteMatching(relation: string, other: string, condition: string): string;
+  /** Deletes rows of `relation` that match rows of `other`, called s. `condition` is told what `relation` is called. */
+  deleteMatching(relation: string, other: string, condition: (table: string) => string): string;
   /** An expression of a logical type, made fit to be inserted into a column: never by a cast that cuts or rounds. */
   assign(expression: string, type: ColumnType, sqlType: string): string;
   /** Undefined: the system cannot make that of the column. */

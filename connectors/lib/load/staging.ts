@@ -154,9 +154,11 @@ export class Staging {
     const staged = keys.map(({ name }) => `s.${quoteIdentifier(name)}`);
     const newest = this.#newest();
     await this.#refuseNullKeys(staged);
-    const matches = keys.map((key) => `t.${quoteIdentifier(key.name)} = ${this.#value(key)}`).join(" and ");
-    await this.#session.run(this.#session.dialect.deleteMatching(relation, this.#relation, `${matches}${newest.overtakes}`));
-    const isWanted = newest.overtakes === "" ? "" : ` and not exists (select 1 from ${relation} as t where ${matches})`;
+    const matches = (table: string): string =>
+      keys.map((key) => `${table}.${quoteIdentifier(key.name)} = ${this.#value(key)}`).join(" and ");
+    const { deleteMatching } = this.#session.dialect;
+    await this.#session.run(deleteMatching(relation, this.#relation, (table) => `${matches(table)}${newest.overtakes(table)}`));
+    const isWanted = this.#target.newestBy === undefined ? "" : ` and not exists (select 1 from ${relation} as t where ${matches("t")})`;
     const isThere = this.#hasDeletes ? ` and not coalesce(s.${quoteIdentifier(DELETED.name)}, false)` : "";
     await this.#session.run(
       `insert into ${relation} (${names}) select ${values} from (
@@ -166,13 +168,16 @@ export class Staging {
   }
 
   /** How rows that may be older than those of the table are kept from replacing them: one whose age is unknown replaces none. */
-  #newest(): { readonly overtakes: string; readonly order: string } {
+  #newest(): { readonly overtakes: (table: string) => string; readonly order: string } {
     const { newestBy } = this.#target;
     const column = newestBy === undefined ? undefined : this.#names.get(this.#session.dialect.fold(newestBy));
-    if (column === undefined) return { overtakes: "", order: "" };
-    const [own, staged] = [`t.${quoteIdentifier(column.name)}`, `s.${quoteIdentifier(column.name)}`];
+    if (column === undefined) return { overtakes: () => "", order: "" };
+    const staged = `s.${quoteIdentifier(column.name)}`;
     return {
-      overtakes: ` and (${own} <= ${this.#value(column)} or (${own} is null and ${staged} is not null))`,
+      overtakes: (table) => {
+        const own = `${table}.${quoteIdentifier(column.name)}`;
+        return ` and (${own} <= ${this.#value(column)} or (${own} is null and ${staged} is not null))`;
+      },
       order: `${staged} is null, ${staged} desc, `,
     };
   }
