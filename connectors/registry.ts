@@ -9,6 +9,7 @@ import { http } from "./http/spec.ts";
 import { kafka } from "./kafka/spec.ts";
 import { mysql } from "./mysql/spec.ts";
 import { postgres } from "./postgres/spec.ts";
+import { redshift } from "./redshift/spec.ts";
 import { s3 } from "./s3/spec.ts";
 import { singer } from "./singer/spec.ts";
 import { snowflake } from "./snowflake/spec.ts";
@@ -22,6 +23,7 @@ export const builtinConnectors: readonly ConnectorSpec[] = [
   kafka,
   mysql,
   postgres,
+  redshift,
   s3,
   singer,
   snowflake,

@@ -82,6 +82,25 @@ describe("URLs of databases", () => {
     expect(faults("bigquery://acme-analytics/shop/orders", { role: "destination" }).join("")).toContain("--table");
   });
 
+  it("of Redshift name database, schema, staging place and role", () => {
+    const env = { PGPASSWORD: "p", REDSHIFT_IAM_ROLE: "default" };
+    const url = "redshift://ann@shop.abc.eu-central-1.redshift.amazonaws.com/dev/raw?staging=s3://acme-loads/downbeat";
+    expect(end(url, { role: "destination", env })).toMatchObject({
+      config: {
+        host: "shop.abc.eu-central-1.redshift.amazonaws.com",
+        user: "ann",
+        password: "p",
+        database: "dev",
+        schema: "raw",
+        staging: "s3://acme-loads/downbeat",
+        iam_role: "default",
+      },
+      place: "redshift://shop.abc.eu-central-1.redshift.amazonaws.com/dev/raw",
+    });
+    expect(faults("redshift://ann@h/dev?staging=/tmp", { role: "destination" }).join("\n")).toContain("s3://bucket/prefix");
+    expect(faults("redshift://ann@h/dev?staging=s3://b-1/x", { role: "destination" }).join("\n")).toContain("iam_role");
+  });
+
   it("take the password from the environment, a named variable before the usual one, and what is written before both", () => {
     const env = { MYSQL_PWD: "usual", MINE: "named", PGUSER: "bob" };
     expect(end("mysql://ann@h/shop", { env }).config["password"]).toBe("usual");
