@@ -18,7 +18,7 @@ export const SOURCES = [
 export type SourceName = (typeof SOURCES)[number];
 
 /** `mysql` and `kafka` are sources' words already. */
-export const DESTINATIONS = ["duckdb", "postgres", "mysql-warehouse", "snowflake", "bigquery", "kafka-topic"] as const;
+export const DESTINATIONS = ["duckdb", "postgres", "mysql-warehouse", "snowflake", "bigquery", "redshift", "kafka-topic"] as const;
 export type DestinationName = (typeof DESTINATIONS)[number];
 
 export const MODES = ["append", "merge", "replace"] as const satisfies readonly WriteMode[];

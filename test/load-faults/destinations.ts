@@ -153,7 +153,7 @@ export const duckdbPlace = (folder: string): Place => {
 
 const micros = (moment: string): string => `to_char(${moment}, 'YYYY-MM-DD HH24:MI:SS.US')`;
 
-const POSTGRES_LINE = lineSql(
+export const POSTGRES_LINE = lineSql(
   { day: "to_char(day, 'YYYY-MM-DD')", at: micros('"at"'), moment: micros("moment at time zone 'UTC'") },
   `chr(${SEPARATOR_CODE})`,
 );
@@ -163,9 +163,7 @@ export interface PostgresDestination extends AsyncDisposable {
   readonly place: (name: string) => Place;
 }
 
-/** A database of its own: nothing else in it waits for anything. */
-export const postgresDestination = async (address: PostgresAddress, database: string): Promise<PostgresDestination> => {
-  const { host, port, user, password, url } = address;
+export const createPostgresDatabase = async ({ url }: PostgresAddress, database: string): Promise<void> => {
   const server = new pg.Client({ connectionString: url });
   await server.connect();
   try {
@@ -173,6 +171,18 @@ export const postgresDestination = async (address: PostgresAddress, database: st
   } finally {
     await server.end();
   }
+};
+
+/** Of the database that is asked: whether anything in it waits for a lock. */
+export const blockedInPostgres = async (query: Query): Promise<boolean> => {
+  const [row] = await query("select count(*) as n from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'");
+  return Number(row?.["n"]) > 0;
+};
+
+/** A database of its own: nothing else in it waits for anything. */
+export const postgresDestination = async (address: PostgresAddress, database: string): Promise<PostgresDestination> => {
+  const { host, port, user, password } = address;
+  await createPostgresDatabase(address, database);
   const client = new pg.Client({ host, port, user, password, database });
   await client.connect();
   const query: Query = async (sql) => (await client.query<Record<string, unknown>>(sql)).rows;
@@ -188,12 +198,7 @@ export const postgresDestination = async (address: PostgresAddress, database: st
           sightOf(query, key, { name: `public.${name}`, line: POSTGRES_LINE }, staging),
         );
       },
-      async isBlocked() {
-        const [row] = await query(
-          "select count(*) as n from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'",
-        );
-        return Number(row?.["n"]) > 0;
-      },
+      isBlocked: () => blockedInPostgres(query),
       clear: async () => void (await query(`drop table if exists ${name}`)),
     }),
     [Symbol.asyncDispose]: () => client.end(),

@@ -13,6 +13,7 @@ import { changingMysql } from "./fill-changes.ts";
 import { fillKafka, fillS3, serveHttp } from "./fill-streams.ts";
 import { fillDuckdb, fillMysql, fillPostgres } from "./fill-tables.ts";
 import { mysqlDestination } from "./mysql-destination.ts";
+import { redshiftDestination } from "./redshift-destination.ts";
 import { snowflakeDestination } from "./snowflake-destination.ts";
 import type { PreparedSource } from "./sources.ts";
 import { topicDestination } from "./topic-destination.ts";
@@ -91,6 +92,7 @@ export class World {
     const mysql = await mysqlDestination(need(this.#addresses.mysql, "mysql"), fresh());
     const snowflake = await snowflakeDestination(need(this.#addresses.snowflake, "snowflake"), fresh());
     const bigquery = bigqueryDestination(need(this.#addresses.bigquery, "bigquery"), fresh());
+    const redshift = await redshiftDestination(need(this.#addresses.postgres, "postgres"), need(this.#addresses.s3, "s3"), fresh());
     const topics = topicDestination(need(this.#addresses.kafka, "kafka"));
     const attempts = new Attempts(path.join(this.#folder, "compiled"));
     this.#closing.push(async () => {
@@ -98,6 +100,7 @@ export class World {
       await postgres[Symbol.asyncDispose]();
       await mysql[Symbol.asyncDispose]();
       await snowflake[Symbol.asyncDispose]();
+      await redshift[Symbol.asyncDispose]();
       await topics[Symbol.asyncDispose]();
     });
     let places = 0;
@@ -115,6 +118,7 @@ export class World {
           "mysql-warehouse": () => mysql.place(table),
           snowflake: () => snowflake.place(table),
           bigquery: () => bigquery.place(table),
+          redshift: () => redshift.place(table),
           "kafka-topic": () => topics.place(fresh()),
         };
         const place = makes[destination]();
