@@ -15,6 +15,7 @@ export interface PgConfig {
 }
 
 const BOOL_OID = 16;
+const KEEP_ALIVE_MS = 30_000;
 
 /** Values come as the server writes them, apart from booleans: nothing is rounded on the way. */
 const types = {
@@ -42,6 +43,8 @@ export const connectPg = async (
     ssl: tlsOptions(config),
     connectionTimeoutMillis: config.connect_timeout * 1_000,
     keepAlive: true,
+    // Routers forget connections on which nothing is said for some minutes.
+    keepAliveInitialDelayMillis: KEEP_ALIVE_MS,
     application_name: "downbeat",
     types,
   });

@@ -20,6 +20,9 @@ const checkName = (name: string): void => {
   );
 };
 
+/** Quoted or not, letters of ASCII have no case there, and are kept as small ones. */
+export const folded = (name: string): string => name.replaceAll(/[A-Z]/g, (letter) => letter.toLowerCase());
+
 /** Nothing enforces uniqueness there; commits come one after the other, so what is not there when it is looked for is not there. Parameters of these rows are texts. */
 const insertNew = (table: string, columns: readonly string[], rows: readonly (readonly string[])[], key: readonly string[]): string => {
   const names = columns.map(quoteIdentifier);
@@ -62,7 +65,7 @@ export const redshiftDialect = (defaultSchema: string): Dialect => ({
   // No table can be moved to another schema.
   stagingSchema: ({ schema }) => schema,
   checkName,
-  fold: (name) => name.toLowerCase(),
+  fold: folded,
   sqlType: toSqlType,
   takesText: (sqlType) => sqlType.startsWith("char"),
   temporary: quoteIdentifier,

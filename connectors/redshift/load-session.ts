@@ -9,7 +9,7 @@ import type { Dialect, InsertColumn, LoadSession, RowOrder, SqlParam, SqlResult,
 import type { PgClient } from "../lib/pg-client.ts";
 import { fromRows } from "../lib/rows.ts";
 import { connectRedshift } from "./client.ts";
-import { redshiftDialect } from "./dialect.ts";
+import { folded, redshiftDialect } from "./dialect.ts";
 import { redshiftError, sqlStateOf } from "./errors.ts";
 import type { RedshiftConfig } from "./spec.ts";
 import { StagedFiles } from "./staged-files.ts";
@@ -136,8 +136,8 @@ export class RedshiftLoadSession implements LoadSession {
     const { rows } = await this.run(
       `select a.attname as name, format_type(a.atttypid, a.atttypmod) as type, a.attnotnull and not a.atthasdef as required
        from pg_attribute a join pg_class c on c.oid = a.attrelid join pg_namespace n on n.oid = c.relnamespace
-       where n.nspname = lower($1) and c.relname = lower($2) and a.attnum > 0 and not a.attisdropped order by a.attnum`,
-      [schema, name],
+       where n.nspname = $1 and c.relname = $2 and a.attnum > 0 and not a.attisdropped order by a.attnum`,
+      [folded(schema), folded(name)],
     );
     if (rows.length === 0) return undefined;
     return rows.map((row) => {
@@ -148,7 +148,7 @@ export class RedshiftLoadSession implements LoadSession {
 
   /** Looked up first: CREATE … IF NOT EXISTS asks for the right to create even where nothing is to be created. */
   async ensureSchema(name: string): Promise<void> {
-    const { rows } = await this.#ask("select 1 as one from pg_namespace where nspname = lower($1)", [name]);
+    const { rows } = await this.#ask("select 1 as one from pg_namespace where nspname = $1", [folded(name)]);
     if (rows.length === 0) await this.#ask(`create schema if not exists ${quoteIdentifier(name)}`);
   }
 

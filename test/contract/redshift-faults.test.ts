@@ -99,6 +99,28 @@ describe("loads into Redshift", () => {
     expect(await query("select id from overtaken order by id")).toEqual([{ id: "1" }, { id: "2" }]);
   });
 
+  it("a conflict with another writer is tried again, and not taken for a lost attempt", async () => {
+    await using connector = await make();
+    const into = target({ key: "conflict", table: "conflict" });
+    {
+      await using load = await connector.destination!.openLoad(into);
+      await load.begin(null);
+      await load.write(rows(1));
+      await query(
+        `create function conflict() returns trigger language plpgsql as $$ begin raise exception '1023' using errcode = '40001'; end $$;
+         create trigger conflict before update on _downbeat.loads for each row when (new."key" = 'conflict') execute function conflict()`,
+      );
+      await expectCode(load.commit(1), "DESTINATION_UNAVAILABLE", "another transaction", "try again");
+    }
+    await query("drop trigger conflict on _downbeat.loads");
+    await using again = await connector.destination!.openLoad(into);
+    expect(again.resume).toMatchObject({ done: false, rows: 0 });
+    await again.write(rows(1));
+    await again.commit(null);
+    await again.finish();
+    expect(await query("select id from conflict")).toEqual([{ id: "1" }]);
+  });
+
   it("many loads that make the same table at once all go in", async () => {
     await Promise.all(
       Array.from({ length: 6 }, (_, id) =>
