@@ -6,7 +6,7 @@ import { pipeline } from "node:stream/promises";
 import { from as copyFrom, type CopyStreamQuery } from "pg-copy-streams";
 import type { Batch } from "../batch.ts";
 import type { ConnectorContext } from "../connector.ts";
-import { BOOKKEEPING_SCHEMA, quoteIdentifier, quoteTable } from "../lib/load/names.ts";
+import { BOOKKEEPING_SCHEMA, namesUpTo, quoteIdentifier, quoteTable } from "../lib/load/names.ts";
 import { PendingInsert } from "../lib/load/pending-insert.ts";
 import { ownTables } from "../lib/load/own-tables.ts";
 import type { Dialect, InsertColumn, LoadSession, SqlParam, SqlResult, TableColumn, TableName } from "../lib/load/session.ts";
@@ -28,15 +28,7 @@ export const postgresDialect: Dialect = {
   ownTables,
   definesInTransactions: true,
   stagingSchema: () => BOOKKEEPING_SCHEMA,
-  checkName: (name) => {
-    const bytes = Buffer.byteLength(name);
-    if (bytes > 0 && bytes <= NAME_BYTES && !name.includes("\0")) return;
-    throw new DownbeatError(
-      "DESTINATION_TABLE_INVALID",
-      `${JSON.stringify(name)} cannot be a name in PostgreSQL: names have 1 to ${NAME_BYTES} bytes, this one has ${bytes}; rename it in the source's query`,
-      { details: { name, bytes } },
-    );
-  },
+  checkName: namesUpTo(NAME_BYTES, "PostgreSQL"),
   fold: (name) => name,
   sqlType: toSqlType,
   // With a length or a precision a type may cut or round instead, and only character types are known not to.

@@ -1,24 +1,13 @@
 // How tables are defined and written to in Redshift.
 
-import { DownbeatError } from "../../core/errors.ts";
 import type { ColumnType } from "../batch.ts";
-import { BOOKKEEPING_SCHEMA, quoteIdentifier } from "../lib/load/names.ts";
+import { BOOKKEEPING_SCHEMA, namesUpTo, quoteIdentifier } from "../lib/load/names.ts";
 import { insertValues } from "../lib/load/own-tables.ts";
 import type { Dialect, OwnTables } from "../lib/load/session.ts";
 import { LONGEST_TEXT, TEXT_TYPE, toSqlType } from "./types.ts";
 
 /** https://docs.aws.amazon.com/redshift/latest/dg/r_names.html */
 const NAME_BYTES = 127;
-
-const checkName = (name: string): void => {
-  const bytes = Buffer.byteLength(name);
-  if (bytes > 0 && bytes <= NAME_BYTES && !name.includes("\0")) return;
-  throw new DownbeatError(
-    "DESTINATION_TABLE_INVALID",
-    `${JSON.stringify(name)} cannot be a name in Redshift: names have 1 to ${NAME_BYTES} bytes, this one has ${bytes}; rename it in the source's query`,
-    { details: { name, bytes } },
-  );
-};
 
 /** Quoted or not, letters of ASCII have no case there, and are kept as small ones. */
 export const folded = (name: string): string => name.replaceAll(/[A-Z]/g, (letter) => letter.toLowerCase());
@@ -64,7 +53,7 @@ export const redshiftDialect = (defaultSchema: string): Dialect => ({
   definesInTransactions: true,
   // No table can be moved to another schema.
   stagingSchema: ({ schema }) => schema,
-  checkName,
+  checkName: namesUpTo(NAME_BYTES, "Redshift"),
   fold: folded,
   sqlType: toSqlType,
   takesText: (sqlType) => sqlType.startsWith("char"),

@@ -4,13 +4,13 @@ import { afterAll, describe, expect, it } from "vitest";
 import { ListObjectsV2Command, S3Client } from "@aws-sdk/client-s3";
 import pg from "pg";
 import type { LoadTarget } from "../../connectors/connector.ts";
-import { fromRows, toRows } from "../../connectors/lib/rows.ts";
+import { fromRows } from "../../connectors/lib/rows.ts";
 import { redshift } from "../../connectors/redshift/spec.ts";
 import { freshRedshiftDatabase } from "../fixtures/redshift.ts";
 import { inLowerCase } from "../fixtures/redshift-words.ts";
 import { openConnector, testContext, testFolder } from "./kit.ts";
-import { column, target, write } from "./load-kit.ts";
-import { batchesOf, expectCode, rowsOf } from "./sql-roles.ts";
+import { column, mergeMixed, target, write } from "./load-kit.ts";
+import { batchesOf, expectBinds, expectCode, expectInOrder, rowsOf } from "./sql-roles.ts";
 
 const folder = testFolder("redshift-faults");
 const database = await freshRedshiftDatabase();
@@ -133,23 +133,7 @@ describe("loads into Redshift", () => {
   it("a merge takes batches with other columns in one chunk, and deletions after rows", async () => {
     await using connector = await make();
     await using load = await connector.destination!.openLoad(target({ key: "mixed", table: "mixed", mode: "merge", keyColumns: ["id"] }));
-    const [name, more] = [column("name", { kind: "string" }), column("more", { kind: "json" })];
-    await load.begin(null);
-    await load.write(
-      fromRows(
-        [ID, name],
-        [
-          { id: 1, name: "one" },
-          { id: 2, name: "two" },
-        ],
-        { position: 1 },
-      ),
-    );
-    await load.write(fromRows([ID, more, name], [{ id: 2, name: "second", more: '{"a":[1]}' }], { position: 2 }));
-    await load.write(fromRows([name, ID], [{ id: 3, name: "three" }], { position: 3 }));
-    await load.write({ ...fromRows([ID], [{ id: 1 }], { position: 4 }), deleted: Uint8Array.of(1) });
-    await load.commit(null);
-    await load.finish();
+    await mergeMixed(load);
     expect(await query("select id, name, more from mixed order by id")).toEqual([
       { id: "2", name: "second", more: '{"a": [1]}' },
       { id: "3", name: "three", more: null },
@@ -311,11 +295,7 @@ describe("Redshift as a SQL warehouse", () => {
 
   it("binds parameters and nothing else", async () => {
     await using connector = await make();
-    const sql = String.raw`select cast(:a as varchar) as a, cast(:n as int) + cast(:n as int) as n, ':a' as quoted, 'it\'s :a' as escaped, cast(:gone as varchar) as gone /* :a */ -- :a`;
-    const read = await rowsOf(connector.sql!.query(sql, { a: "it's; drop table x --", n: 21, gone: null }));
-    expect(read).toEqual([{ a: "it's; drop table x --", n: 42, quoted: ":a", escaped: "it's :a", gone: null }]);
-    await expectCode(rowsOf(connector.sql!.query("select :missing", { other: 1 })), "SQL_FAILED", ":missing", "other");
-    await expectCode(rowsOf(connector.sql!.query("select 1; select 2")), "SQL_FAILED", "one statement");
+    await expectBinds(connector, 42);
   });
 
   it("gives values of every type exactly, also those of an empty result", async () => {
@@ -357,15 +337,7 @@ describe("Redshift as a SQL warehouse", () => {
       [column("i", { kind: "int64" })],
       Array.from({ length: 25_000 }, (_, i) => ({ i })),
     );
-    let next = 0;
-    for await (const batch of connector.sql!.query("select i from numbers order by i")) {
-      for (const { i } of toRows(batch)) if (Number(i) !== next++) throw new Error(`row ${next - 1} is ${String(i)}`);
-    }
-    expect(next).toBe(25_000);
-    for await (const batch of connector.sql!.query("select i from numbers")) {
-      expect(batch.rows).toBeGreaterThan(0);
-      break;
-    }
+    await expectInOrder(connector, "numbers", 25_000);
   });
 });
 

@@ -47,6 +47,28 @@ export const request = (given: Partial<StreamRequest>): StreamRequest => ({
   ...given,
 });
 
+/** In systems whose literals know backslashes. `sum`: how 42 comes. */
+export const expectBinds = async ({ sql }: Connector, sum: Json): Promise<void> => {
+  const text = String.raw`select cast(:a as varchar) as a, cast(:n as int) + cast(:n as int) as n, ':a' as quoted, 'it\'s :a' as escaped, cast(:gone as varchar) as gone /* :a */ -- :a`;
+  const read = await rowsOf(sql!.query(text, { a: "it's; drop table x --", n: 21, gone: null }));
+  expect(read).toEqual([{ a: "it's; drop table x --", n: sum, quoted: ":a", escaped: "it's :a", gone: null }]);
+  await expectCode(rowsOf(sql!.query("select :missing", { other: 1 })), "SQL_FAILED", ":missing", "other");
+  await expectCode(rowsOf(sql!.query("select 1; select 2")), "SQL_FAILED", "one statement");
+};
+
+/** `table` has numbers in its column i, from 0 on. */
+export const expectInOrder = async ({ sql }: Connector, table: string, count: number): Promise<void> => {
+  let next = 0;
+  for await (const batch of sql!.query(`select i from ${table} order by i`)) {
+    for (const { i } of toRows(batch)) if (Number(i) !== next++) throw new Error(`row ${next - 1} is ${String(i)}`);
+  }
+  expect(next).toBe(count);
+  for await (const batch of sql!.query(`select i from ${table}`)) {
+    expect(batch.rows).toBeGreaterThan(0);
+    break;
+  }
+};
+
 export const testSqlRoles = (title: string, make: () => Promise<Connector>): void => {
   const withConnector = async (run: (connector: Connector) => Promise<void>): Promise<void> => {
     await using connector = await make();

@@ -12,6 +12,19 @@ export const quoteTable = ({ schema, name }: TableName): string => `${quoteIdent
 
 export const quoteText = (text: string): string => `'${text.replaceAll("'", "''")}'`;
 
+/** A check of names in a system that counts their bytes: longer ones would be cut. */
+export const namesUpTo =
+  (most: number, title: string) =>
+  (name: string): void => {
+    const bytes = Buffer.byteLength(name);
+    if (bytes > 0 && bytes <= most && !name.includes("\0")) return;
+    throw new DownbeatError(
+      "DESTINATION_TABLE_INVALID",
+      `${JSON.stringify(name)} cannot be a name in ${title}: names have 1 to ${most} bytes, this one has ${bytes}; rename it in the source's query`,
+      { details: { name, bytes } },
+    );
+  };
+
 const PART = /("(?:[^"]|"")*"|[^."]+)(\.|$)/y;
 
 /** Splits at dots outside double quotes: `raw.orders`, `"a.b".orders`. Undefined when it is no dotted name. */
