@@ -12,8 +12,12 @@ const SETTINGS: readonly string[] = [
   "set extra_float_digits to 2",
 ];
 
-/** Names of a load's tables and columns are lower case, whatever the database's default is. */
-const LOAD_SETTINGS: readonly string[] = [...SETTINGS, "set enable_case_sensitive_identifier to false"];
+/** Names of a load's tables and columns, and of what is asked, are lower case, whatever the database's defaults are. */
+const LOAD_SETTINGS: readonly string[] = [
+  ...SETTINGS,
+  "set enable_case_sensitive_identifier to false",
+  "set describe_field_name_in_uppercase to false",
+];
 
 const LOOPBACK = /^(localhost|::1|127(\.\d{1,3}){3})$/;
 
