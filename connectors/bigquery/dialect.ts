@@ -96,7 +96,7 @@ export const bigqueryDialect = ({
   rowNumber: { column: "_downbeat_row", definition: "_downbeat_row int64" },
   keyIndex: () => undefined,
   deleteMatching: (relation, other, condition) =>
-    `delete from ${relation} as t where exists (select 1 from ${other} as s where ${condition})`,
+    `delete from ${relation} as t where exists (select 1 from ${other} as s where ${condition("t")})`,
   assign: (expression) => expression,
   alterType: (relation, { name, sqlType: before }, sqlType) =>
     isWider(before, sqlType) ? `alter table ${relation} alter column ${quoteIdentifier(name)} set data type ${sqlType}` : undefined,

@@ -126,8 +126,9 @@ export class StagedFiles implements AsyncDisposable {
 
   async #openS3(): Promise<Opened> {
     const sdk = await import("@aws-sdk/client-s3");
-    const client = await createS3Client({ ...this.#config, bucket: this.#bucket, prefix: "" });
-    return { client, objects: new S3Objects(client, sdk, this.#bucket, this.#context) };
+    const config = { ...this.#config, bucket: this.#bucket, prefix: "" };
+    const client = await createS3Client(config);
+    return { client, objects: new S3Objects({ client, sdk, config, context: this.#context }) };
   }
 
   /** One COPY of all that waits. The files go with it, whether it succeeds or not. */
