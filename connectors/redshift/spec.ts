@@ -89,7 +89,7 @@ Tables are made and get further columns in that transaction. Types of columns st
 views and grants stay; a table that was not there is renamed into place. Keys are said and not enforced. The user needs CREATE on the database (or a schema \`_downbeat\` that it owns) and on the target's schema.
 
 How it is verified: the project has no account. The driver is \`pg\`; loads, the SQL role and every kill of the fault matrix run against PostgreSQL behind a double of our own that fetches what COPY names from a real S3 server, folds names as Redshift does, and refuses what Redshift does not know. Not proven by it: COPY's own
-reading of CSV (NaN and infinity among its numbers), roles, SUPER and VARBYTE, Redshift's locks and isolation levels, sizes and speed. Check a connection before you rely on it: with \`staging\` the check loads a row into a temporary table.
+reading of CSV (NaN and infinity among its numbers), roles, SUPER and VARBYTE, cursors of queries with parameters, the length of your own VARCHAR columns in bytes, Redshift's locks and isolation levels, sizes and speed. Check a connection before you rely on it: with \`staging\` the check loads a row into a temporary table.
 `.trim();
 
 export const redshift = defineConnector({

@@ -1,9 +1,9 @@
 // A pipeline with a topic in its midst: rows of a DuckDB file become messages, and messages rows again, through API, worker and Temporal.
 
 import path from "node:path";
-import { DuckDBInstance } from "@duckdb/node-api";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { testFolder } from "../contract/kit.ts";
+import { inDuckdb } from "../fixtures/duckdb.ts";
 import { freshName, kafkaBrokers } from "../fixtures/services.ts";
 import { freshPipeline, startWhole, type WholeKit } from "./whole-kit.ts";
 
@@ -12,14 +12,6 @@ const file = path.join(folder, "sales.duckdb");
 const topic = freshName();
 let kit: WholeKit;
 
-const inDuckdb = async (sql: string): Promise<void> => {
-  const instance = await DuckDBInstance.create(file);
-  const connection = await instance.connect();
-  await connection.run(sql);
-  connection.closeSync();
-  instance.closeSync();
-};
-
 interface ShownRun {
   readonly status: string;
   readonly tasks: readonly { readonly id: string; readonly output: unknown; readonly error: unknown }[];
@@ -27,7 +19,10 @@ interface ShownRun {
 
 beforeAll(async () => {
   kit = await startWhole();
-  await inDuckdb("create table sales as select i as id, 'Größe ' || i as name, (i / 4.0)::decimal(12, 2) as price from range(20000) r(i)");
+  await inDuckdb(
+    file,
+    "create table sales as select i as id, 'Größe ' || i as name, (i / 4.0)::decimal(12, 2) as price from range(20000) r(i)",
+  );
   await kit.call("PUT", "/v1/connections/sales", { kind: "duckdb", config: { path: file } });
   await kit.call("PUT", "/v1/connections/bus", { kind: "kafka", config: { brokers: kafkaBrokers() } });
   await kit.call("PUT", "/v1/connections/copies", { kind: "duckdb", config: { path: "copies.duckdb" } });
@@ -71,7 +66,7 @@ it("sends rows under their keys, and takes each message once; a second run bring
   const first = await run();
   expect(first).toMatchObject({ status: "succeeded" });
   expect(sumOf(first)).toEqual([{ n: 20_000, price: "49997500.00", keyed: true }]);
-  await inDuckdb("insert into sales values (20000, 'late', 0.50), (20001, null, null)");
+  await inDuckdb(file, "insert into sales values (20000, 'late', 0.50), (20001, null, null)");
   const second = await run();
   expect(second.tasks.find(({ id }) => id === "send")).toMatchObject({ output: { rows: 2 } });
   expect(sumOf(second)).toEqual([{ n: 20_002, price: "49997500.50", keyed: true }]);

@@ -1,10 +1,10 @@
 // A pipeline with MySQL at its end: from a DuckDB file by `transfer`, then `check` and `sql` on what has arrived, through API, worker and Temporal.
 
 import path from "node:path";
-import { DuckDBInstance } from "@duckdb/node-api";
 import { createConnection, type Connection, type RowDataPacket } from "mysql2/promise";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { testFolder } from "../contract/kit.ts";
+import { inDuckdb } from "../fixtures/duckdb.ts";
 import { freshMysqlDatabase } from "../fixtures/services.ts";
 import { freshPipeline, startWhole, type WholeKit } from "./whole-kit.ts";
 
@@ -13,20 +13,13 @@ const file = path.join(folder, "sales.duckdb");
 let kit: WholeKit;
 let mysql: Connection;
 
-const inDuckdb = async (sql: string): Promise<void> => {
-  const instance = await DuckDBInstance.create(file);
-  const connection = await instance.connect();
-  await connection.run(sql);
-  connection.closeSync();
-  instance.closeSync();
-};
-
 beforeAll(async () => {
   const [whole, database] = await Promise.all([startWhole(), freshMysqlDatabase()]);
   kit = whole;
   const { host, port, user, password, database: name } = database;
   mysql = await createConnection({ host, port, user, password, database: name, timezone: "Z" });
   await inDuckdb(
+    file,
     "create table sales as select i as id, 'Größe ' || i as name, (i / 4.0)::decimal(12, 2) as price, timestamp '2026-01-01' + to_seconds(i) as at from range(300000) r(i)",
   );
   await kit.call("PUT", "/v1/connections/sales", { kind: "duckdb", config: { path: file } });
@@ -80,9 +73,9 @@ it("appends what is new, checks it and sums it up; a second run takes the rest",
   expect(first).toMatchObject({ status: "succeeded" });
   expect(JSON.stringify(first)).not.toContain("schema_changes");
   expect(await totals()).toEqual({ n: 300_000, price: "11249962500.00", at: "2026-01-04 11:19:59.000000", name: "Größe 99999" });
-  await inDuckdb("insert into sales values (300000, null, 1, null), (300001, 'last', 1.25, null)");
-  await inDuckdb("alter table sales add column channel varchar; alter table sales add column debug integer");
-  await inDuckdb("update sales set name = 'z' where id = 300000");
+  await inDuckdb(file, "insert into sales values (300000, null, 1, null), (300001, 'last', 1.25, null)");
+  await inDuckdb(file, "alter table sales add column channel varchar; alter table sales add column debug integer");
+  await inDuckdb(file, "update sales set name = 'z' where id = 300000");
   expect(await run()).toMatchObject({
     status: "succeeded",
     tasks: expect.arrayContaining([
