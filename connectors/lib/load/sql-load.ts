@@ -123,9 +123,7 @@ class SqlLoad implements Load {
   }
 
   async #write(batch: Batch): Promise<void> {
-    // Dead letters of which none can be read say nothing of columns.
-    const isShapeless = batch.rows === 0 && batch.letters !== undefined;
-    const insert = isShapeless ? [] : (await this.#prepare(batch.schema, batch.deleted !== undefined)).insert;
+    const insert = this.#isShapeless(batch) ? [] : (await this.#prepare(batch.schema, batch.deleted !== undefined)).insert;
     if (batch.rows > 0) {
       await this.#startTransaction();
       if (this.#isStaged(insert)) await this.#staging.insert(batch);
@@ -138,6 +136,14 @@ class SqlLoad implements Load {
     this.#chunk.bytes += batch.bytes;
     this.#chunk.deadLetters += batch.rejects?.length ?? 0;
     if (this.#letters.areMany) await this.#writeLetters();
+  }
+
+  /** Without rows, dead letters of which none can be read and messages whose columns show in them alone say nothing of columns. */
+  #isShapeless({ rows, letters, schema }: Batch): boolean {
+    const { mode, keyColumns } = this.#target;
+    const { fold } = this.#session.dialect;
+    const lacksKey = (): boolean => keyColumns.some((key) => !schema.columns.some(({ name }) => fold(name) === fold(key)));
+    return rows === 0 && (letters !== undefined || (mode === "merge" && lacksKey()));
   }
 
   /** Where rows go at last: the table itself, or what will take its place. */
@@ -265,7 +271,9 @@ class SqlLoad implements Load {
   async #isOvertaken(): Promise<boolean> {
     try {
       if (this.#session.inTransaction) await this.#session.rollback();
-      return (await this.#books.readLoad())?.seq !== this.#seq;
+      const row = await this.#books.readLoad();
+      // Ended by whomever, perhaps by this attempt whose answer was lost: the next one finds that out and has nothing to do.
+      return row?.seq !== this.#seq && row?.done !== true;
     } catch {
       // Nobody can be asked: what failed first says why.
       return false;
