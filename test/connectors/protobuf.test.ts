@@ -227,6 +227,36 @@ describe("schemas", () => {
   });
 });
 
+describe("messages that are made to harm", () => {
+  it("that lie in each other a thousand times are refused", async () => {
+    const { raw, row } = await readerOf(`${PROTO3} message N { N child = 1; bytes pad = 2; map<string, N> more = 3; }`);
+    const field = (tag: number, body: Buffer): Buffer => {
+      const header = [tag];
+      let rest = body.length;
+      for (; rest >= 128; rest >>>= 7) header.push((rest & 0x7f) | 0x80);
+      return Buffer.concat([Buffer.from([...header, rest]), body]);
+    };
+    const nested = (levels: number, wrap: (body: Buffer) => Buffer): Buffer =>
+      Array.from({ length: levels }).reduce<Buffer>((body) => wrap(body), field(0x12, Buffer.alloc(50_000)));
+    const asChild = (body: Buffer): Buffer => field(0x0a, body);
+    const inMap = (body: Buffer): Buffer => field(0x1a, field(0x12, body));
+    expect(row(nested(50, asChild))).toHaveProperty("child.child.child");
+    expect(() => raw(nested(1_000, asChild))).toThrow(/has more than 100 messages in each other/);
+    expect(() => raw(nested(1_000, inMap))).toThrow(/has more than 100 messages in each other/);
+  });
+
+  it("a message that has only the name of one that everyone knows is what its fields say", async () => {
+    const own = {
+      name: "google/protobuf/wrappers.proto",
+      text: `${PROTO3} package google.protobuf; message Int64Value { } message StringValue { string text = 1; }`,
+    };
+    const text = `${PROTO3} import "google/protobuf/wrappers.proto"; message M { google.protobuf.Int64Value a = 1; google.protobuf.StringValue b = 2; }`;
+    const { columns, row } = await readerOf(text, { imported: [own] });
+    expect(columns).toEqual(["a json", "b json"]);
+    expect(row(hex("0a00 1203 0a01 78"))).toEqual({ a: {}, b: { text: "x" } });
+  });
+});
+
 describe("messages that are broken", () => {
   it.each([
     ["0a 05 61", "ends within a value: 5 bytes are needed, 1 are left"],

@@ -42,7 +42,7 @@ export const columnTypeOf = ({ type, repeated }: ProtoField): ColumnType => {
         case "decimal":
           return { kind: "string" };
         case "wrapper":
-          return columnTypeOf(type.message.fields[0]!);
+          return columnTypeOf(type.message.fields.find(({ name }) => name === "value")!);
         default:
           return { kind: "json" };
       }

@@ -10,8 +10,11 @@ import { type Form, meaningOf, wellKnown } from "./well-known.ts";
 import { GROUP, LENGTH, ProtoCursor, VARINT } from "./wire.ts";
 
 type Fields = Record<string, unknown>;
-/** From a cursor over a whole message. */
-type ReadMessage = (body: ProtoCursor) => unknown;
+/** From a cursor over a whole message, which lies in so many others. */
+type ReadMessage = (body: ProtoCursor, depth: number) => unknown;
+/** As many as Protobuf's own libraries follow: deeper ones are made to harm. */
+const MOST_DEEP = 100;
+
 /** Messages that are read as JSON says them: one may hold itself. */
 type Made = Map<ProtoMessage, ReadMessage>;
 
@@ -27,7 +30,7 @@ export const protoReader = (message: ProtoMessage, columns: readonly Column[]): 
   const nullable = message.fields.filter(({ presence }) => presence).map(({ name }) => name);
   const anything = message.fields.filter(isAnything).map(({ name }) => name);
   return (cursor) => {
-    const row = read(cursor);
+    const row = read(cursor, 0);
     for (const name of nullable) row[name] ??= null;
     // In a column of JSON a text would be taken for JSON.
     for (const name of anything) if (typeof row[name] === "string") row[name] = jsonText(row[name]);
@@ -38,7 +41,7 @@ export const protoReader = (message: ProtoMessage, columns: readonly Column[]): 
 const isAnything = ({ type, repeated }: ProtoField): boolean => !repeated && type.kind === "message" && wellKnown(type.message) === "value";
 
 /** What a field takes off the cursor, behind its tag. */
-type Take = (cursor: ProtoCursor, wire: number, into: Fields, parts: Parts) => void;
+type Take = (cursor: ProtoCursor, wire: number, into: Fields, parts: Parts, depth: number) => void;
 /** Messages by their fields, in the pieces that they came in: Protobuf joins them. */
 type Parts = Map<string, Buffer[]>;
 
@@ -52,13 +55,18 @@ interface FieldReader {
   readonly others: readonly string[];
 }
 
-const fieldsReader = (message: ProtoMessage, formOf: (field: ProtoField) => Form, made: Made): ((body: ProtoCursor) => Fields) => {
+const fieldsReader = (
+  message: ProtoMessage,
+  formOf: (field: ProtoField) => Form,
+  made: Made,
+): ((body: ProtoCursor, depth: number) => Fields) => {
   const readers = message.fields.map((field) => fieldReader(message, field, formOf(field), made));
   const byId = new Map(readers.map((reader) => [reader.field.id, reader]));
-  const joined = readers.filter(({ join }) => join !== undefined);
+  const messages = readers.filter(({ join }) => join !== undefined);
   const zeros = readers.filter(({ zero }) => zero !== undefined);
   const required = message.fields.filter((field) => field.required);
-  return (cursor) => {
+  return (cursor, depth) => {
+    if (depth > MOST_DEEP) throw new Error(`has more than ${MOST_DEEP} messages in each other`);
     // Without a prototype: a field may be called "__proto__".
     const fields = Object.create(null) as Fields;
     const parts: Parts = new Map();
@@ -74,16 +82,19 @@ const fieldsReader = (message: ProtoMessage, formOf: (field: ProtoField) => Form
         delete fields[other];
         parts.delete(other);
       }
-      inField(reader.field, () => reader.take(cursor, tag.wire, fields, parts));
+      inField(reader.field, () => reader.take(cursor, tag.wire, fields, parts, depth));
     }
-    for (const { field, join } of joined) {
+    for (const { field, join } of messages) {
       const pieces = parts.get(field.name);
-      if (pieces !== undefined) fields[field.name] = inField(field, () => join?.(new ProtoCursor(Buffer.concat(pieces))));
+      if (pieces !== undefined) fields[field.name] = inField(field, () => join?.(new ProtoCursor(joined(pieces)), depth + 1));
     }
     for (const { name } of required) if (!(name in fields)) throw new Error(`lacks the field "${name}", which its schema requires`);
     return fields;
   };
 };
+
+/** As they lie in the message, where they are one: copies of copies would take the memory of many messages. */
+const joined = (pieces: readonly Buffer[]): Buffer => (pieces.length === 1 ? pieces[0]! : Buffer.concat(pieces));
 
 const inField = <Value>({ name }: ProtoField, read: () => Value): Value => {
   try {
@@ -101,7 +112,8 @@ const fieldReader = (message: ProtoMessage, field: ProtoField, form: Form, made:
   if (type.kind === "message") {
     const read = messageReader(type.message, form, made);
     if (repeated) {
-      const take: Take = (cursor, wire, into) => void itemsOf(into, name).push(read(new ProtoCursor(bodyOf(field, cursor, wire))));
+      const take: Take = (cursor, wire, into, _, depth) =>
+        void itemsOf(into, name).push(read(new ProtoCursor(bodyOf(field, cursor, wire)), depth + 1));
       return { field, others, take, zero: () => [] };
     }
     const take: Take = (cursor, wire, _, parts) => {
@@ -170,9 +182,10 @@ const mapTaker = (field: ProtoField, { key, value }: { readonly key: ScalarName;
     ],
   };
   const read = fieldsReader(entry, () => "plain", made);
-  const empty = value.kind === "message" ? () => messageReader(value.message, "plain", made)(new ProtoCursor(Buffer.alloc(0))) : () => null;
-  return (cursor, wire, into) => {
-    const { key: name, value: held = empty() } = read(new ProtoCursor(bodyOf(field, cursor, wire)));
+  const empty =
+    value.kind === "message" ? () => messageReader(value.message, "plain", made)(new ProtoCursor(Buffer.alloc(0)), 0) : () => null;
+  return (cursor, wire, into, _, depth) => {
+    const { key: name, value: held = empty() } = read(new ProtoCursor(bodyOf(field, cursor, wire)), depth + 1);
     (into[field.name] as Fields)[String(name)] = held;
   };
 };
@@ -181,8 +194,8 @@ const messageReader = (message: ProtoMessage, form: Form, made: Made): ReadMessa
   const known = form === "plain" ? made.get(message) : undefined;
   if (known !== undefined) return known;
   const { inner, make } = meaningOf(message, form);
-  let fields: ((body: ProtoCursor) => Fields) | undefined;
-  const read: ReadMessage = (body) => make((fields ??= fieldsReader(message, () => inner, made))(body));
+  let fields: ((body: ProtoCursor, depth: number) => Fields) | undefined;
+  const read: ReadMessage = (body, depth) => make((fields ??= fieldsReader(message, () => inner, made))(body, depth));
   if (form === "plain") made.set(message, read);
   return read;
 };

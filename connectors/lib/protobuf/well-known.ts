@@ -22,8 +22,28 @@ const MEANINGS: Readonly<Record<string, WellKnown>> = {
   ),
 };
 
+/** What each is made of; a message that only has the name means what its fields say. */
+const FIELDS: Readonly<Record<WellKnown, readonly string[]>> = {
+  timestamp: ["seconds", "nanos"],
+  duration: ["seconds", "nanos"],
+  wrapper: ["value"],
+  struct: ["fields"],
+  value: [],
+  list: ["values"],
+  decimal: ["value", "scale"],
+};
+
 /** Undefined: it means what its fields say. */
-export const wellKnown = ({ name }: ProtoMessage): WellKnown | undefined => (Object.hasOwn(MEANINGS, name) ? MEANINGS[name] : undefined);
+export const wellKnown = ({ name, fields }: ProtoMessage): WellKnown | undefined => {
+  const meaning = Object.hasOwn(MEANINGS, name) ? MEANINGS[name] : undefined;
+  if (meaning === undefined) return undefined;
+  const isWhole = FIELDS[meaning].every((wanted) => fields.some((field) => field.name === wanted && isPlain(field, meaning)));
+  return isWhole ? meaning : undefined;
+};
+
+/** A value of its own, where one is worked with. */
+const isPlain = ({ type, repeated }: ProtoMessage["fields"][number], meaning: WellKnown): boolean =>
+  meaning === "struct" || meaning === "list" || (type.kind === "scalar" && !repeated);
 
 const NANOS_PER_SECOND = 1_000_000_000n;
 
