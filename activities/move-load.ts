@@ -29,8 +29,8 @@ export interface LoadFigures {
 /** Of a load that does not end where its source does now: it reads what has come since, again and again. */
 export interface Following {
   readonly everyMs: number;
-  /** Whether this attempt has lasted long enough: it leaves the load open at the next resumable place, and another one goes on. */
-  readonly isRoundOver: () => boolean;
+  /** How long this attempt may go on; it leaves the load open at the next resumable place then, and another one goes on. */
+  readonly leftMs: () => number;
   /** Whether the load itself ends there. */
   readonly isOver: () => boolean;
 }
@@ -89,7 +89,7 @@ export const moveLoad = async (options: MoveOptions): Promise<MovedLoad> => {
   };
   /** What came since may be nothing: that is no chunk. */
   const bringsSomething = (): boolean => chunk.rows > 0 || !isDeepStrictEqual(last.position, figures.position);
-  const isRoundOver = (): boolean => follow !== undefined && (follow.isRoundOver() || follow.isOver());
+  const isRoundOver = (): boolean => follow !== undefined && follow.leftMs() <= 0;
 
   /** To the bounds; of a load that follows, also only to where the round is over. */
   const readTo = async (bounds: Json, newRun: boolean): Promise<void> => {
@@ -130,8 +130,10 @@ export const moveLoad = async (options: MoveOptions): Promise<MovedLoad> => {
   while (follow !== undefined) {
     await commitPass();
     if (follow.isOver()) break;
-    if (follow.isRoundOver()) return { ...figures, isOpen: true };
-    await pause(follow.everyMs, undefined, { signal });
+    const leftMs = follow.leftMs();
+    if (leftMs <= 0) return { ...figures, isOpen: true };
+    await pause(Math.min(follow.everyMs, leftMs), undefined, { signal });
+    chunk = emptyChunk();
     await readTo(await boundsNow(true), true);
   }
   guard.refuseShare(figures, "whole");

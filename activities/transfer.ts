@@ -173,7 +173,11 @@ const ROUND_MS = 5 * 60_000;
 const followingOf = ({ every, for: lasts }: NonNullable<TransferConfig["follow"]>, call: TaskCall): Following => {
   const roundEnd = performance.now() + Math.min(ROUND_MS, call.timeoutMs / 2);
   const end = lasts === undefined ? Infinity : (call.followedSince ?? Date.now()) + durationOf(lasts, "follow.for");
-  return { everyMs: durationOf(every, "follow.every"), isRoundOver: () => performance.now() >= roundEnd, isOver: () => Date.now() >= end };
+  return {
+    everyMs: durationOf(every, "follow.every"),
+    leftMs: () => Math.min(roundEnd - performance.now(), end - Date.now()),
+    isOver: () => Date.now() >= end,
+  };
 };
 
 /** Whether a load goes on from where the last one ended. */

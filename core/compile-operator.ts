@@ -131,6 +131,12 @@ export class OperatorCheck {
         "what is followed never is a whole table that could take the place of another; write append or merge",
       );
     if (from.dead_letters !== undefined) this.#fault("INVALID_VALUE", at, "dead letters are read again once; leave it out");
+    if (from.null_cursor === "dead_letter")
+      this.#fault(
+        "INVALID_VALUE",
+        at,
+        "rows without a cursor value would be diverted again by every look; leave them out with from.query or a view",
+      );
     if (isFollowed) return;
     const ways = ["from.cursor", ...(onlyNew === undefined ? [] : [`from.${onlyNew}: true`])].join(" or ");
     this.#fault("MODE_UNSUPPORTED", at, `goes on from where the stream was read to, which needs ${ways}`);

@@ -76,7 +76,7 @@ export const transferSchema = z.strictObject({
   columns: columnChoicesSchema.optional(),
   follow: z
     .strictObject({
-      every: durationSchema("100ms", "1h")
+      every: durationSchema("100ms", "5m")
         .default("5s")
         .describe("Pause before what has come since is read, and the longest time that rows wait for a commit"),
       for: templatedDuration.optional().describe("The task ends so long after it began; default: it goes on until its run is cancelled"),

@@ -25,6 +25,7 @@ const KEPT = [
   "startedAt",
   "retryAt",
   "hold",
+  "betweenRounds",
   "slotSince",
   "looks",
   "rounds",

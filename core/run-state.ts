@@ -20,6 +20,8 @@ export interface TaskState {
   /** Status waiting: when to look again, and what for. */
   retryAt?: number;
   hold?: HoldReason;
+  /** A round of it has ended: the next one is the same attempt, whatever it has to wait for first. */
+  betweenRounds?: true;
   /** Since when it waits for a slot. */
   slotSince?: number;
   /** Looks that a wait has taken, in vain; rounds of a task that follows. */
@@ -176,10 +178,13 @@ export const wake = (state: RunState, graph: Graph, now: number): number | undef
 export const start = (state: RunState, index: number, now: number): void => {
   const task = at(state.tasks, index);
   if (!task.queued) throw new Error(`task ${index} cannot start: it is ${task.status}`);
-  const goesOn = task.hold !== undefined && task.hold !== "retry" && task.hold !== "pool";
+  const goesOn = task.betweenRounds === true || (task.hold !== undefined && task.hold !== "retry" && task.hold !== "pool");
+  // A round has all of its time, however long it had to wait for its turn, and is the first try of it.
+  if (task.betweenRounds === true) task.base = { attempts: task.attempts - 1, at: now };
   delete task.queued;
   delete task.retryAt;
   delete task.hold;
+  delete task.betweenRounds;
   delete task.slotSince;
   task.status = "running";
   if (!goesOn) task.attempts += 1;
@@ -226,8 +231,7 @@ export const cancelTask = (state: RunState, graph: Graph, index: number, now: nu
 /** A round of a task that does not end is over: the next one begins at once, with all of its time, and what failed before counts no more. */
 export const nextRound = (state: RunState, index: number, now: number): void => {
   hold(state, index, "condition", now);
-  const task = at(state.tasks, index);
-  task.base = { attempts: task.attempts, at: now };
+  at(state.tasks, index).betweenRounds = true;
 };
 
 /** Nothing of it runs until then. */

@@ -34,6 +34,7 @@ export const refuseSlot = (state: RunState, graph: Graph, index: number, failure
   if (task.hold !== "pool") return { ended: [], cancel: [] };
   state.waiting = state.waiting.filter((other) => other !== index);
   delete task.hold;
+  delete task.betweenRounds;
   delete task.slotSince;
   task.status = "running";
   task.attempts += 1;

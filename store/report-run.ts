@@ -62,7 +62,7 @@ export const reportStatement = (
             (t ->> 'startedAt')::timestamptz, (t ->> 'finishedAt')::timestamptz${more ? sql`, (t ->> 'deadlineMissedAt')::timestamptz` : sql``}
           from run, jsonb_array_elements(run.tasks) t
           on conflict (run_id, task_id) do update set status = excluded.status, attempts = excluded.attempts, output = excluded.output,
-            metrics = excluded.metrics, error = excluded.error, waiting = excluded.waiting, started_at = excluded.started_at, finished_at = excluded.finished_at${more ? sql`, deadline_missed_at = coalesce(tasks.deadline_missed_at, excluded.deadline_missed_at)` : sql``}
+            metrics = coalesce(excluded.metrics, tasks.metrics), error = excluded.error, waiting = excluded.waiting, started_at = excluded.started_at, finished_at = excluded.finished_at${more ? sql`, deadline_missed_at = coalesce(tasks.deadline_missed_at, excluded.deadline_missed_at)` : sql``}
         ), reported_actions as (
           insert into ${actions} (run_id, number, action, task_id, "by", why, details, key, request_hash, at)
           select run.id, (a ->> 'number')::int, a ->> 'action', a ->> 'taskId', a ->> 'by', a ->> 'why', a -> 'details', a ->> 'key', a ->> 'requestHash',

@@ -43,8 +43,8 @@ export class AttemptEnds {
 
   constructor(run: EndedIn) {
     this.#run = run;
-    for (const [index, { hold: reason }] of run.state.tasks.entries())
-      if (reason === "condition") this.#looking.set(index, this.#factsOf(index));
+    for (const [index, { hold: reason, betweenRounds }] of run.state.tasks.entries())
+      if (reason === "condition" || betweenRounds === true) this.#looking.set(index, this.#factsOf(index));
   }
 
   #factsOf(index: number): AttemptFacts {
@@ -94,6 +94,7 @@ export class AttemptEnds {
       this.#looking.set(index, facts);
       // Shown of it as it goes on.
       results.set(index, { output: null, ...(metrics === undefined ? {} : { metrics }) });
+      reporter.task(index);
       return { ended: [], cancel: [] };
     }
     if (task.wait !== undefined && (output as { readonly met?: unknown } | null)?.met !== true) {

@@ -49,7 +49,7 @@ const setUp = (
   const follow: Following = {
     everyMs,
     isOver: () => pass >= passes.length && roundOverAfter === Infinity,
-    isRoundOver: () => commits >= roundOverAfter,
+    leftMs: () => (commits >= roundOverAfter ? 0 : 60_000),
   };
   const move = (signal = new AbortController().signal) =>
     moveLoad({

@@ -291,11 +291,16 @@ describe("faults", () => {
       "could take the place of another",
     ],
     [
+      "rows without a cursor value in what is followed",
+      { id: "a", transfer: { ...copy, from: { ...copy.from, cursor: "id", null_cursor: "dead_letter" }, follow: {} } },
+      "would be diverted again by every look",
+    ],
+    [
       "items of what does not end",
       { id: "a", for_each: { in: [1] }, transfer: { ...copy, from: { ...copy.from, cursor: "id" }, follow: {} } },
       "write a task for each",
     ],
-    ["a pause out of bounds", { id: "a", transfer: { ...copy, follow: { every: "2h" } } }, '"2h" is out of bounds; give 100ms to 1h'],
+    ["a pause out of bounds", { id: "a", transfer: { ...copy, follow: { every: "2h" } } }, '"2h" is out of bounds; give 100ms to 5m'],
     [
       "a cursor where there is none",
       { id: "a", transfer: { ...copy, from: { connection: "lake", stream: "x", cursor: "y" } } },

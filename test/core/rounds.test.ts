@@ -3,6 +3,7 @@
 import { expect, it } from "vitest";
 import { failAttempt } from "../../core/run-attempts.ts";
 import * as reducer from "../../core/run-state.ts";
+import { awaitSlot, giveSlot, refuseSlot } from "../../core/run-waiting.ts";
 import { planOf, policy } from "./runs.ts";
 
 const HOUR = 3_600_000;
@@ -12,6 +13,8 @@ const following = () => {
   const graph = reducer.graphOf(planOf({ a: { follow: true } }, { policies: [policy({ attempts: 3, totalMs: 4 * HOUR })] }));
   const state = reducer.initRun(graph);
   return {
+    graph,
+    state,
     task: () => state.tasks[0],
     begin: (now: number): void => {
       reducer.wake(state, graph, now);
@@ -52,6 +55,38 @@ it("attempts that failed before a round that ended well count no more; too many 
     expect(minute).toBeLessThan(4);
   }
   expect(task()).toMatchObject({ status: "failed", error: AWAY });
+});
+
+it("what waits for a slot between two rounds is the same attempt, and a long wait takes nothing of its time", () => {
+  const { graph, state, task, begin, ends, fails } = following();
+  begin(0);
+  ends(HOUR);
+  reducer.wake(state, graph, HOUR);
+  expect(reducer.takeReady(state)).toBe(0);
+  awaitSlot(state, 0, HOUR);
+  giveSlot(state, graph, 0);
+  begin(90 * HOUR);
+  expect(task()).toMatchObject({ attempts: 1, base: { at: 90 * HOUR } });
+  fails(91 * HOUR);
+  expect(task()).toMatchObject({ status: "waiting", hold: "retry" });
+  begin(91 * HOUR + 60_000);
+  expect(task()).toMatchObject({ attempts: 2 });
+});
+
+it("one whose pool cannot be asked has failed", () => {
+  const { graph, state, task, begin, ends } = following();
+  begin(0);
+  ends(HOUR);
+  reducer.wake(state, graph, HOUR);
+  reducer.takeReady(state);
+  for (let times = 1; task()?.status !== "failed"; times += 1) {
+    expect(times).toBeLessThan(5);
+    awaitSlot(state, 0, HOUR);
+    refuseSlot(state, graph, 0, AWAY, HOUR);
+    if (task()?.status === "failed") break;
+    reducer.wake(state, graph, 2 * HOUR);
+    reducer.takeReady(state);
+  }
 });
 
 it("one whose time is over within a round is tried no more", () => {
