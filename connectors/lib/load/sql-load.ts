@@ -258,23 +258,20 @@ class SqlLoad implements Load {
   }
 
   /** The staging of a replace goes with its swap, and a transaction may be ended by whoever was faster: an attempt that was overtaken has not failed but lost. */
-  async #unlessOvertaken(step: () => Promise<void>, isEnd = false): Promise<void> {
+  async #unlessOvertaken(step: () => Promise<void>): Promise<void> {
     try {
       await step();
     } catch (error) {
       const isOurs = error instanceof DownbeatError && error.code !== "LOAD_FENCED";
       const mayBeOvertaken = isOurs && (this.#target.mode === "replace" || error.details?.["conflict"] !== undefined);
-      throw mayBeOvertaken && (await this.#isOvertaken(isEnd)) ? fenced(this.#target, error) : error;
+      throw mayBeOvertaken && (await this.#isOvertaken()) ? fenced(this.#target, error) : error;
     }
   }
 
-  async #isOvertaken(isEnd: boolean): Promise<boolean> {
+  async #isOvertaken(): Promise<boolean> {
     try {
       if (this.#session.inTransaction) await this.#session.rollback();
-      const row = await this.#books.readLoad();
-      // A load that was to end has ended, perhaps by this attempt, whose answer was lost: the next one finds that out and has nothing to do.
-      const hasEnded = isEnd && row?.done === true;
-      return row?.seq !== this.#seq && !hasEnded;
+      return (await this.#books.readLoad())?.seq !== this.#seq;
     } catch {
       // Nobody can be asked: what failed first says why.
       return false;
@@ -306,7 +303,7 @@ class SqlLoad implements Load {
   }
 
   finish(): Promise<void> {
-    return this.#unlessOvertaken(() => this.#finish(), true);
+    return this.#unlessOvertaken(() => this.#finish());
   }
 
   async #finish(): Promise<void> {
