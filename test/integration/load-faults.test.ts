@@ -23,7 +23,7 @@ beforeAll(async () => {
   world = filled;
   const lanes = await Promise.all(Array.from({ length: availableParallelism() }, () => filled.lane()));
   await playAll(filled, lanes, sample, SEED, (result) => void results.set(result.case, result));
-}, 1_200_000);
+}, 2_400_000);
 afterAll(async () => {
   await world?.close();
   await rm(folder, { recursive: true, force: true });
