@@ -2,11 +2,10 @@
 
 import { describe, expect, it } from "vitest";
 import { bigquery } from "../../connectors/bigquery/spec.ts";
-import { toRows } from "../../connectors/lib/rows.ts";
 import { freshBigqueryProject } from "../fixtures/services.ts";
 import { openConnector, testContext, testFolder } from "./kit.ts";
 import { column, target, write } from "./load-kit.ts";
-import { batchesOf, expectCode, rowsOf } from "./sql-roles.ts";
+import { batchesOf, expectCode, expectInOrder, numbersUpTo, rowsOf } from "./sql-roles.ts";
 
 const folder = testFolder("bigquery-sql");
 const config = freshBigqueryProject();
@@ -87,23 +86,8 @@ describe("BigQuery as a SQL warehouse", () => {
   it("streams a large result in order, and ends with its reader", async () => {
     await using connector = await make();
     await using load = await connector.destination!.openLoad(target({ key: "numbers", table: "numbers" }));
-    await write(
-      load,
-      [column("i", { kind: "int64" })],
-      Array.from({ length: 25_000 }, (_, i) => ({ i })),
-    );
-    let next = 0;
-    const sizes: number[] = [];
-    for await (const batch of connector.sql!.query("select i from numbers order by i")) {
-      sizes.push(batch.rows);
-      for (const { i } of toRows(batch)) if (Number(i) !== next++) throw new Error(`row ${next - 1} is ${String(i)}`);
-    }
-    expect(next).toBe(25_000);
-    expect(sizes).toEqual([10_000, 10_000, 5_000]);
-    for await (const batch of connector.sql!.query("select i from numbers")) {
-      expect(batch.rows).toBeGreaterThan(0);
-      break;
-    }
+    await write(load, [column("i", { kind: "int64" })], numbersUpTo(25_000));
+    expect(await expectInOrder(connector, "numbers", 25_000)).toEqual([10_000, 10_000, 5_000]);
     expect(connector.sql!.quote("raw.orders")).toBe("`raw`.`orders`");
     expect(connector.sql!.quote("tick`s")).toBe("`tick\\`s`");
   });

@@ -10,7 +10,7 @@ import { freshRedshiftDatabase } from "../fixtures/redshift.ts";
 import { inLowerCase } from "../fixtures/redshift-words.ts";
 import { openConnector, testContext, testFolder } from "./kit.ts";
 import { column, mergeMixed, target, write } from "./load-kit.ts";
-import { batchesOf, expectBinds, expectCode, expectInOrder, rowsOf } from "./sql-roles.ts";
+import { batchesOf, expectBinds, expectCode, expectInOrder, numbersUpTo, rowsOf } from "./sql-roles.ts";
 
 const folder = testFolder("redshift-faults");
 const database = await freshRedshiftDatabase();
@@ -332,11 +332,7 @@ describe("Redshift as a SQL warehouse", () => {
   it("streams a large result in order, and ends with its reader", async () => {
     await using connector = await make();
     await using load = await connector.destination!.openLoad(target({ key: "numbers", table: "numbers" }));
-    await write(
-      load,
-      [column("i", { kind: "int64" })],
-      Array.from({ length: 25_000 }, (_, i) => ({ i })),
-    );
+    await write(load, [column("i", { kind: "int64" })], numbersUpTo(25_000));
     await expectInOrder(connector, "numbers", 25_000);
   });
 });

@@ -15,7 +15,7 @@ import { freshSnowflakeDatabase } from "../fixtures/services.ts";
 import { snowflakeQueries } from "../fixtures/snowflake.ts";
 import { openConnector, testContext, testFolder } from "./kit.ts";
 import { column, mergeMixed, target, write } from "./load-kit.ts";
-import { batchesOf, expectBinds, expectCode, expectInOrder, rowsOf } from "./sql-roles.ts";
+import { batchesOf, expectBinds, expectCode, expectInOrder, numbersUpTo, rowsOf } from "./sql-roles.ts";
 
 const folder = testFolder("snowflake-faults");
 const config = freshSnowflakeDatabase();
@@ -162,11 +162,7 @@ describe("Snowflake as a SQL warehouse", () => {
     await using connector = await make();
     await connector.sql!.execute("create table numbers (i number(18,0))");
     await using load = await connector.destination!.openLoad(target({ key: "numbers", table: "numbers" }));
-    await write(
-      load,
-      [column("i", { kind: "int64" })],
-      Array.from({ length: 25_000 }, (_, i) => ({ i })),
-    );
+    await write(load, [column("i", { kind: "int64" })], numbersUpTo(25_000));
     await expectInOrder(connector, "numbers", 25_000);
     expect(connector.sql!.quote("raw.orders")).toBe('"raw"."orders"');
   });

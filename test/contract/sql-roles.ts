@@ -56,10 +56,15 @@ export const expectBinds = async ({ sql }: Connector, sum: Json): Promise<void> 
   await expectCode(rowsOf(sql!.query("select 1; select 2")), "SQL_FAILED", "one statement");
 };
 
-/** `table` has numbers in its column i, from 0 on. */
-export const expectInOrder = async ({ sql }: Connector, table: string, count: number): Promise<void> => {
+/** Rows of a column i, from 0 on. */
+export const numbersUpTo = (count: number): readonly Row[] => Array.from({ length: count }, (_, i) => ({ i }));
+
+/** `table` has such rows. Gives the numbers of rows that came at once. */
+export const expectInOrder = async ({ sql }: Connector, table: string, count: number): Promise<readonly number[]> => {
   let next = 0;
+  const sizes: number[] = [];
   for await (const batch of sql!.query(`select i from ${table} order by i`)) {
+    sizes.push(batch.rows);
     for (const { i } of toRows(batch)) if (Number(i) !== next++) throw new Error(`row ${next - 1} is ${String(i)}`);
   }
   expect(next).toBe(count);
@@ -67,6 +72,7 @@ export const expectInOrder = async ({ sql }: Connector, table: string, count: nu
     expect(batch.rows).toBeGreaterThan(0);
     break;
   }
+  return sizes;
 };
 
 export const testSqlRoles = (title: string, make: () => Promise<Connector>): void => {
