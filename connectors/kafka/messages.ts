@@ -5,7 +5,7 @@ import { DownbeatError } from "../../core/errors.ts";
 import type { Batch, Column, Position, Reject } from "../batch.ts";
 import type { DeadLetter } from "../connector.ts";
 import { inferColumns } from "../lib/infer.ts";
-import { parseObject } from "../lib/json-text.ts";
+import { JsonObjects } from "../lib/json-objects.ts";
 import { rereadObjects } from "../lib/reread.ts";
 import { fromRows, rawText, type Row } from "../lib/rows.ts";
 import type { KafkaMessage } from "./fetch.ts";
@@ -25,60 +25,69 @@ export interface MessageBatches {
 
 /** Of the formats whose messages say by themselves what is in them. */
 export const createMessageBatches = (topic: string, options: KafkaSourceOptions, batchRows = MOST_ROWS): MessageBatches => {
-  const declared = options.columns;
-  let columns: readonly Column[] =
-    declared ??
-    (options.format === "json" ? [] : [{ name: "value", type: { kind: options.format === "text" ? "string" : "binary" }, nullable: true }]);
-  let all = withMetadata(columns, options);
-  let values: Row[] = [];
-  let rows: Row[] = [];
+  const add = options.format === "json" ? jsonRows : valueRows;
   let places: KafkaMessage[] = [];
-  let rejects: Reject[] = [];
   let bytes = 0;
-  const where = (message: KafkaMessage): string => placeOf(message, topic);
-
+  const where = (index: number): string => (places[index] === undefined ? topic : placeOf(places[index], topic));
+  const rows = add(options, where);
   return {
     add(message) {
-      const value = options.format === "json" ? withoutHeader(message.value) : message.value;
-      const parsed = parseValue(value, options);
       bytes += message.value?.length ?? 0;
-      if (typeof parsed === "string") {
-        rejects.push({
-          where: where(message),
-          code: "SOURCE_DATA_INVALID",
-          reason: parsed,
-          raw: rawText(value?.toString("utf8") ?? ""),
-        });
-        return;
-      }
-      values.push(parsed);
-      rows.push({ ...parsed, ...metadataOf(message, options) });
       places.push(message);
+      rows.add(message);
     },
 
     get isFull() {
-      return rows.length + rejects.length >= batchRows || bytes >= BATCH_BYTES;
+      return places.length >= batchRows || bytes >= BATCH_BYTES;
     },
 
     take(position) {
-      if (declared === undefined && options.format === "json") {
-        const found = inferColumns(values, columns);
-        // The same columns stay the same object: destinations compare by identity.
-        if (found !== columns) all = withMetadata(found, options);
-        columns = found;
+      const batch = rows.take(position);
+      places = [];
+      bytes = 0;
+      return batch;
+    },
+  };
+};
+
+type MessageRows = Pick<MessageBatches, "take"> & { readonly add: (message: KafkaMessage) => void };
+type Where = (index: number) => string;
+
+/** What a message without a value has. */
+const NO_KEYS = Buffer.from("{}");
+
+const jsonRows = (options: KafkaSourceOptions, where: Where): MessageRows => {
+  const objects = new JsonObjects({ declared: options.columns, known: [], beside: withMetadata([], options), where });
+  return {
+    add: (message) => objects.add(withoutHeader(message.value) ?? NO_KEYS, metadataOf(message, options)),
+    take: (position) => objects.take(position),
+  };
+};
+
+/** One column of their values, as they are. */
+const valueRows = (options: KafkaSourceOptions, where: Where): MessageRows => {
+  const isText = options.format === "text";
+  const value: Column = { name: "value", type: { kind: isText ? "string" : "binary" }, nullable: true };
+  const columns = withMetadata(options.columns ?? [value], options);
+  let rows: Row[] = [];
+  let places: number[] = [];
+  let rejects: Reject[] = [];
+  return {
+    add(message) {
+      const index = places.length + rejects.length;
+      if (isText && message.value !== null && !isUtf8(message.value)) {
+        const raw = rawText(message.value.toString("utf8"));
+        rejects.push({ where: where(index), code: "SOURCE_DATA_INVALID", reason: "is not UTF-8", raw });
+        return;
       }
-      const told = places;
-      const batch = fromRows(all, rows, {
-        position,
-        rejects,
-        areParsedJson: options.format === "json",
-        where: (index) => (told[index] === undefined ? topic : where(told[index])),
-      });
-      values = [];
+      rows.push({ value: message.value, ...metadataOf(message, options) });
+      places.push(index);
+    },
+    take(position) {
+      const batch = fromRows(columns, rows, { position, rejects, where: (index) => where(places[index] ?? index) });
       rows = [];
       places = [];
       rejects = [];
-      bytes = 0;
       return batch;
     },
   };
@@ -107,10 +116,3 @@ export const rereadMessages = (
 
 /** What is written with a schema registry begins with a zero and a schema's id; no JSON begins so. */
 const withoutHeader = (value: Buffer | null): Buffer | null => (value?.[0] === 0 ? value.subarray(HEADER_BYTES) : value);
-
-const parseValue = (value: Buffer | null, { format }: KafkaSourceOptions): Row | string => {
-  if (value === null) return {};
-  if (format === "binary") return { value };
-  if (!isUtf8(value)) return "is not UTF-8";
-  return format === "text" ? { value: value.toString("utf8") } : parseObject(value.toString("utf8"));
-};

@@ -132,6 +132,9 @@ export class FixedColumnBuilder extends ColumnBuilder {
   }
 }
 
+/** Bytes; fewer are copied faster one by one than by a call. */
+const LONG_COPY = 96;
+
 export class TextColumnBuilder extends ColumnBuilder {
   #offsets: Int32Array<ArrayBuffer>;
   #data: Buffer<ArrayBuffer>;
@@ -177,6 +180,21 @@ export class TextColumnBuilder extends ColumnBuilder {
     this.#reserve(value.length);
     this.#data.set(value, this.#end);
     this.#end += value.length;
+    this.#close(1);
+  }
+
+  /** Bytes of a larger array, without a view of them. */
+  appendRange(source: Uint8Array, from: number, end: number): void {
+    this.#reserve(end - from);
+    const data = this.#data;
+    let to = this.#end;
+    if (end - from > LONG_COPY) data.set(source.subarray(from, end), to);
+    else
+      for (let at = from; at < end; at += 1) {
+        data[to] = source[at]!;
+        to += 1;
+      }
+    this.#end += end - from;
     this.#close(1);
   }
 

@@ -29,20 +29,30 @@ export const rawText = (value: unknown): string => (typeof value === "string" ? 
 export const fromRows = (columns: readonly Column[], rows: Iterable<Row>, options: FromRowsOptions): Batch => {
   const builder = new BatchBuilder({ columns });
   const rejects: Reject[] = [...(options.rejects ?? [])];
-  // Names that every object inherits, such as "constructor", must be the row's own.
-  const inherited = columns.map(({ name }) => name in Object.prototype);
-  const jsonOf = options.areParsedJson === true ? jsonText : checkedJson;
+  const append = rowAppender(builder, options.areParsedJson === true);
   let index = 0;
   for (const row of rows) {
-    const fault = appendRow(builder, columns, row, inherited, jsonOf);
-    if (fault === undefined) builder.endRow();
-    else {
-      builder.dropRow();
+    const fault = append(row);
+    if (fault !== undefined) {
       rejects.push({ where: options.where?.(index) ?? `row ${index + 1}`, code: "SOURCE_DATA_INVALID", reason: fault, raw: rawText(row) });
     }
     index += 1;
   }
   return builder.take(options.position, { rejects, ...(options.items === undefined ? {} : { items: options.items }) });
+};
+
+/** Appends a row, or says why it does not fit and leaves nothing of it. */
+export const rowAppender = (builder: BatchBuilder, areParsedJson: boolean): ((row: Row) => string | undefined) => {
+  const { columns } = builder.schema;
+  // Names that every object inherits, such as "constructor", must be the row's own.
+  const inherited = columns.map(({ name }) => name in Object.prototype);
+  const jsonOf = areParsedJson ? jsonText : checkedJson;
+  return (row) => {
+    const fault = appendRow(builder, columns, row, inherited, jsonOf);
+    if (fault === undefined) builder.endRow();
+    else builder.dropRow();
+    return fault;
+  };
 };
 
 type JsonOf = (value: unknown) => string | undefined;

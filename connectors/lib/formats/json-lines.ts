@@ -1,21 +1,13 @@
 // JSON Lines: one JSON object a line. Lines that are none become rejects; digits beyond a double are kept.
 
-import { isUtf8 } from "node:buffer";
-import type { Reject } from "../../batch.ts";
-import { inferColumns } from "../infer.ts";
-import { parseObject } from "../json-text.ts";
-import { fromRows, rawText, type Row } from "../rows.ts";
+import { JsonObjects } from "../json-objects.ts";
+import { RAW_LENGTH, rawText } from "../rows.ts";
 import type { FileBatch, FileRead } from "./engine.ts";
-import { readLines, type Line } from "./lines.ts";
+import { readLines } from "./lines.ts";
 
 /** Lines are objects in memory until they are columns, so a batch of them is smaller than others. */
 const MOST_LINES = 20_000;
 const MOST_BYTES = 16 * 1024 * 1024;
-
-const parseLine = ({ bytes, isCut }: Line): Row | string => {
-  if (isCut) return `is longer than ${bytes.length} bytes`;
-  return isUtf8(bytes) ? parseObject(bytes.toString("utf8")) : "is not UTF-8";
-};
 
 const isBlank = (bytes: Buffer): boolean => bytes.every((byte) => byte === 32 || byte === 9 || byte === 13);
 
@@ -31,20 +23,14 @@ export async function* readJsonLines({
   signal,
   batchRows = MOST_LINES,
 }: FileRead): AsyncGenerator<FileBatch> {
-  let columns = declared ?? known;
-  let rows: Row[] = [];
   let places: number[] = [];
-  let rejects: Reject[] = [];
   let bytes = 0;
   let line = 0;
   let seen = 0;
+  const objects = new JsonObjects({ declared, known, where: (index) => `line ${places[index]} of ${name}` });
   const flush = (): FileBatch => {
-    if (declared === undefined) columns = inferColumns(rows, columns);
-    const where = (index: number): string => `line ${places[index]} of ${name}`;
-    const batch = fromRows(columns, rows, { position: null, rejects, where, areParsedJson: true });
-    rows = [];
+    const batch = objects.take(null);
     places = [];
-    rejects = [];
     bytes = 0;
     return { batch, rows: seen };
   };
@@ -55,16 +41,11 @@ export async function* readJsonLines({
       if (isBlank(text.bytes)) continue;
       seen += 1;
       if (seen <= skipRows) continue;
-      const parsed = parseLine(text);
-      if (typeof parsed === "string") {
-        const raw = rawText(text.bytes.toString("utf8", 0, 65_536));
-        rejects.push({ where: `line ${line} of ${name}`, code: "SOURCE_DATA_INVALID", reason: parsed, raw });
-      } else {
-        rows.push(parsed);
-        places.push(line);
-      }
+      places.push(line);
+      if (text.isCut) objects.refuse(`is longer than ${text.bytes.length} bytes`, rawText(text.bytes.toString("utf8", 0, RAW_LENGTH)));
+      else objects.add(text.bytes);
       bytes += text.bytes.length;
-      if (rows.length + rejects.length >= batchRows || bytes >= MOST_BYTES) yield flush();
+      if (places.length >= batchRows || bytes >= MOST_BYTES) yield flush();
     }
   }
   yield flush();
