@@ -53,7 +53,7 @@ export type S3TargetOptions = z.output<typeof s3TargetOptions>;
 export const s3 = defineConnector({
   kind: "s3",
   title: "S3",
-  description: "Amazon S3 and compatible servers: CSV, JSON Lines and Parquet objects",
+  description: "Amazon S3 and compatible servers: CSV, JSON Lines, Parquet and Avro objects",
   roles: ["source", "destination", "files"],
   config: s3Config,
   sourceOptions: z.strictObject({
@@ -90,6 +90,10 @@ looks like a whole one, and Hadoop's blocks have no checksums. bzip2 is unpacked
 
 CSV and JSON Lines are taken exactly: values that are not of their column's type and lines that do not fit become rejects with file and line. Types are inferred over a whole CSV file, over batches of
 a JSON Lines file, and only widen from file to file; "007" and numbers with more digits than a double has are text. Declare \`columns\` where a type must not depend on the data, such as prices.
+
+Avro is the object container file (\`.avro\`, specification 1.12), with the codecs null, deflate, snappy, zstandard and bzip2; xz is refused. Columns are those of the schema in each file's header, by [the table of Kafka's Avro](#kafka). Where schemas differ between files, columns only widen and are added; one that a file lacks is NULL in it.
+With \`columns\` only those are read, in the types that are declared. A row with a value that is not for its column (nanoseconds that are not whole microseconds, a text that is not UTF-8) is a reject with file and row, its text the row as JSON. A file is walked block by block first, so one that was cut is SOURCE_FILE_BROKEN before a row of it counts, with the block's
+number and byte (in the unpacked file where it was packed as a whole); only one that was cut exactly between two blocks looks like a whole one. Damage within a block ends the load there; deflate, null and mostly zstandard have no checksums, so that damage may read as other values. A block may have 128 MiB, packed and unpacked. Avro is read, not written.
 
 As a destination \`table\` is a folder. The manifest \`_downbeat/….json\` in it, written last and on condition, says which of its files count: readers take the files that it names.
 Replace writes new files, then a manifest that names only them, then deletes the old ones. Rejected rows go to \`_downbeat/dead-letters/\`.
