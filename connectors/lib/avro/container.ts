@@ -27,8 +27,8 @@ export interface BlockPlace {
 /** A block is in memory as a whole, packed and unpacked. Writers begin a new one after 64 KB, unless a row is larger. */
 export const MOST_BLOCK_BYTES = 128 * 1024 * 1024;
 
-const MAGIC = Buffer.from("Obj\u0001", "latin1");
-const SYNC_BYTES = 16;
+export const MAGIC = Buffer.from("Obj\u0001", "latin1");
+export const SYNC_BYTES = 16;
 /** Two numbers: rows and bytes. */
 const MOST_BLOCK_HEADER = 20;
 /** Headers are tried in pieces that grow: most take a few KB, few have schemas of megabytes. */
