@@ -1,85 +1,14 @@
 // Avro's container files, written by other libraries and by hand: every row, of every codec; what is cut, damaged or too large is named by its place.
 
-import { readdirSync, readFileSync, writeFileSync } from "node:fs";
-import { mkdtemp, readdir, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { readdirSync, readFileSync } from "node:fs";
+import { readdir } from "node:fs/promises";
 import path from "node:path";
 import { deflateRawSync, gzipSync, zstdCompressSync } from "node:zlib";
-import { afterAll, describe, expect, it } from "vitest";
-import type { Column } from "../../connectors/batch.ts";
-import { fileOptions, readFile, type ReadFileOptions } from "../../connectors/lib/formats/read-file.ts";
-import { rereadFile } from "../../connectors/lib/formats/reread-file.ts";
-import { unpack } from "../../connectors/lib/formats/unpack.ts";
-import { toRows, typeName } from "../../connectors/lib/rows.ts";
+import { describe, expect, it } from "vitest";
 import { avroType, container, containerBlock, containerHeader } from "../fixtures/avro.ts";
+import { broken, folder, read, record, tryRead } from "./avro-kit.ts";
 
 const WRITTEN = path.join(import.meta.dirname, "../fixtures/avro-files");
-const folder = await mkdtemp(path.join(tmpdir(), "downbeat-avro-"));
-afterAll(() => rm(folder, { recursive: true, force: true }));
-
-const columnsOf = (types: Readonly<Record<string, string>>): readonly Column[] => fileOptions.columns.parse(types) ?? [];
-
-type Options = Partial<Omit<ReadFileOptions, "columns">> & { readonly columns?: Readonly<Record<string, string>> };
-
-/** What has been read, also where an error has ended it. */
-class Reading {
-  rows: Record<string, unknown>[] = [];
-  rejects: { readonly where: string; readonly reason: string; readonly raw: string }[] = [];
-  columns: readonly Column[] = [];
-  ends: number[] = [];
-  error: unknown;
-
-  get types(): Readonly<Record<string, string>> {
-    return Object.fromEntries(this.columns.map(({ name, type }) => [name, typeName(type)]));
-  }
-}
-
-let files = 0;
-const tryRead = async (bytes: Uint8Array, { columns, name = "x.avro", ...more }: Options = {}): Promise<Reading> => {
-  const file = path.join(folder, `${(files += 1)}`);
-  writeFileSync(file, bytes);
-  const reading = new Reading();
-  const { signal } = new AbortController();
-  await using plain = await unpack({ file, name }, { tempDir: folder, signal });
-  try {
-    for await (const { batch, rows } of readFile({
-      file: plain?.path ?? file,
-      name,
-      delimiter: ",",
-      header: true,
-      known: [],
-      skipRows: 0,
-      tempDir: folder,
-      signal,
-      ...(columns === undefined ? {} : { columns: columnsOf(columns) }),
-      ...more,
-    })) {
-      reading.rows.push(...toRows(batch));
-      reading.rejects.push(...(batch.rejects ?? []));
-      reading.columns = batch.schema.columns;
-      reading.ends.push(rows);
-    }
-  } catch (error) {
-    reading.error = error;
-  }
-  await rm(file);
-  return reading;
-};
-
-const read = async (bytes: Uint8Array, options: Options = {}): Promise<Reading> => {
-  const reading = await tryRead(bytes, options);
-  if (reading.error !== undefined) throw reading.error;
-  return reading;
-};
-
-const matching = (pattern: RegExp): string => expect.stringMatching(pattern) as string;
-const broken = (pattern: RegExp) => ({ code: "SOURCE_FILE_BROKEN", message: matching(pattern) });
-
-const record = (fields: Readonly<Record<string, unknown>>): object => ({
-  type: "record",
-  name: "R",
-  fields: Object.entries(fields).map(([name, type]) => ({ name, type })),
-});
 
 describe("files of other writers", () => {
   /** What make.py has written. */
@@ -163,6 +92,13 @@ describe("files by hand", () => {
     expect((await read(bytes)).rows).toEqual(readRows(0, 9));
   });
 
+  it("blocks of no bytes at all are none, however the others are packed", async () => {
+    const nothing = containerBlock(Buffer.alloc(0), 0);
+    const bytes = container(schema, BLOCKS, { codec: "deflate", pack: (plain) => deflateRawSync(plain) });
+    const { length } = containerHeader(schema, { codec: "deflate" });
+    expect((await read(Buffer.concat([bytes.subarray(0, length), nothing, bytes.subarray(length), nothing]))).rows).toEqual(readRows(0, 9));
+  });
+
   it("no blocks at all tell the columns", async () => {
     expect(await read(containerHeader(schema))).toMatchObject({ rows: [], types: { id: "int64", text: "string" }, ends: [0] });
   });
@@ -223,6 +159,7 @@ describe("files by hand", () => {
       Buffer.concat([header, containerBlock(content(one), 2)]),
       new RegExp(`block 1, at byte ${begin}, is damaged: row 2 of the file field "id" ends within a value`),
     ],
+    ["no rows in a block of bytes", Buffer.concat([header, containerBlock(content(one), 0)]), /has 4 bytes behind its 0 rows/],
     ["too many rows in a block", Buffer.concat([header, containerBlock(content(one, one), 1)]), /has 4 bytes behind its 1 rows/],
     [
       "a block that is too large",
@@ -270,115 +207,5 @@ describe("files by hand", () => {
 
   it("an abort ends reading with its reason", async () => {
     await expect(read(container(schema, BLOCKS), { signal: AbortSignal.abort(new Error("enough")) })).rejects.toThrow("enough");
-  });
-});
-
-describe("rows that are not for their columns", () => {
-  const schema = record({ id: "int", at: { type: "long", logicalType: "timestamp-nanos" }, note: "string", amount: "string" });
-  const rows = [
-    { id: 1, at: 1_000n, note: "a", amount: "1" },
-    { id: 2, at: 1n, note: "b", amount: "2" },
-    { id: 3, at: 2_000n, note: "half", amount: "3" },
-    { id: 4, at: 3_000n, note: "d", amount: "many" },
-    { id: 5, at: 4_000n, note: "e", amount: "5" },
-  ];
-  const bytes = container(schema, [rows.slice(0, 2), rows.slice(2)]);
-  // Half of a character, in a text of the same length.
-  bytes[bytes.indexOf("half")] = 0xc3;
-  const columns = { id: "int64", at: "timestamptz", note: "string", amount: "int32" };
-
-  it("are rejects with their number, and the others come", async () => {
-    const found = await read(bytes, { columns });
-    expect(found.rows.map(({ id }) => id)).toEqual([1, 5]);
-    expect(found.rejects.toSorted((left, right) => (left.where < right.where ? -1 : 1))).toMatchObject([
-      {
-        where: "row 2 of x.avro",
-        code: "SOURCE_DATA_INVALID",
-        reason: matching(/field "at" is 1 nanoseconds/),
-        raw: '{"id":2,"at":"1970-01-01T00:00:00.000000001Z","note":"b","amount":"2"}',
-      },
-      { where: "row 3 of x.avro", reason: matching(/field "note" has a string that is not UTF-8/), raw: matching(/"note":"\ufffdalf"/) },
-      {
-        where: "row 4 of x.avro",
-        reason: 'column "amount": many is not a int32',
-        raw: '{"id":4,"at":"1970-01-01T00:00:00.000003Z","note":"d","amount":"many"}',
-      },
-    ]);
-  });
-
-  it("are passed over as well when the file is gone on with, and count", async () => {
-    const small = await read(bytes, { columns, batchRows: 2 });
-    expect(small.ends).toEqual([2, 4, 5]);
-    const rest = await read(bytes, { columns, skipRows: 3 });
-    expect(rest).toMatchObject({ rejects: [{ where: "row 4 of x.avro" }], rows: [{ id: 5 }] });
-  });
-
-  it("are read again from their dead letters once the columns are declared as they are", async () => {
-    const { rejects } = await read(bytes, { columns });
-    const letters = rejects.map(({ where, raw }) => ({ id: where, place: where, raw }) as Parameters<typeof rereadFile>[0][number]);
-    const declared = columnsOf({ ...columns, at: "string", amount: "string" });
-    const again = rereadFile(letters, { name: "*.avro", declared, known: [] });
-    expect(toRows(again).find(({ id }) => id === 4)).toEqual({ id: 4, at: "1970-01-01T00:00:00.000003Z", note: "d", amount: "many" });
-    expect(again.rejects).toEqual([]);
-    expect(() => rereadFile(letters, { name: "*.avro", declared: undefined, known: [] })).toThrow(/Avro files need from\.columns/);
-  });
-
-  it("values of every kind come back from a dead letter as they are read", async () => {
-    const types = record({
-      long: "long",
-      double: "double",
-      bytes: "bytes",
-      price: { type: "bytes", logicalType: "decimal", precision: 5, scale: 2 },
-      day: { type: "int", logicalType: "date" },
-      time: { type: "long", logicalType: "time-micros" },
-      local: { type: "long", logicalType: "local-timestamp-micros" },
-      map: { type: "map", values: "long" },
-      either: ["int", "string"],
-      text: ["null", "string"],
-      bad: "string",
-    });
-    const row = {
-      long: 2n ** 60n,
-      double: Number.NaN,
-      bytes: Buffer.from([0, 255]),
-      price: Buffer.from([255]),
-      day: -1,
-      time: 1n,
-      local: -1n,
-      map: { a: -(2n ** 60n) },
-      either: { string: "x" },
-      text: { string: '"quoted"' },
-      bad: "no number",
-    };
-    const written = container(types, [[row]]);
-    const good = await read(written);
-    const { bad, ...others } = good.types;
-    const { rejects } = await read(written, { columns: { ...others, bad: "int32" } });
-    const [letter] = rejects.map(({ where, raw }) => ({ id: where, place: where, raw }) as Parameters<typeof rereadFile>[0][number]);
-    const again = rereadFile([letter!], { name: "x.avro", declared: columnsOf({ ...others, bad: bad! }), known: [] });
-    expect(toRows(again)).toEqual(good.rows);
-  });
-});
-
-describe("schemas that differ between files", () => {
-  const first = container(record({ id: "int", price: { type: "bytes", logicalType: "decimal", precision: 6, scale: 2 } }), [
-    [{ id: 1, price: Buffer.from([100]) }],
-  ]);
-  const later = record({ id: "long", price: { type: "bytes", logicalType: "decimal", precision: 8, scale: 4 }, note: ["null", "string"] });
-
-  it("columns only widen, and one that a file does not have is NULL in it", async () => {
-    const { columns: known, rows } = await read(first);
-    expect(rows).toEqual([{ id: 1, price: "1.00" }]);
-    const grown = await read(container(later, [[{ id: 2n ** 40n, price: Buffer.from([100]), note: { string: "x" } }]]), { known });
-    expect(grown.types).toEqual({ id: "int64", price: "decimal(8,4)", note: "string" });
-    expect(grown.rows).toEqual([{ id: 2 ** 40, price: "0.0100", note: "x" }]);
-    const back = await read(first, { known: grown.columns });
-    expect(back.columns).toBe(grown.columns);
-    expect(back.rows).toEqual([{ id: 1, price: "1.0000", note: null }]);
-  });
-
-  it("declared columns are those, whatever the file has", async () => {
-    const found = await read(first, { columns: { price: "string", note: "string" } });
-    expect(found.rows).toEqual([{ price: "1.00", note: null }]);
   });
 });

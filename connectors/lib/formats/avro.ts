@@ -35,10 +35,12 @@ async function* batchesOf(file: FileHandle, read: FileRead): AsyncGenerator<File
   const rows = new WaitingRows(schema, declared ?? addColumns(known, fieldsOf(schema)), name);
   let seen = 0;
   for await (const block of blocksOf(file, header, signal)) {
-    if (seen + block.rows <= skipRows) {
+    if (block.rows > 0 && seen + block.rows <= skipRows) {
       seen += block.rows;
       continue;
     }
+    // No codec makes nothing of nothing: there is nothing to unpack.
+    if (block.rows === 0 && block.length === 0) continue;
     const content = await readContent(file, block)
       .then(unpack)
       .catch((error: unknown) => {
