@@ -1,4 +1,4 @@
-// Local files: CSV, JSON Lines and Parquet by path or glob as streams; any files to copy, move and delete.
+// Local files: CSV, JSON Lines, Parquet and Avro by path or glob as streams; any files to copy, move and delete.
 
 import path from "node:path";
 import { z } from "zod";
@@ -15,7 +15,7 @@ const MAX_PATTERNS = 50;
 export const file = defineConnector({
   kind: "file",
   title: "Local files",
-  description: "CSV, JSON Lines and Parquet files that the worker can read; any files to copy, move and delete",
+  description: "CSV, JSON Lines, Parquet and Avro files that the worker can read; any files to copy, move and delete",
   roles: ["source", "files"],
   config: z.strictObject({
     root: z
@@ -44,7 +44,7 @@ export const file = defineConnector({
     tableOf: tableOfPath,
   },
   notes:
-    "A stream is a path or a glob under `root`: `orders.csv`, `2026/**/*.jsonl.gz`. Links that lead out of `root` are refused. Files may be packed as S3's objects are. As `files` a file appears whole, by a rename; see [moving files](../guides/moving-files.md).",
+    "A stream is a path or a glob under `root`: `orders.csv`, `2026/**/*.jsonl.gz`. Links that lead out of `root` are refused. Files may be packed as S3's objects are; what is said there of formats holds here as well. As `files` a file appears whole, by a rename; see [moving files](../guides/moving-files.md).",
   async open({ root }, context) {
     const { glob, stat } = await import("node:fs/promises");
     const readable = new LocalRoot(root, context, "SOURCE_OPTIONS_INVALID");

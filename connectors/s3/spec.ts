@@ -4,7 +4,7 @@ import { z } from "zod";
 import { secret } from "../lib/config.ts";
 import { defineConnector } from "../lib/define.ts";
 import { fileOptions } from "../lib/formats/read-file.ts";
-import { WRITTEN_COMPRESSIONS } from "../lib/formats/write-file.ts";
+import { PACKED_BY, WRITTEN_COMPRESSIONS, WRITTEN_FORMATS } from "../lib/formats/write-file.ts";
 import { afterScheme, decoded, tableOfPath } from "../lib/urls.ts";
 
 const ENCRYPTIONS = ["AES256", "aws:kms"] as const;
@@ -34,8 +34,11 @@ export type S3Config = z.output<typeof s3Config>;
 
 export const s3TargetOptions = z
   .strictObject({
-    format: z.enum(["parquet", "csv", "jsonl"]).default("parquet"),
-    compression: z.enum(WRITTEN_COMPRESSIONS).default("none").describe("Of CSV and JSON Lines"),
+    format: z.enum(WRITTEN_FORMATS).default("parquet"),
+    compression: z
+      .enum(WRITTEN_COMPRESSIONS)
+      .default("none")
+      .describe("CSV and JSON Lines: gzip or zstd, of whole files; Avro: deflate or zstd, of its blocks"),
     partition_by: z
       .array(z.string().min(1))
       .max(10)
@@ -43,8 +46,8 @@ export const s3TargetOptions = z
       .default([])
       .describe("Columns whose values are folders, as Hive lays them out: country=DE/day=2026-11-28/"),
   })
-  .refine(({ format, compression }) => format !== "parquet" || compression === "none", {
-    error: "is for csv and jsonl",
+  .refine(({ format, compression }) => PACKED_BY[format].includes(compression), {
+    error: "is not for this format: gzip is for csv and jsonl, deflate for avro, zstd for these three",
     path: ["compression"],
   });
 
@@ -53,7 +56,7 @@ export type S3TargetOptions = z.output<typeof s3TargetOptions>;
 export const s3 = defineConnector({
   kind: "s3",
   title: "S3",
-  description: "Amazon S3 and compatible servers: CSV, JSON Lines and Parquet objects",
+  description: "Amazon S3 and compatible servers: CSV, JSON Lines, Parquet and Avro objects",
   roles: ["source", "destination", "files"],
   config: s3Config,
   sourceOptions: z.strictObject({
@@ -90,6 +93,11 @@ looks like a whole one, and Hadoop's blocks have no checksums. bzip2 is unpacked
 
 CSV and JSON Lines are taken exactly: values that are not of their column's type and lines that do not fit become rejects with file and line. Types are inferred over a whole CSV file, over batches of
 a JSON Lines file, and only widen from file to file; "007" and numbers with more digits than a double has are text. Declare \`columns\` where a type must not depend on the data, such as prices.
+
+Avro is the object container file (\`.avro\`, specification 1.12), with the codecs null, deflate, snappy, zstandard and bzip2; xz is refused. Columns are those of the schema in each file's header, by [the table of Kafka's Avro](#kafka). Where schemas differ between files, columns only widen and are added; one that a file lacks is NULL in it.
+With \`columns\` only those are read, in the types that are declared. A row with a value that is not for its column (nanoseconds that are not whole microseconds, a text that is not UTF-8) is a reject with file and row, its text the row as JSON. A file is walked block by block first, so one that was cut is SOURCE_FILE_BROKEN before a row of it counts, with the block's
+number and byte (in the unpacked file where it was packed as a whole); only one that was cut exactly between two blocks looks like a whole one. Damage within a block ends the load there; deflate, null and mostly zstandard have no checksums, so that damage may read as other values. A block may have 128 MiB, packed and unpacked.
+Written as Avro, columns have the types of that table (the other way round; local-timestamp-micros, timestamp-micros, time-micros), a uint64 is a decimal(20,0) and JSON a string. Blocks of about 64 KB are packed by deflate or zstandard. A column whose name is not of letters, digits and _ is refused: rename it ([why](../decisions/0030-avro-files-by-our-own-code.md)).
 
 As a destination \`table\` is a folder. The manifest \`_downbeat/….json\` in it, written last and on condition, says which of its files count: readers take the files that it names.
 Replace writes new files, then a manifest that names only them, then deletes the old ones. Rejected rows go to \`_downbeat/dead-letters/\`.

@@ -7,6 +7,7 @@ import { describe, expect, it } from "vitest";
 import { sourceCases } from "../../connectors/contract/source.ts";
 import { file } from "../../connectors/file.ts";
 import { toRows } from "../../connectors/lib/rows.ts";
+import { container } from "../fixtures/avro.ts";
 import { openConnector, runCases, testContext, testFolder } from "./kit.ts";
 
 const folder = testFolder("file");
@@ -15,6 +16,10 @@ mkdirSync(path.join(root, "deep"), { recursive: true });
 writeFileSync(path.join(root, "a.jsonl"), Array.from({ length: 50 }, (_, id) => `${JSON.stringify({ id, text: `ä ${id}` })}\n`).join(""));
 writeFileSync(path.join(root, "deep", "b.jsonl.zst"), zstdCompressSync('{"id": 50, "text": "last"}\n'));
 writeFileSync(path.join(root, "nothing.jsonl"), "");
+const ORDER = { type: "record", name: "Order", fields: [{ name: "id", type: "long" }] };
+const orders = Array.from({ length: 500 }, (_, id) => ({ id: BigInt(id) }));
+writeFileSync(path.join(root, "orders.avro"), container(ORDER, [orders.slice(0, 300), orders.slice(300)]));
+writeFileSync(path.join(root, "none.avro"), container(ORDER, []));
 writeFileSync(path.join(folder, "outside.jsonl"), '{"id": 1}\n');
 symlinkSync(path.join(folder, "outside.jsonl"), path.join(root, "link.jsonl"));
 
@@ -31,6 +36,19 @@ runCases(
     expectedRows: 51,
     discovered: "deep/*.jsonl.zst",
     emptyStream: "nothing.jsonl",
+  }),
+);
+
+runCases(
+  "file source of Avro",
+  sourceCases({
+    open: (signal) => make(signal),
+    stream: "orders.avro",
+    options,
+    capabilities: file.capabilities,
+    expectedRows: 500,
+    discovered: "*.avro",
+    emptyStream: "none.avro",
   }),
 );
 

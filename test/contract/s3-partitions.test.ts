@@ -118,6 +118,16 @@ const OTHERWISE = [
 ];
 
 runCases("s3 destination, partitioned", cases({ partition_by: ["id"] }), OTHERWISE);
+const AVRO_NAMES = {
+  reason: "names in Avro are of letters, digits and _",
+  tests: ["names with capitals, quotes, spaces, Unicode and reserved words are kept"],
+};
+
+runCases("s3 destination, Avro", cases({ format: "avro" }), [...OTHERWISE.slice(0, 1), AVRO_NAMES]);
+runCases("s3 destination, packed Avro in partitions", cases({ partition_by: ["id"], format: "avro", compression: "deflate" }), [
+  ...OTHERWISE,
+  AVRO_NAMES,
+]);
 runCases("s3 destination, packed CSV in partitions", cases({ partition_by: ["id"], format: "csv", compression: "zstd" }), OTHERWISE);
 
 const COLUMNS = [
@@ -244,6 +254,7 @@ describe("written files", () => {
   it.each([
     ["csv", "gzip", ".csv.gz", "1f8b"],
     ["jsonl", "zstd", ".jsonl.zst", "28b52ffd"],
+    ["avro", "deflate", ".avro", "4f626a01"],
   ])("%s with %s ends with %s, and is read back", async (format, compression, ending, magic) => {
     await load({ table: `packed-${format}`, options: { format, compression } });
     const [key = ""] = (await manifestsOf(`packed-${format}`))[0]?.files ?? [];

@@ -1,6 +1,6 @@
 // S3 against the contracts of sources and destinations, on a real server; and what only objects can do: change, be truncated, be foreign.
 
-import { gzipSync } from "node:zlib";
+import { deflateRawSync, gzipSync } from "node:zlib";
 import { GetObjectCommand, ListObjectsV2Command, PutObjectCommand, S3Client } from "@aws-sdk/client-s3";
 import { describe, expect, it } from "vitest";
 import { destinationCases } from "../../connectors/contract/destination.ts";
@@ -13,6 +13,7 @@ import type { Json } from "../../core/json.ts";
 import { readFileSync } from "node:fs";
 import { writeFile } from "node:fs/promises";
 import path from "node:path";
+import { container } from "../fixtures/avro.ts";
 import { freshBucket } from "../fixtures/services.ts";
 import { openConnector, runCases, testContext, testFolder } from "./kit.ts";
 
@@ -58,6 +59,37 @@ runCases(
     expectedRows: 5,
     openUnauthorized: () => openConnector(s3, { ...config, secret_access_key: "wrong" }, testContext(folder)),
     openUnreachable: () => openConnector(s3, { ...config, endpoint: "http://127.0.0.1:1" }, testContext(folder)),
+  }),
+);
+
+const AVRO = { type: "record", name: "Order", fields: [{ name: "id", type: "long" }] };
+const LATER = { ...AVRO, fields: [...AVRO.fields, { name: "tags", type: { type: "array", items: "string" } }] };
+const orders = (from: number, count: number): readonly Readonly<Record<string, unknown>>[] =>
+  Array.from({ length: count }, (_, index) => ({ id: BigInt(from + index), tags: ["a", String(from + index)] }));
+const deflated = { codec: "deflate", pack: deflateRawSync } as const;
+/** Blocks of a few hundred rows; more rows than one batch has. */
+const MANY = 50 * 401;
+await put(
+  "avro/a.avro",
+  container(
+    AVRO,
+    Array.from({ length: 50 }, (_, block) => orders(block * 401, 401)),
+    deflated,
+  ),
+);
+await put("avro/b.avro", container(LATER, [orders(MANY, 3)]));
+await put("avro/c.avro.gz", gzipSync(container(AVRO, [orders(MANY + 3, 2)])));
+await put("broken/cut.avro", container(AVRO, [orders(0, 3)]).subarray(0, -1));
+
+runCases(
+  "s3 source of Avro",
+  sourceCases({
+    open: (signal) => make(signal),
+    stream: "avro/*",
+    options: options({ new_only: false }),
+    discovered: "avro/*.avro",
+    capabilities: s3.capabilities,
+    expectedRows: MANY + 5,
   }),
 );
 
@@ -234,6 +266,32 @@ describe("objects as streams", () => {
     await expect(readAll(request(`broken/${name}`))).rejects.toMatchObject({
       code: "SOURCE_FILE_BROKEN",
       message: expect.stringContaining(name) as unknown,
+    });
+  });
+
+  it("Avro objects come whole, are gone on with in the middle, and grow columns from one to the next", async () => {
+    const batches = await readAll(request("avro/*"));
+    const rows = batches.flatMap(toRows);
+    expect(rows.map((row) => row["id"])).toEqual(Array.from({ length: MANY + 5 }, (_, id) => id));
+    expect(rows.slice(-4)).toEqual([
+      ...orders(MANY + 1, 2).map(({ id, tags }) => ({ id: Number(id), tags })),
+      { id: MANY + 3, tags: null },
+      { id: MANY + 4, tags: null },
+    ]);
+    for (const { position } of batches) {
+      const rest = await readAll(request("avro/*", { options: options({ new_only: false }), newRun: false, position }));
+      const { key, row } = position as { readonly key: string; readonly row: number | null };
+      const behind = { "avro/a.avro": MANY, "avro/b.avro": MANY + 3 }[key] ?? MANY + 5;
+      expect(rest.flatMap(toRows)).toEqual(rows.slice(row ?? behind));
+    }
+  });
+
+  it("an Avro object that was cut is SOURCE_FILE_BROKEN, with its name and the place", async () => {
+    await expect(readAll(request("broken/cut.avro"))).rejects.toMatchObject({
+      code: "SOURCE_FILE_BROKEN",
+      message: expect.stringMatching(
+        /^broken\/cut\.avro is not a readable Avro file: block 1, at byte \d+, .*the file ends before/,
+      ) as unknown,
     });
   });
 

@@ -3,6 +3,7 @@
 import { mkdir, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { container } from "../fixtures/avro.ts";
 import { freshPipeline, startWhole, type WholeKit } from "./whole-kit.ts";
 
 let kit: WholeKit;
@@ -104,6 +105,43 @@ describe("bad rows of a run", () => {
     expect(await lettersOf(key)).toEqual([]);
     // The stream goes on as if nothing had been: its file was taken.
     expect(await transferred(name, first)).toMatchObject({ rows: 0 });
+  });
+
+  it("of an Avro file are kept as JSON, and are replayed as what the file had", async () => {
+    const name = freshPipeline("events");
+    const stream = `${name}.avro`;
+    const schema = {
+      type: "record",
+      name: "Event",
+      fields: [
+        { name: "id", type: "long" },
+        { name: "at", type: { type: "long", logicalType: "timestamp-micros" } },
+        { name: "price", type: { type: "bytes", logicalType: "decimal", precision: 9, scale: 2 } },
+        { name: "total", type: "long" },
+      ],
+    };
+    const event = (id: bigint, total: bigint): object => ({ id, at: id, price: Buffer.from([Number(id)]), total });
+    const file = container(schema, [[event(1n, 10n), event(2n, 5_000_000_000n)], [event(3n, 30n)]]);
+    await writeFile(path.join(kit.dataDir, "shop", stream), file);
+    const columns = { id: "int64", at: "timestamptz", price: "decimal(9,2)", total: "int32" };
+    const from = { connection: "shop", stream, columns };
+    const to = { connection: "warehouse", table: name };
+    expect(await transferred(name, { from, to, dead_letters: { max_rows: 10 } })).toMatchObject({ rows: 2, dead_letters: 1 });
+    const key = `${name}/load/${stream}`;
+    expect(await lettersOf(key)).toEqual([
+      {
+        place: `row 2 of ${stream}`,
+        reason: 'column "total": 5000000000 is not a int32',
+        raw: '{"id":2,"at":"1970-01-01T00:00:00.000002Z","price":"0.02","total":5000000000}',
+      },
+    ]);
+    const again = { from: { ...from, columns: { ...columns, total: "int64" }, dead_letters: { key } }, to };
+    expect(await transferred(freshPipeline("replay"), again)).toMatchObject({ rows: 1, dead_letters: 0, untried: NONE });
+    expect(await asked(`select id, epoch_us("at") as "at", price::varchar as price, total from "${name}" order by id`)).toEqual([
+      { id: 1, at: 1, price: "0.01", total: 10 },
+      { id: 2, at: 2, price: "0.02", total: 5_000_000_000 },
+      { id: 3, at: 3, price: "0.03", total: 30 },
+    ]);
   });
 
   it("do not replace what came later, where they are merged", async () => {

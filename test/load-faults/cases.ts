@@ -10,6 +10,7 @@ export const SOURCES = [
   "s3-csv",
   "s3-parquet",
   "s3-jsonl",
+  "s3-avro",
   "kafka",
   "http",
   "duckdb-table",

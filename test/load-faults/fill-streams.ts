@@ -11,7 +11,7 @@ import { Admin, Producer, stringSerializers } from "@platformatic/kafka";
 import type { KafkaAddress } from "../../bin/services/kafka.ts";
 import type { S3Address } from "../../bin/services/s3.ts";
 import type { SourceName } from "./cases.ts";
-import { csvOf, duckdbReader, jsonLineOf, jsonOf } from "./encodings.ts";
+import { avroOf, csvOf, duckdbReader, jsonLineOf, jsonOf } from "./encodings.ts";
 import { COLUMNS, eventsOf, FIRST_PART, UPDATES_FROM, type Event, type Part, PARTS } from "./rows.ts";
 import type { PreparedSource } from "./sources.ts";
 
@@ -44,7 +44,7 @@ export const fillS3 = async (
   { endpoint, region, accessKeyId, secretAccessKey }: S3Address,
   bucket: string,
   folder: string,
-): Promise<Pick<Record<SourceName, PreparedSource>, "s3-csv" | "s3-parquet" | "s3-jsonl">> => {
+): Promise<Pick<Record<SourceName, PreparedSource>, "s3-csv" | "s3-parquet" | "s3-jsonl" | "s3-avro">> => {
   const client = new S3Client({ endpoint, region, forcePathStyle: true, credentials: { accessKeyId, secretAccessKey } });
   const put = (Key: string, Body: Buffer | string): Promise<unknown> => client.send(new PutObjectCommand({ Bucket: bucket, Key, Body }));
   try {
@@ -52,6 +52,7 @@ export const fillS3 = async (
     for (const [name, objects] of Object.entries(OBJECTS)) {
       await put(`csv/${name}.csv.gz`, gzipSync(csvOf(objects)));
       await put(`jsonl/${name}.jsonl`, objects.map((event) => `${jsonLineOf(event)}\n`).join(""));
+      await put(`avro/${name}.avro`, avroOf(objects));
       await put(`parquet/${name}.parquet`, await parquetOf(objects, folder));
     }
   } finally {
@@ -68,6 +69,7 @@ export const fillS3 = async (
     "s3-csv": source("csv", "csv.gz", { columns: COLUMNS, new_only: true }),
     "s3-parquet": source("parquet", "parquet", {}),
     "s3-jsonl": source("jsonl", "jsonl", { columns: COLUMNS }),
+    "s3-avro": source("avro", "avro", { columns: COLUMNS }),
   };
 };
 

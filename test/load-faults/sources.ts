@@ -44,6 +44,7 @@ export const NATURES: Readonly<Record<SourceName, Nature>> = {
   "s3-csv": { ...WHOLE, isIncremental: true, repeatsItself: false },
   "s3-parquet": { ...WHOLE, canBeBad: false },
   "s3-jsonl": WHOLE,
+  "s3-avro": WHOLE,
   kafka: { ...WHOLE, isIncremental: true, fixesEnd: true, repeatsItself: false },
   http: WHOLE,
   "duckdb-table": { ...WHOLE, keepsHistory: false, canBeBad: false },

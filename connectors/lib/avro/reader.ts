@@ -1,4 +1,4 @@
-// Reads messages of one Avro schema as rows of given columns.
+// Reads values of one Avro schema as rows of given columns.
 
 import type { Column, ColumnType } from "../../batch.ts";
 import { decimalText, finiteOrText, type Row } from "../rows.ts";
@@ -10,34 +10,44 @@ import type { AvroLogical, AvroRecord, AvroType, AvroUnion } from "./schema.ts";
 
 type Read = (cursor: AvroCursor) => unknown;
 
-/** Throws what is wrong with a message. Bytes left behind the value are wrong: then it is of another schema. */
+/** A message. Bytes left behind the value are wrong: then it is of another schema. */
 export const avroReader = (type: AvroType, columns: readonly Column[]): ((cursor: AvroCursor) => Row) => {
-  const wanted = new Map(columns.map((column) => [column.name, column.type]));
-  const fields = fieldsOf(type).map(({ name, type: field }) => {
-    const into = wanted.get(name);
-    return { name, read: optional(field, (inner) => compile(inner, into === undefined ? "plain" : formOf(field, into))) };
-  });
-  const readRow = (cursor: AvroCursor): Row => {
-    // Without a prototype: a field may be called "__proto__".
-    const row = Object.create(null) as Record<string, unknown>;
-    for (const { name, read } of fields) row[name] = inField(name, read, cursor);
-    return row;
-  };
-  const readRoot = type.kind === "union" && withoutNull(type).kind === "record" ? unionReader(type, () => readRow) : readRow;
+  const read = avroRowReader(type, columns);
   return (cursor) => {
-    const row = (readRoot(cursor) ?? {}) as Row;
+    const row = read(cursor);
     if (cursor.left > 0) throw new Error(`has ${cursor.left} bytes behind its value`);
     return row;
   };
 };
 
-const inField = (name: string, read: Read, cursor: AvroCursor): unknown => {
-  try {
-    return read(cursor);
-  } catch (error) {
-    throw new Error(`field "${name}" ${error instanceof Error ? error.message : String(error)}`, { cause: error });
-  }
+/** One row of several behind each other. Throws what is wrong with it; the cursor is behind it then only by chance. */
+export const avroRowReader = (type: AvroType, columns: readonly Column[]): ((cursor: AvroCursor) => Row) => {
+  const wanted = new Map(columns.map((column) => [column.name, column.type]));
+  const fields = fieldsOf(type).map(({ name, type: field }) => {
+    const into = wanted.get(name);
+    return { name, read: optional(field, (inner) => compile(inner, into === undefined ? "plain" : formOf(field, into))) };
+  });
+  const fresh = freshObject(fields);
+  const readRow = (cursor: AvroCursor): Row => {
+    const row = fresh();
+    let place = 0;
+    try {
+      for (; place < fields.length; place += 1) {
+        const { name, read } = fields[place]!;
+        row[name] = read(cursor);
+      }
+    } catch (error) {
+      throw new Error(`field "${fields[place]?.name}" ${error instanceof Error ? error.message : String(error)}`, { cause: error });
+    }
+    return row;
+  };
+  const readRoot = type.kind === "union" && withoutNull(type).kind === "record" ? unionReader(type, () => readRow) : readRow;
+  return (cursor) => (readRoot(cursor) ?? {}) as Row;
 };
+
+/** Without a prototype where a field is called "__proto__"; others are quicker with one. */
+const freshObject = (fields: readonly { readonly name: string }[]): (() => Record<string, unknown>) =>
+  fields.some(({ name }) => name === "__proto__") ? () => Object.create(null) as Record<string, unknown> : () => ({});
 
 const NUMBERS: ReadonlySet<ColumnType["kind"]> = new Set(["int32", "int64", "uint64", "float32", "float64", "decimal"]);
 

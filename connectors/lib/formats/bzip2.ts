@@ -1,4 +1,4 @@
-// The content of a bzip2 file, block by block: one stream, or several behind each other as pbzip2 writes them.
+// The content of bzip2 files and bytes, block by block: one stream, or several behind each other as pbzip2 writes them.
 
 import { closeSync, openSync, readSync } from "node:fs";
 import { setImmediate } from "node:timers/promises";
@@ -6,12 +6,37 @@ import { setImmediate } from "node:timers/promises";
 /** Read at once: a block, 900 kB of content, takes a few of them. */
 const PIECE_BYTES = 64 * 1024;
 
+export interface PackedBytes extends Disposable {
+  /** Fills the piece as far as it can; 0 at the end. */
+  take(piece: Buffer): number;
+}
+
+export const bytesOfFile = (file: string): PackedBytes => {
+  const handle = openSync(file, "r");
+  return {
+    take: (piece) => readSync(handle, piece, 0, piece.length, null),
+    [Symbol.dispose]: () => closeSync(handle),
+  };
+};
+
+export const bytesInMemory = (bytes: Buffer): PackedBytes => {
+  let place = 0;
+  return {
+    take(piece) {
+      const taken = bytes.copy(piece, 0, place);
+      place += taken;
+      return taken;
+    },
+    [Symbol.dispose]: () => undefined,
+  };
+};
+
 /** What the decoder works with is synchronous, so it is given a block's time at most: others have their turn between two. */
-export const bunzip2 = async (file: string): Promise<AsyncGenerator<Uint8Array>> => {
+export const bunzip2 = async (open: () => PackedBytes): Promise<AsyncGenerator<Uint8Array>> => {
   const { default: Bunzip } = await import("seek-bzip");
 
-  class PackedFile extends Bunzip.Stream implements Disposable {
-    readonly #handle = openSync(file, "r");
+  class PackedStream extends Bunzip.Stream implements Disposable {
+    readonly #packed = open();
     readonly #piece = Buffer.allocUnsafe(PIECE_BYTES);
     #length = 0;
     #place = 0;
@@ -25,19 +50,19 @@ export const bunzip2 = async (file: string): Promise<AsyncGenerator<Uint8Array>>
 
     isAtEnd(): boolean {
       if (this.#place === this.#length) {
-        this.#length = readSync(this.#handle, this.#piece, 0, PIECE_BYTES, null);
+        this.#length = this.#packed.take(this.#piece);
         this.#place = 0;
       }
       return this.#length === 0;
     }
 
     [Symbol.dispose](): void {
-      closeSync(this.#handle);
+      this.#packed[Symbol.dispose]();
     }
   }
 
   return (async function* () {
-    using packed = new PackedFile();
+    using packed = new PackedStream();
     const plain = new PlainBytes();
     const decoder = new Bunzip(packed, plain);
     for (;;) {

@@ -3,7 +3,7 @@
 import { createReadStream } from "node:fs";
 import { Duplex, Readable } from "node:stream";
 import { createGunzip, createZstdDecompress } from "node:zlib";
-import { bunzip2 } from "./bzip2.ts";
+import { bunzip2, bytesOfFile } from "./bzip2.ts";
 import { unsnappy } from "./snappy.ts";
 
 export const COMPRESSIONS = ["none", "gzip", "zstd", "bzip2", "snappy"] as const;
@@ -39,7 +39,7 @@ export const unpacking = async (
     case "zstd":
       return [packed(), createZstdDecompress(options)];
     case "bzip2":
-      return [Readable.from(await bunzip2(file))];
+      return [Readable.from(await bunzip2(() => bytesOfFile(file)))];
     case "snappy":
       return [packed(), Duplex.from(await unsnappy())];
   }

@@ -30,18 +30,20 @@ export interface FileBatch {
   readonly rows: number;
 }
 
-export const broken = (name: string, format: string, error: unknown): DownbeatError => {
+const broken = (name: string, format: string, error: unknown): DownbeatError => {
   const message = (error instanceof Error ? error.message : String(error)).split("\n")[0] ?? "";
   return new DownbeatError("SOURCE_FILE_BROKEN", `${name} is not a readable ${format} file: ${message.slice(0, 500)}`, { cause: error });
 };
 
+/** What to throw for an error of reading: it is the file's fault, unless somebody interrupted it. */
+export const failureOf = (error: unknown, { name, signal }: Pick<FileRead, "name" | "signal">, format: string): unknown =>
+  signal.aborted ? signal.reason : error instanceof DownbeatError ? error : broken(name, format, error);
+
 interface Engine extends Disposable {
   readonly connection: DuckDBConnection;
-  /** What to throw for an error of the work: what DuckDB cannot read is the file's fault, unless somebody interrupted it. */
-  readonly failure: (error: unknown) => unknown;
 }
 
-const openEngine = async ({ name, signal }: FileRead, format: string): Promise<Engine> => {
+const openEngine = async ({ signal }: FileRead): Promise<Engine> => {
   const { DuckDBInstance } = await import("@duckdb/node-api");
   const instance = await DuckDBInstance.create(":memory:", {
     threads: "2",
@@ -54,7 +56,6 @@ const openEngine = async ({ name, signal }: FileRead, format: string): Promise<E
   signal.addEventListener("abort", interrupt);
   return {
     connection,
-    failure: (error) => (signal.aborted ? signal.reason : error instanceof DownbeatError ? error : broken(name, format, error)),
     [Symbol.dispose]() {
       signal.removeEventListener("abort", interrupt);
       connection.closeSync();
@@ -68,21 +69,21 @@ export async function* withEngine(
   format: string,
   work: (connection: DuckDBConnection) => AsyncGenerator<FileBatch>,
 ): AsyncGenerator<FileBatch> {
-  using engine = await openEngine(read, format);
+  using engine = await openEngine(read);
   try {
     yield* work(engine.connection);
   } catch (error) {
-    throw engine.failure(error);
+    throw failureOf(error, read, format);
   }
 }
 
 /** Throws SOURCE_FILE_BROKEN where a query over the file fails. */
 export const tryQuery = async (read: FileRead, format: string, query: string): Promise<void> => {
-  using engine = await openEngine(read, format);
+  using engine = await openEngine(read);
   try {
     await engine.connection.run(query);
   } catch (error) {
-    throw engine.failure(error);
+    throw failureOf(error, read, format);
   }
 };
 

@@ -4,13 +4,14 @@ import { z } from "zod";
 import { DownbeatError } from "../../../core/errors.ts";
 import type { Column } from "../../batch.ts";
 import { declaredColumns } from "../column-types.ts";
+import { readAvro } from "./avro.ts";
 import { COMPRESSIONS, unpackedName } from "./compression.ts";
 import { readCsv } from "./csv.ts";
 import type { FileBatch } from "./engine.ts";
 import { readJsonLines } from "./json-lines.ts";
 import { readParquet } from "./parquet.ts";
 
-export const FORMATS = ["csv", "jsonl", "parquet"] as const;
+export const FORMATS = ["csv", "jsonl", "parquet", "avro"] as const;
 export type Format = (typeof FORMATS)[number];
 
 /** Keys of `from` for everything that reads files. */
@@ -19,7 +20,7 @@ export const fileOptions = {
   compression: z.enum(COMPRESSIONS).optional().describe("Default: by the file's ending (.gz, .zst, .bz2, .sz, .snappy)"),
   columns: declaredColumns("int64, decimal(12,2), timestamp")
     .optional()
-    .describe("Names and types, such as {id: int64, price: decimal(12,2)}; default: inferred"),
+    .describe("Names and types, such as {id: int64, price: decimal(12,2)}; default: inferred, or the schema of an Avro file"),
   delimiter: z.string().length(1).default(",").describe("CSV"),
   header: z.boolean().default(true).describe("CSV"),
 } as const;
@@ -48,6 +49,7 @@ const ENDINGS: readonly (readonly [RegExp, Format])[] = [
   [/\.(csv|tsv|txt)$/i, "csv"],
   [/\.(jsonl|ndjson|json)$/i, "jsonl"],
   [/\.(parquet|pq)$/i, "parquet"],
+  [/\.avro$/i, "avro"],
 ];
 
 export const formatOf = (name: string): Format => {
@@ -71,5 +73,8 @@ export async function* readFile(options: ReadFileOptions): AsyncGenerator<FileBa
       return;
     case "parquet":
       yield* readParquet(read);
+      return;
+    case "avro":
+      yield* readAvro(read);
   }
 }

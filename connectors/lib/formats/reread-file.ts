@@ -22,15 +22,22 @@ export const rereadFile = (letters: readonly DeadLetter[], { name, format = form
     case "jsonl":
       return rereadObjects(letters, { columnsOf: (rows) => declared ?? inferColumns(rows, known) });
     case "csv": {
-      if (declared === undefined) {
-        const message = `${name}: dead letters of CSV files need from.columns, since a few texts do not tell the types of a whole file`;
-        throw new DownbeatError("SOURCE_OPTIONS_INVALID", message);
-      }
-      return rereadObjects(letters, { columnsOf: () => declared, rowOf: (fields) => csvRow(declared, fields), areParsedJson: false });
+      const columns = declaredFor("CSV", name, declared);
+      return rereadObjects(letters, { columnsOf: () => columns, rowOf: (fields) => csvRow(columns, fields), areParsedJson: false });
+    }
+    case "avro": {
+      const columns = declaredFor("Avro", name, declared);
+      return rereadObjects(letters, { columnsOf: () => columns, areParsedJson: false });
     }
     case "parquet":
       throw new DownbeatError("SOURCE_OPTIONS_INVALID", `${name}: Parquet files leave no dead letters that could be read again`);
   }
+};
+
+const declaredFor = (format: string, name: string, declared: readonly Column[] | undefined): readonly Column[] => {
+  if (declared !== undefined) return declared;
+  const message = `${name}: dead letters of ${format} files need from.columns, since a few texts do not tell the types of a whole file`;
+  throw new DownbeatError("SOURCE_OPTIONS_INVALID", message);
 };
 
 /** The letter has the fields that were read then; one that was not is not NULL, but unknown. */

@@ -11,11 +11,21 @@ const MOST_FRAMED = 65_536;
 /** What Hadoop's codec compresses at once is 256 KB by default; more than this is no length. */
 const MOST_CHUNK = 64 * 1024 * 1024;
 
-type Uncompress = (input: Uint8Array, length: number) => Uint8Array;
+type Uncompress = (packed: Buffer, most: number) => Uint8Array;
 
-export const unsnappy = async (): Promise<(packed: AsyncIterable<Uint8Array>) => AsyncGenerator<Uint8Array>> => {
+/** Of one bare piece, which must not become longer than it may be. */
+export const snappyUncompress = async (): Promise<Uncompress> => {
   const { snappyUncompressor } = await import("hysnappy");
   const uncompress = snappyUncompressor();
+  return (packed, most) => {
+    const length = plainLength(packed);
+    if (length > most) throw new Error(`a chunk of it is ${length} bytes long, and may be ${most}`);
+    return length === 0 ? Buffer.alloc(0) : uncompress(packed, length);
+  };
+};
+
+export const unsnappy = async (): Promise<(packed: AsyncIterable<Uint8Array>) => AsyncGenerator<Uint8Array>> => {
+  const uncompress = await snappyUncompress();
   return async function* (packed) {
     const bytes = new ExactBytes(packed);
     const first = await bytes.peek(IDENTIFIER.length);
@@ -32,7 +42,7 @@ async function* framed(bytes: ExactBytes, uncompress: Uncompress): AsyncGenerato
     if (type === COMPRESSED || type === UNCOMPRESSED) {
       const content = body.subarray(CHECKSUM_BYTES);
       if (body.length < CHECKSUM_BYTES) throw new Error("a chunk of it is too short");
-      const plain = type === COMPRESSED ? uncompressed(content, MOST_FRAMED, uncompress) : content;
+      const plain = type === COMPRESSED ? uncompress(content, MOST_FRAMED) : content;
       if (masked(crc32c(plain)) !== body.readUInt32LE(0)) throw new Error("a checksum is not that of its content");
       yield plain;
     } else if (type < 0x80) throw new Error(`it has a chunk of the unknown type ${type}`);
@@ -49,18 +59,12 @@ async function* blocks(bytes: ExactBytes, uncompress: Uncompress): AsyncGenerato
     while (missing > 0) {
       const length = (await bytes.take(4)).readUInt32BE(0);
       if (length > MOST_CHUNK) throw new Error("neither the framing format nor blocks of Hadoop's codec");
-      const plain = uncompressed(await bytes.take(length), Math.min(missing, MOST_CHUNK), uncompress);
+      const plain = uncompress(await bytes.take(length), Math.min(missing, MOST_CHUNK));
       missing -= plain.length;
       yield plain;
     }
   }
 }
-
-const uncompressed = (packed: Buffer, most: number, uncompress: Uncompress): Uint8Array => {
-  const length = plainLength(packed);
-  if (length > most) throw new Error("a chunk of it is longer than it may be");
-  return length === 0 ? Buffer.alloc(0) : uncompress(packed, length);
-};
 
 /** What stands before the content, seven bits a byte. */
 const plainLength = (packed: Buffer): number => {
