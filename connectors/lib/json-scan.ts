@@ -2,79 +2,38 @@
 
 import { type Column, layoutOf } from "../batch.ts";
 import type { FixedColumnBuilder, TextColumnBuilder } from "./batch-builder.ts";
+import {
+  BACKSLASH,
+  bareEnd,
+  CLOSE,
+  COLON,
+  COMMA,
+  escapedEnd,
+  FALSE,
+  isNested,
+  isWord,
+  MINUS,
+  nestedEnd,
+  NINE,
+  NULL,
+  OPEN,
+  plainEnd,
+  POINT,
+  QUOTE,
+  skipSpace,
+  SPACE,
+  TRUE,
+  UNUSUAL,
+  ZERO,
+} from "./json-bytes.ts";
 import { isRawNumber, jsonText, parseJson } from "./json-text.ts";
 import { appendValue } from "./rows.ts";
-
-const QUOTE = 0x22;
-const COMMA = 0x2c;
-const MINUS = 0x2d;
-const POINT = 0x2e;
-const ZERO = 0x30;
-const NINE = 0x39;
-const COLON = 0x3a;
-const OPEN_LIST = 0x5b;
-const BACKSLASH = 0x5c;
-const CLOSE_LIST = 0x5d;
-const OPEN = 0x7b;
-const CLOSE = 0x7d;
-const SPACE = 0x20;
 
 /** So many digits are exact as a double, and so is their quotient by a power of ten: it is the double that is nearest to the text. */
 const EXACT_DIGITS = 15;
 const POWERS = Array.from({ length: EXACT_DIGITS + 1 }, (_, exponent) => 10 ** exponent);
 
-/** What is not there to be taken: the row is for the slow way, which also knows the reason where it is at fault. */
-const UNUSUAL = -1;
-
 const UNESCAPED: Readonly<Record<number, number>> = { 0x22: 0x22, 0x5c: 0x5c, 0x2f: 0x2f, 0x62: 8, 0x66: 12, 0x6e: 10, 0x72: 13, 0x74: 9 };
-
-const skipSpace = (bytes: Buffer, from: number): number => {
-  let at = from;
-  for (let byte = bytes[at]; byte === SPACE || byte === 10 || byte === 13 || byte === 9; byte = bytes[at]) at += 1;
-  return at;
-};
-
-/** The place of the closing quote of a string whose opening one lies before `from`. */
-const plainEnd = (bytes: Buffer, from: number): number => {
-  for (let at = from; at < bytes.length; at += 1) {
-    const byte = bytes[at]!;
-    if (byte === QUOTE) return at;
-    if (byte === BACKSLASH || byte < SPACE) return UNUSUAL;
-  }
-  return UNUSUAL;
-};
-
-const escapedEnd = (bytes: Buffer, from: number): number => {
-  for (let at = from; at < bytes.length; at += 1) {
-    if (bytes[at] === QUOTE) return at;
-    if (bytes[at] === BACKSLASH) at += 1;
-  }
-  return UNUSUAL;
-};
-
-/** The place behind an object or a list, whose inside is not looked at. */
-const nestedEnd = (bytes: Buffer, from: number): number => {
-  let depth = 0;
-  for (let at = from; at < bytes.length; at += 1) {
-    const byte = bytes[at];
-    if (byte === QUOTE) {
-      at = escapedEnd(bytes, at + 1);
-      if (at === UNUSUAL) return UNUSUAL;
-    } else if (byte === OPEN || byte === OPEN_LIST) depth += 1;
-    else if (byte === CLOSE || byte === CLOSE_LIST) {
-      depth -= 1;
-      if (depth === 0) return at + 1;
-    }
-  }
-  return UNUSUAL;
-};
-
-/** The place behind a number or a word, which a comma, a bracket or a space ends. */
-const bareEnd = (bytes: Buffer, from: number): number => {
-  let at = from;
-  for (let byte = bytes[at]; byte !== undefined && byte > SPACE && byte !== COMMA && byte !== CLOSE; byte = bytes[at]) at += 1;
-  return at;
-};
 
 interface Target {
   readonly column: Column;
@@ -299,18 +258,6 @@ export class ObjectScanner {
     }
   }
 }
-
-const isNested = (byte: number | undefined): boolean => byte === OPEN || byte === OPEN_LIST;
-
-const NULL = Buffer.from("null");
-const TRUE = Buffer.from("true");
-const FALSE = Buffer.from("false");
-
-const isWord = (bytes: Buffer, from: number, end: number, word: Buffer): boolean => {
-  if (end - from !== word.length) return false;
-  for (let at = 0; at < word.length; at += 1) if (bytes[from + at] !== word[at]) return false;
-  return true;
-};
 
 /** Whether a column that was inferred with this type stays as it is by the value, as far as `appendValue` does not tell. */
 const isOfInferred = (kind: Column["type"]["kind"], value: unknown): boolean => {
