@@ -1,0 +1,16 @@
+// How far a log has been followed, told by global transaction identifiers: what every server of a replication understands.
+
+export interface Gtid {
+  /** What numbers run in: MySQL's server, perhaps with a tag; MariaDB's domain. */
+  readonly source: string;
+  readonly number: bigint;
+  /** MariaDB alone: the server that has given the number. */
+  readonly server: number;
+}
+
+export interface GtidPosition {
+  add(gtid: Gtid): void;
+  /** Whether all transactions of the other one are in this one. */
+  covers(other: GtidPosition): boolean;
+  readonly text: string;
+}
