@@ -1,10 +1,10 @@
-// A primary and its replica, of servers of their own: started once for a test file, broken and promoted by its tests.
+// A primary and its replica, servers of a test's own, which it may break and promote.
 
 import { randomUUID } from "node:crypto";
 import { mkdirSync } from "node:fs";
 import path from "node:path";
 import { createConnection, type RowDataPacket } from "mysql2/promise";
-import { afterAll, expect } from "vitest";
+import { expect, onTestFinished } from "vitest";
 import { type MysqlAddress, startMysql } from "../../bin/services/mysql.ts";
 import type { Service } from "../../bin/services/server-process.ts";
 import type { Connector, StreamRequest } from "../../connectors/connector.ts";
@@ -27,7 +27,7 @@ export const startServer = async (id: number): Promise<Server> => {
   mkdirSync(dir, { recursive: true });
   const settings = { "server-id": String(id), "innodb-buffer-pool-size": "64M", "log-slave-updates": "ON" };
   const server = await startMysql({ dir, say: () => undefined, settings, env: { ...process.env, DOWNBEAT_TEST_MYSQL_URL: "" } });
-  afterAll(() => server.stop());
+  onTestFinished(() => server.stop());
   return server;
 };
 
@@ -45,14 +45,10 @@ export const on = async ({ address }: Server, ...statements: readonly string[]):
   }
 };
 
-export const isMariadb = async (server: Server): Promise<boolean> => {
-  const [row] = await on(server, "select version() as version");
-  return /mariadb/i.test(String(row?.["version"]));
-};
-
 /** The second one is sent all that happens to the first one, and its log has other files and other offsets. */
 export const startPair = async (ids: readonly [number, number]): Promise<readonly [Server, Server]> => {
-  const [primary, replica] = await Promise.all([startServer(ids[0]), startServer(ids[1])]);
+  const primary = await startServer(ids[0]);
+  const replica = await startServer(ids[1]);
   await on(
     replica,
     // Of its own domain, as a server's own work is that no other one has.

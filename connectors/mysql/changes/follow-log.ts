@@ -1,5 +1,6 @@
 // Follows a table's changes in the log of the server that is connected to, from a place that it or another one has told.
 
+import { DownbeatError } from "../../../core/errors.ts";
 import type { Batch } from "../../batch.ts";
 import type { ConnectorContext, StreamRequest } from "../../connector.ts";
 import { BATCH_ROWS } from "../../lib/batch-builder.ts";
@@ -13,7 +14,7 @@ import { prepareDump } from "./dump-commands.ts";
 import { type LogPlace, PlaceGone } from "./log-place.ts";
 import { logServerOf } from "./log-server.ts";
 import { readLog } from "./read-log.ts";
-import { type ServersPlace, waysOf } from "./resume.ts";
+import { ANEW, type ServersPlace, waysOf } from "./resume.ts";
 
 export interface FollowOptions {
   readonly connect: () => Promise<MysqlClient>;
@@ -48,25 +49,25 @@ export async function* followLog(options: FollowOptions): AsyncGenerator<Followe
     const placed = (log: LogPlace): ServersPlace => (log === start.log ? start : { server: here.name, log });
     const charsets = await readCharsets(client);
     await prepareDump(client);
-    const resumption = await way({ client, here, start, until, what });
-    const session = client.takeOver();
-    const current = await columnsNow(session, `select * from ${quoteStream(stream)}`, types);
-    const reading = readLog(session, {
-      ...types,
-      ...resumption,
-      stream,
-      from: start.log,
-      until: until.log,
-      current,
-      wanted,
-      key: request.key ?? [],
-      transcode: (collation) => transcodeFrom(charsets.get(collation) ?? "unknown"),
-      batchRows: context.batchRows ?? BATCH_ROWS,
-      what,
-      log: context.log,
-    });
     let isFound = false;
     try {
+      const resumption = await way({ client, here, start, until, what });
+      const session = client.takeOver();
+      const current = await columnsNow(session, `select * from ${quoteStream(stream)}`, types);
+      const reading = readLog(session, {
+        ...types,
+        ...resumption,
+        stream,
+        from: start.log,
+        until: until.log,
+        current,
+        wanted,
+        key: request.key ?? [],
+        transcode: (collation) => transcodeFrom(charsets.get(collation) ?? "unknown"),
+        batchRows: context.batchRows ?? BATCH_ROWS,
+        what,
+        log: context.log,
+      });
       for (;;) {
         const next = await reading.next();
         isFound = true;
@@ -81,7 +82,9 @@ export async function* followLog(options: FollowOptions): AsyncGenerator<Followe
         yield { batch, end: end === undefined ? undefined : placed(end.place), asOf, isLast: false };
       }
     } catch (error) {
-      if (isFound || tried + 1 >= ways.length || !isGone(error)) throw error;
+      if (isFound || !isGone(error)) throw error;
+      if (tried + 1 >= ways.length)
+        throw error instanceof PlaceGone ? new DownbeatError("SOURCE_LOG_LOST", `${what}: ${error.message}; ${ANEW}`) : error;
       context.log.warn({ reason: error.message }, "the server's files have no such place; the log is gone on in by GTIDs");
     }
   }

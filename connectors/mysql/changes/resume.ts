@@ -4,9 +4,9 @@ import { DownbeatError } from "../../../core/errors.ts";
 import type { MysqlClient } from "../client.ts";
 import { dumpBehind, dumpFrom } from "./dump-commands.ts";
 import type { GtidPosition } from "./gtids/position.ts";
-import type { LogPlace } from "./log-place.ts";
+import { isBefore, type LogPlace, PlaceGone } from "./log-place.ts";
 import type { LogRequest } from "./log-reader.ts";
-import { gtidsNow, isServer, type LogServer, parsePosition } from "./log-server.ts";
+import { currentPlace, gtidsNow, isServer, type LogServer, parsePosition } from "./log-server.ts";
 
 /** A place, and the server that has told it. */
 export interface ServersPlace {
@@ -24,7 +24,7 @@ export interface ResumeOptions {
 
 export type Resumption = Pick<LogRequest, "command" | "isFromHere" | "gtids" | "end">;
 
-type Way = (options: ResumeOptions) => Resumption | Promise<Resumption>;
+type Way = (options: ResumeOptions) => Promise<Resumption>;
 
 /** Ways to try, one after the other where the server's files do not have the place. */
 export const waysOf = ({ here, start, what }: Pick<ResumeOptions, "here" | "start" | "what">): readonly Way[] => {
@@ -43,12 +43,19 @@ export const waysOf = ({ here, start, what }: Pick<ResumeOptions, "here" | "star
 
 export const ANEW = "empty the destination's table, delete the stream's cursor and start the load anew";
 
-const byFile: Way = ({ here, start, until }) => ({
-  command: dumpFrom(start.log),
-  isFromHere: true,
-  gtids: start.log.gtids === undefined ? undefined : parsePosition(here.flavour, start.log.gtids),
-  end: isServer(here, until.server) ? until.log : gtidsOf(here, until),
-});
+const byFile: Way = async ({ client, here, start, until, what }) => {
+  const isUntilHere = isServer(here, until.server);
+  // A load that is resumed may have gone beyond its end; a log that ends before the place has been begun anew.
+  if (isUntilHere && isBefore(until.log, start.log) && isBefore(await currentPlace(client, here, what), start.log)) {
+    throw new PlaceGone(`the log ends before ${start.log.file}:${start.log.offset}`);
+  }
+  return {
+    command: dumpFrom(start.log),
+    isFromHere: true,
+    gtids: gtidsOf(here, start),
+    end: isUntilHere ? until.log : gtidsOf(here, until),
+  };
+};
 
 const byGtids: Way = async ({ client, here, start, until, what }) => {
   const gtids = gtidsOf(here, start);
@@ -73,10 +80,15 @@ export interface ServersGtids {
 
 /** A replica that is behind would tell of less than is known, and so would one that took over without the last transactions of another. */
 export const requireThere = async (client: MysqlClient, here: LogServer, { server, gtids }: ServersGtids, what: string): Promise<void> => {
-  if (isServer(here, server)) return;
   const wanted = parsePosition(here.flavour, gtids);
   const there = await gtidsNow(client, here);
-  if (wanted === undefined || parsePosition(here.flavour, there)?.covers(wanted) === true) return;
+  if (wanted === undefined || parsePosition(here.flavour, there)?.canFollow(wanted) === true) return;
+  if (isServer(here, server)) {
+    throw new DownbeatError(
+      "SOURCE_LOG_LOST",
+      `${what}: the log of server ${here.name} was begun anew: it has come to ${there || "no transaction"}, and the load had seen it at ${gtids}; ${ANEW}`,
+    );
+  }
   throw new DownbeatError(
     "SOURCE_UNAVAILABLE",
     `${what}: the log of server ${here.name} has come to ${there || "no transaction"}, and the load has seen server ${server} at ${gtids}; a replica that is behind catches up, and logs what it is sent with log_slave_updates (log_replica_updates) alone; if it took over without those transactions, they are lost: ${ANEW}`,

@@ -17,6 +17,12 @@ export class MariadbPosition implements GtidPosition {
     return [...other.#last.values()].every(({ source, number }) => (this.#last.get(source)?.number ?? -1n) >= number);
   }
 
+  /** As MariaDB's replicas do it: domains that a server knows nothing of are those of other servers. */
+  canFollow(other: MariadbPosition): boolean {
+    const common = [...other.#last.values()].filter(({ source }) => this.#last.has(source));
+    return (common.length > 0 || other.#last.size === 0) && common.every(({ source, number }) => this.#last.get(source)!.number >= number);
+  }
+
   get text(): string {
     return [...this.#last.values()].map(({ source, server, number }) => `${source}-${server}-${number}`).join(",");
   }

@@ -54,6 +54,10 @@ export class MysqlPosition implements GtidPosition {
     });
   }
 
+  canFollow(other: MysqlPosition): boolean {
+    return this.covers(other);
+  }
+
   get text(): string {
     return this.#sorted
       .map(([source, intervals]) => [source, ...intervals.map(({ from, to }) => (from === to ? `${from}` : `${from}-${to}`))].join(":"))

@@ -12,5 +12,7 @@ export interface GtidPosition {
   add(gtid: Gtid): void;
   /** Whether all transactions of the other one are in this one. */
   covers(other: GtidPosition): boolean;
+  /** Whether a server that has come to this position can be gone on with behind the other one. */
+  canFollow(other: GtidPosition): boolean;
   readonly text: string;
 }
