@@ -127,9 +127,19 @@ describe("MariaDB's positions", () => {
     expect(position.text).toBe("0-3-101,5-2-7");
     const covers = (text: string): boolean => position.covers(parseMariadbPosition(text)!);
     expect([covers(""), covers("0-1-101"), covers("0-1-102"), covers("6-1-1")]).toEqual([true, true, false, false]);
-    const canFollow = (text: string): boolean => position.canFollow(parseMariadbPosition(text)!);
-    expect([canFollow(""), canFollow("0-1-5,6-1-1"), canFollow("0-1-102,6-1-1"), canFollow("6-1-1")]).toEqual([true, true, false, false]);
     expect(parseMariadbPosition(`${A}:1-5`)).toBeUndefined();
+  });
+
+  it.each([
+    ["0-1-100,5-2-7", "0-1-90,0-2-120,5-2-7", "diverged"],
+    ["0-1-100,5-2-7", "0-1-100,0-2-120,5-2-9", "there"],
+    ["0-1-100,5-2-7", "0-1-100,0-2-120", "there"],
+    ["0-1-100,5-2-7", "0-1-90,0-2-95,5-2-7", "behind"],
+    ["0-1-100", "3-1-500", "behind"],
+    ["0-1-100", "", "behind"],
+    ["", "0-1-100", "there"],
+  ])("%s on a server with %s: %s", (position, server, standing) => {
+    expect(parseMariadbPosition(position)!.standingOf(server)).toBe(standing);
   });
 });
 
@@ -314,7 +324,7 @@ describe("going on on another MySQL server", () => {
   const here: LogServer = { name: B, number: "2", flavour: "mysql", hasGtids: true, aheadMs: 0 };
   const from: LogPlace = { file: "binlog.000003", offset: 4, made: 500, gtids: `${A}:1-9` };
   const answering = (executed: string, missing = ""): MysqlClient => ({
-    query: (sql) => Promise.resolve([sql.includes("gtid_subtract") ? { missing } : { gtids: executed }]),
+    query: (sql) => Promise.resolve([sql.includes("gtid_subtract") ? { missing } : { value: executed }]),
     run: () => Promise.reject(new Error("nothing is changed")),
     takeOver: () => {
       throw new Error("nothing is read");
@@ -343,7 +353,7 @@ describe("going on on another MySQL server", () => {
       here,
       from,
       "SOURCE_UNAVAILABLE",
-      `has come to ${A}:1-8, and the load has seen server ${A} at ${A}:1-9`,
+      `is behind: it has come to ${A}:1-8, and the load has seen server ${A} at ${A}:1-9`,
     ],
     [
       "a log that was purged",

@@ -65,7 +65,7 @@ export const startPair = async (ids: readonly [number, number]): Promise<readonl
   return [primary, replica];
 };
 
-const replicate = async (from: Server, to: Server): Promise<void> => {
+export const replicate = async (from: Server, to: Server): Promise<void> => {
   const { host, port, user, password } = from.address;
   await on(
     to,

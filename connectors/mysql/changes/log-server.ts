@@ -44,13 +44,18 @@ export const isServer = ({ name, number }: LogServer, stored: string): boolean =
 export const parsePosition = (flavour: GtidFlavour, gtids: string): GtidPosition | undefined =>
   flavour === "mariadb" ? parseMariadbPosition(gtids) : parseMysqlPosition(gtids);
 
-const GTIDS: Readonly<Record<GtidFlavour, string>> = { mariadb: "@@global.gtid_binlog_pos", mysql: "@@global.gtid_executed" };
-
-/** What the server has of all transactions: MySQL's are told once their rows can be seen, MariaDB's once they are logged. */
-export const gtidsNow = async (client: MysqlClient, { flavour }: LogServer): Promise<string> => {
-  const [row] = await client.query(`select ${GTIDS[flavour]} as gtids`);
-  return String(row?.["gtids"] ?? "").replaceAll("\n", "");
+const globalOf = async (client: MysqlClient, name: string): Promise<string> => {
+  const [row] = await client.query(`select @@global.${name} as value`);
+  return String(row?.["value"] ?? "").replaceAll("\n", "");
 };
+
+/** Up to where the server has come: MySQL tells of transactions once their rows can be seen, MariaDB once they are logged. */
+export const gtidsNow = (client: MysqlClient, { flavour }: LogServer): Promise<string> =>
+  globalOf(client, flavour === "mariadb" ? "gtid_binlog_pos" : "gtid_executed");
+
+/** Which transactions the server has: of MariaDB the last of each server in each domain, and not of each domain alone. */
+export const transactionsOf = (client: MysqlClient, { flavour }: LogServer): Promise<string> =>
+  globalOf(client, flavour === "mariadb" ? "gtid_binlog_state" : "gtid_executed");
 
 /** The end of the log as it is now. GTIDs are asked for first: they tell of nothing that is behind the place. */
 export const currentPlace = async (client: MysqlClient, server: LogServer, what: string): Promise<LogPlace> => {

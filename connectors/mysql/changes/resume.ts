@@ -6,7 +6,7 @@ import { dumpBehind, dumpFrom } from "./dump-commands.ts";
 import type { GtidPosition } from "./gtids/position.ts";
 import { isBefore, type LogPlace, PlaceGone } from "./log-place.ts";
 import type { LogRequest } from "./log-reader.ts";
-import { currentPlace, gtidsNow, isServer, type LogServer, parsePosition } from "./log-server.ts";
+import { currentPlace, isServer, type LogServer, parsePosition, transactionsOf } from "./log-server.ts";
 
 /** A place, and the server that has told it. */
 export interface ServersPlace {
@@ -80,18 +80,25 @@ export interface ServersGtids {
 
 /** A replica that is behind would tell of less than is known, and so would one that took over without the last transactions of another. */
 export const requireThere = async (client: MysqlClient, here: LogServer, { server, gtids }: ServersGtids, what: string): Promise<void> => {
-  const wanted = parsePosition(here.flavour, gtids);
-  const there = await gtidsNow(client, here);
-  if (wanted === undefined || parsePosition(here.flavour, there)?.canFollow(wanted) === true) return;
+  const there = await transactionsOf(client, here);
+  const standing = parsePosition(here.flavour, gtids)?.standingOf(there) ?? "diverged";
+  if (standing === "there") return;
+  const both = `it has come to ${there || "no transaction"}, and the load has seen server ${server} at ${gtids}`;
   if (isServer(here, server)) {
     throw new DownbeatError(
       "SOURCE_LOG_LOST",
-      `${what}: the log of server ${here.name} was begun anew: it has come to ${there || "no transaction"}, and the load had seen it at ${gtids}; ${ANEW}`,
+      `${what}: the log of server ${here.name} was begun anew, or has lost its end: ${both}; ${ANEW}`,
+    );
+  }
+  if (standing === "diverged") {
+    throw new DownbeatError(
+      "SOURCE_LOG_LOST",
+      `${what}: server ${here.name} has gone on without transactions of another: ${both}; ${ANEW}`,
     );
   }
   throw new DownbeatError(
     "SOURCE_UNAVAILABLE",
-    `${what}: the log of server ${here.name} has come to ${there || "no transaction"}, and the load has seen server ${server} at ${gtids}; a replica that is behind catches up, and logs what it is sent with log_slave_updates (log_replica_updates) alone; if it took over without those transactions, they are lost: ${ANEW}`,
+    `${what}: server ${here.name} is behind: ${both}; a replica catches up, and logs what it is sent with log_slave_updates (log_replica_updates) alone; if it took over without those transactions, they are lost: ${ANEW}`,
   );
 };
 

@@ -1,6 +1,6 @@
 // MariaDB's positions: the last transaction of each domain. https://mariadb.com/kb/en/gtid/
 
-import type { Gtid, GtidPosition } from "./position.ts";
+import type { Gtid, GtidPosition, Standing } from "./position.ts";
 
 const GTID = /^(\d+)-(\d+)-(\d+)$/;
 
@@ -17,10 +17,18 @@ export class MariadbPosition implements GtidPosition {
     return [...other.#last.values()].every(({ source, number }) => (this.#last.get(source)?.number ?? -1n) >= number);
   }
 
-  /** As MariaDB's replicas do it: domains that a server knows nothing of are those of other servers. */
-  canFollow(other: MariadbPosition): boolean {
-    const common = [...other.#last.values()].filter(({ source }) => this.#last.has(source));
-    return (common.length > 0 || other.#last.size === 0) && common.every(({ source, number }) => this.#last.get(source)!.number >= number);
+  /**
+   * By the last number that each server has given in each domain, as the server has logged them. As with MariaDB's own replicas, domains that it knows nothing of are
+   * those of other servers; but one that knows none of them is no server of this replication.
+   */
+  standingOf(server: string): Standing {
+    const logged = server.split(",").flatMap((text) => parseGtid(text) ?? []);
+    const inDomain = (gtid: Gtid): readonly Gtid[] => logged.filter(({ source }) => source === gtid.source);
+    const common = [...this.#last.values()].filter((gtid) => inDomain(gtid).length > 0);
+    if (common.length === 0) return this.#last.size === 0 ? "there" : "behind";
+    const missing = common.filter((gtid) => !inDomain(gtid).some((known) => known.server === gtid.server && known.number >= gtid.number));
+    if (missing.length === 0) return "there";
+    return missing.some((gtid) => inDomain(gtid).some(({ number }) => number >= gtid.number)) ? "diverged" : "behind";
   }
 
   get text(): string {
@@ -28,15 +36,19 @@ export class MariadbPosition implements GtidPosition {
   }
 }
 
+const parseGtid = (text: string): Gtid | undefined => {
+  const [, source, server, number] = GTID.exec(text.trim()) ?? [];
+  return source === undefined ? undefined : { source, server: Number(server), number: BigInt(number!) };
+};
+
 /** Undefined: these are no GTIDs of MariaDB. */
 export const parseMariadbPosition = (text: string): MariadbPosition | undefined => {
   const position = new MariadbPosition();
   for (const part of text.split(",")) {
-    const given = part.trim();
-    if (given === "") continue;
-    const [, source, server, number] = GTID.exec(given) ?? [];
-    if (source === undefined) return undefined;
-    position.add({ source, server: Number(server), number: BigInt(number!) });
+    if (part.trim() === "") continue;
+    const gtid = parseGtid(part);
+    if (gtid === undefined) return undefined;
+    position.add(gtid);
   }
   return position;
 };

@@ -1,6 +1,6 @@
 // MySQL's positions: sets of transactions, as intervals of numbers by server and tag. https://dev.mysql.com/doc/refman/8.4/en/replication-gtids-concepts.html
 
-import type { Gtid, GtidPosition } from "./position.ts";
+import type { Gtid, GtidPosition, Standing } from "./position.ts";
 
 /** Both ends belong to it. */
 interface Interval {
@@ -54,8 +54,9 @@ export class MysqlPosition implements GtidPosition {
     });
   }
 
-  canFollow(other: MysqlPosition): boolean {
-    return this.covers(other);
+  /** Numbers tell nothing of others': what is missing may come. */
+  standingOf(server: string): Standing {
+    return parseMysqlPosition(server)?.covers(this) === true ? "there" : "behind";
   }
 
   get text(): string {

@@ -12,7 +12,10 @@ export interface GtidPosition {
   add(gtid: Gtid): void;
   /** Whether all transactions of the other one are in this one. */
   covers(other: GtidPosition): boolean;
-  /** Whether a server that has come to this position can be gone on with behind the other one. */
-  canFollow(other: GtidPosition): boolean;
+  /** How a server that tells of itself as `transactionsOf` asks it stands to this position. */
+  standingOf(server: string): Standing;
   readonly text: string;
 }
+
+/** `behind`: it may get there; `diverged`: it has gone on without these transactions. */
+export type Standing = "there" | "behind" | "diverged";
