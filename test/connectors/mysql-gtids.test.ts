@@ -180,7 +180,6 @@ class Log {
 const requestOf = (from: LogPlace, given: Partial<LogRequest> = {}): LogRequest => ({
   stream: { database: "shop", table: "orders" },
   from,
-  command: Buffer.alloc(0),
   isFromHere: true,
   gtids: from.gtids === undefined ? undefined : set(from.gtids),
   until: from,
@@ -269,6 +268,27 @@ describe("MySQL's log of transactions with GTIDs", () => {
     expect(statement(16, "BEGIN")).toBe(`${A}:1-15`);
     reader.logEnds();
     expect(reader.end.gtids).toBe(`${A}:1-16`);
+  });
+
+  it("transactions that were read on another server, which logged them in another order, are one with what follows", () => {
+    const log = new Log();
+    const reader = new LogReader(requestOf({ ...from, gtids: `${A}:1-9:11:13` }));
+    const transaction = (number: number, id: number): readonly Buffer[] => [
+      log.gtid(A, number),
+      log.query("BEGIN"),
+      log.map("orders"),
+      log.insert(id),
+      log.commit(),
+    ];
+    expect(read(reader, log.rotate(from.file, 4), log.describe(500), ...transaction(10, 1))).toEqual([{ ids: [1], gtids: `${A}:1-11:13` }]);
+    const { at: offset } = log;
+    // The row may be older than what the thirteenth has made of it.
+    expect(read(reader, ...transaction(11, 2))).toEqual([{ ids: [2], gtids: null }]);
+    expect(reader.end).toMatchObject({ offset, gtids: `${A}:1-11:13` });
+    expect(read(reader, ...transaction(12, 3))).toEqual([{ ids: [3], gtids: `${A}:1-13` }]);
+    read(reader, ...transaction(13, 4));
+    reader.logEnds();
+    expect(reader.end).toMatchObject({ offset: log.at, gtids: `${A}:1-13` });
   });
 
   it("of a server whose transactions have none any more, places go by files again", () => {

@@ -15,7 +15,7 @@ const NON_BLOCKING = 1;
 const THROUGH_GTIDS = 4;
 /** Behind the four bytes that every file of the log begins with. */
 const FILE_START = 4;
-const LARGEST_OFFSET = 0xffff_ffff;
+export const LARGEST_OFFSET = 0xffff_ffff;
 
 /** Servers end another reader of the same number; those of real replicas are small. */
 const readerNumber = (): number => randomInt(0x8000_0000, 0xffff_ffff);

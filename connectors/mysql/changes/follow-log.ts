@@ -51,12 +51,12 @@ export async function* followLog(options: FollowOptions): AsyncGenerator<Followe
     await prepareDump(client);
     let isFound = false;
     try {
-      const resumption = await way({ client, here, start, until, what });
+      const { command, ...progress } = await way({ client, here, start, until, what });
       const session = client.takeOver();
       const current = await columnsNow(session, `select * from ${quoteStream(stream)}`, types);
-      const reading = readLog(session, {
+      const reading = readLog(session, command, {
         ...types,
-        ...resumption,
+        ...progress,
         stream,
         from: start.log,
         until: until.log,

@@ -25,6 +25,8 @@ export class PlaceGone extends Error {
   override readonly name = "PlaceGone";
 }
 
+export const shown = ({ file, offset }: FilePlace): string => `${file}:${offset}`;
+
 /** Files are numbered, with at least six digits. */
 const numberOf = ({ file }: FilePlace): number => Number(file.slice(file.lastIndexOf(".") + 1));
 

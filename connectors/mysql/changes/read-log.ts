@@ -2,14 +2,15 @@
 
 import { DownbeatError } from "../../../core/errors.ts";
 import type { BinarySession } from "../binary-session.ts";
-import { isFile, type LogBatch, LogReader, type LogRequest, shown } from "./log-reader.ts";
-import type { LogPlace } from "./log-place.ts";
+import { type LogPlace, shown } from "./log-place.ts";
+import { isFile } from "./log-progress.ts";
+import { type LogBatch, LogReader, type LogRequest } from "./log-reader.ts";
 
-/** The session's own settings must allow it: see `prepareDump`. Answers where the reading has ended. */
-export async function* readLog(session: BinarySession, request: LogRequest): AsyncGenerator<LogBatch, LogPlace> {
+/** `command` asks for what follows on `from`; the session's own settings must allow it: see `prepareDump`. Answers where the reading has ended. */
+export async function* readLog(session: BinarySession, command: Buffer, request: LogRequest): AsyncGenerator<LogBatch, LogPlace> {
   const reader = new LogReader(request);
   if (reader.isAtEnd) return reader.end;
-  let more = await session.dump(request.command, reader);
+  let more = await session.dump(command, reader);
   for (;;) {
     if (!more) reader.logEnds();
     yield* reader.take();
@@ -19,6 +20,6 @@ export async function* readLog(session: BinarySession, request: LogRequest): Asy
   if (reader.isAtEnd || !isFile(request.end)) return reader.end;
   throw new DownbeatError(
     "SOURCE_LOG_LOST",
-    `${request.what}: the log ends at ${shown(reader.place)}, before ${shown(request.until)}, where it had ended when the load began: the server has lost a part of it; start the load anew`,
+    `${request.what}: the log ends at ${reader.place}, before ${shown(request.until)}, where it had ended when the load began: the server has lost a part of it; start the load anew`,
   );
 }

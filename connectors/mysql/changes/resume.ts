@@ -2,10 +2,10 @@
 
 import { DownbeatError } from "../../../core/errors.ts";
 import type { MysqlClient } from "../client.ts";
-import { dumpBehind, dumpFrom } from "./dump-commands.ts";
+import { dumpBehind, dumpFrom, LARGEST_OFFSET } from "./dump-commands.ts";
 import type { GtidPosition } from "./gtids/position.ts";
 import { isBefore, type LogPlace, PlaceGone } from "./log-place.ts";
-import type { LogRequest } from "./log-reader.ts";
+import type { ProgressOptions } from "./log-progress.ts";
 import { currentPlace, isServer, type LogServer, parsePosition, transactionsOf } from "./log-server.ts";
 
 /** A place, and the server that has told it. */
@@ -22,7 +22,9 @@ export interface ResumeOptions {
   readonly what: string;
 }
 
-export type Resumption = Pick<LogRequest, "command" | "isFromHere" | "gtids" | "end">;
+interface Resumption extends Pick<ProgressOptions, "isFromHere" | "gtids" | "end"> {
+  readonly command: Buffer;
+}
 
 type Way = (options: ResumeOptions) => Promise<Resumption>;
 
@@ -37,6 +39,8 @@ export const waysOf = ({ here, start, what }: Pick<ResumeOptions, "here" | "star
     );
   }
   if (gtids === undefined) return [byFile];
+  // Beyond what can be asked for, the file would come from its beginning, and old rows with it.
+  if (start.log.offset > LARGEST_OFFSET) return [byGtids];
   // The log has led to this place, so both are the same; what the server tells of both may lie some transactions apart.
   return made === undefined ? [byGtids] : [byFile, byGtids];
 };

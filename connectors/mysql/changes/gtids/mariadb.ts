@@ -12,6 +12,11 @@ export class MariadbPosition implements GtidPosition {
     this.#last.set(gtid.source, gtid);
   }
 
+  /** One that comes again takes the position back to itself. */
+  has(): boolean {
+    return false;
+  }
+
   /** Within a domain numbers rise, whichever server gives them. */
   covers(other: MariadbPosition): boolean {
     return [...other.#last.values()].every(({ source, number }) => (this.#last.get(source)?.number ?? -1n) >= number);

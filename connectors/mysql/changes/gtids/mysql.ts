@@ -47,6 +47,12 @@ export class MysqlPosition implements GtidPosition {
     intervals.splice(first, behind - first, grown);
   }
 
+  has({ source, number }: Pick<Gtid, "source" | "number">): boolean {
+    const intervals = this.#intervals.get(source);
+    if (intervals === undefined || number > intervals.at(-1)!.to) return false;
+    return intervals.some(({ from, to }) => from <= number && number <= to);
+  }
+
   covers(other: MysqlPosition): boolean {
     return [...other.#intervals].every(([source, wanted]) => {
       const mine = this.#intervals.get(source) ?? [];

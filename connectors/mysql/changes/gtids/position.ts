@@ -10,6 +10,8 @@ export interface Gtid {
 
 export interface GtidPosition {
   add(gtid: Gtid): void;
+  /** Whether that transaction has come before, and others behind it perhaps too. */
+  has(gtid: Gtid): boolean;
   /** Whether all transactions of the other one are in this one. */
   covers(other: GtidPosition): boolean;
   /** How a server that tells of itself as `transactionsOf` asks it stands to this position. */
