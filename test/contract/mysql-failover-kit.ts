@@ -12,7 +12,7 @@ import { toRows } from "../../connectors/lib/rows.ts";
 import { mysql } from "../../connectors/mysql/spec.ts";
 import type { Json } from "../../core/json.ts";
 import { openConnector, testContext, testFolder } from "./kit.ts";
-import { parseOptions } from "./mysql-kit.ts";
+import { parseOptions, run } from "./mysql-kit.ts";
 import { request } from "./sql-roles.ts";
 
 const folder = testFolder("mysql-failover");
@@ -20,6 +20,10 @@ const DATABASE = "shop";
 
 type Row = Readonly<Record<string, Json>>;
 export type Server = Service<MysqlAddress>;
+
+const [version] = await run("select version() as version");
+/** MySQL comes in containers, which do not reach each other. */
+export const canReplicate = /mariadb/i.test(String(version?.["version"]));
 
 /** None of them is the one that an address of the user's names: they are killed. */
 export const startServer = async (id: number): Promise<Server> => {
