@@ -357,6 +357,13 @@ describe("going on on another MySQL server", () => {
     return way!({ client, here: server, start, until: start, what: "orders" });
   };
 
+  it("the same server goes on by its files, also where GTIDs were turned off since", async () => {
+    const same = { ...here, name: A };
+    for (const server of [same, { ...same, hasGtids: false }]) {
+      expect(await goOn(answering(`${A}:1-9`), server)).toMatchObject({ isFromHere: true });
+    }
+  });
+
   it("asks for what follows on the set", async () => {
     const { command, isFromHere } = await goOn(answering(`${A}:1-12,\n${B}:1-3`), here);
     expect(isFromHere).toBe(false);

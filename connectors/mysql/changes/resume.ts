@@ -38,7 +38,7 @@ export const waysOf = ({ here, start, what }: Pick<ResumeOptions, "here" | "star
       `${what}: the last load followed the log of server ${start.server}, and this is ${here.name}; its place has no GTIDs, by which another server could be gone on with; ${ANEW}`,
     );
   }
-  if (gtids === undefined) return [byFile];
+  if (gtids === undefined || !here.hasGtids) return [byFile];
   // Beyond what can be asked for, the file would come from its beginning, and old rows with it.
   if (start.log.offset > LARGEST_OFFSET) return [byGtids];
   // The log has led to this place, so both are the same; what the server tells of both may lie some transactions apart.
