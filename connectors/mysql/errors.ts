@@ -40,7 +40,7 @@ const RULES: readonly Rule[] = [
   { code: same("CONNECTION_INVALID"), hint: "the server wants TLS; set the connection's tls", numbers: [3159] },
   {
     code: same("SOURCE_LOG_LOST"),
-    hint: "the server's log no longer has what follows on the last load: keep it longer, empty the destination's table and start the load anew",
+    hint: "the server's log no longer has what follows on the last load: keep it longer, empty the destination's table, delete the stream's cursor and start the load anew",
     numbers: [1236, 1373],
   },
   {

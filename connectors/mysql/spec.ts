@@ -62,7 +62,7 @@ Refused: geometry; leave it out with \`columns\` or convert it in a \`query\`. d
 A stream is \`table\` or \`database.table\`, with double quotes around a part that contains a dot. Rows are read in one consistent snapshot, in the order of the
 cursor and the primary key, or of the primary key alone; a broken load goes on from its last commit. A table without primary key, a view or a \`query\` can go on
 only if \`key\` names columns; otherwise it is committed in one piece. With \`cursor\`, an index on (cursor, primary key) spares the server sorting.
-With \`changes: true\` a stream is a table and all that happens to it, read from the binary log; see [following changes](../guides/following-changes.md).
+With \`changes: true\` a stream is a table and all that happens to it, read from the binary log, after a failover by GTIDs from another server's; see [following changes](../guides/following-changes.md), which also says what was seen on a live MariaDB and what of MySQL follows its description alone.
 
 Queries run in a read-only transaction with time zone UTC and sql_mode NO_ENGINE_SUBSTITUTION.
 

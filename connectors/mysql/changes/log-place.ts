@@ -4,15 +4,33 @@ import { DownbeatError } from "../../../core/errors.ts";
 import type { MysqlClient, MysqlRow } from "../client.ts";
 
 /** Behind the last byte of an event: where the next one begins. */
-export interface LogPlace {
+export interface FilePlace {
   readonly file: string;
   readonly offset: number;
 }
 
-/** Files are numbered, with at least six digits. */
-const numberOf = ({ file }: LogPlace): number => Number(file.slice(file.lastIndexOf(".") + 1));
+/** Between two transactions. */
+export interface LogPlace extends FilePlace {
+  /**
+   * When the file was made, in seconds since 1970, as its first event says: another file of that name was made at another time. Only in places that the log itself
+   * has led to. The server tells others at about the same moment as `gtids`, which are then what is gone on from.
+   */
+  readonly made?: number;
+  /** The transactions up to here, which every server of a replication knows by these names; none in places of older builds and of servers without GTIDs. */
+  readonly gtids?: string;
+}
 
-export const isBefore = (place: LogPlace, other: LogPlace): boolean =>
+/** The server's log has no such place; nothing has been read. */
+export class PlaceGone extends Error {
+  override readonly name = "PlaceGone";
+}
+
+export const shown = ({ file, offset }: FilePlace): string => `${file}:${offset}`;
+
+/** Files are numbered, with at least six digits. */
+const numberOf = ({ file }: FilePlace): number => Number(file.slice(file.lastIndexOf(".") + 1));
+
+export const isBefore = (place: FilePlace, other: FilePlace): boolean =>
   numberOf(place) === numberOf(other) ? place.offset < other.offset : numberOf(place) < numberOf(other);
 
 const WANTED: Readonly<Record<string, string>> = {
@@ -39,23 +57,6 @@ export const requireUsableLog = async (client: MysqlClient, what: string): Promi
   );
 };
 
-/** The end of the log as it is now. */
-export const currentPlace = async (client: MysqlClient, what: string): Promise<LogPlace> => {
-  const [row] = await statusOf(client);
-  if (row === undefined) throw new DownbeatError("SOURCE_LOG_UNUSABLE", `${what}: the server keeps no binary log; start it with log_bin`);
-  return { file: text(row, "file"), offset: Number(text(row, "position")) };
-};
-
-/** MySQL 8.4 knows the old statement no more, servers before 8.2 not the new one. */
-const statusOf = async (client: MysqlClient): Promise<readonly MysqlRow[]> => {
-  try {
-    return await client.query("show master status");
-  } catch (error) {
-    if (!(error instanceof DownbeatError) || error.code !== "SOURCE_QUERY_FAILED") throw error;
-    return client.query("show binary log status");
-  }
-};
-
 /** Servers differ in the case of these names. */
-const text = (row: MysqlRow, wanted: string): string =>
+export const text = (row: MysqlRow, wanted: string): string =>
   String(Object.entries(row).find(([name]) => name.toLowerCase() === wanted)?.[1] ?? "");

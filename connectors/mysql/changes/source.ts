@@ -5,31 +5,32 @@ import { DownbeatError } from "../../../core/errors.ts";
 import type { Json } from "../../../core/json.ts";
 import type { Batch } from "../../batch.ts";
 import type { ConnectorContext, Source, StreamRequest } from "../../connector.ts";
-import { BATCH_ROWS } from "../../lib/batch-builder.ts";
-import { fromRows } from "../../lib/rows.ts";
 import { readKeys } from "../catalog.ts";
 import type { MysqlClient } from "../client.ts";
 import { mysqlError } from "../errors.ts";
-import { parseStream, quoteStream, type StreamName } from "../names.ts";
-import { resultColumn, type ResultColumn, typeOptions, type TypeOptions } from "../types.ts";
-import { readCharsets, transcodeFrom } from "./charsets.ts";
-import { currentPlace, type LogPlace, requireUsableLog } from "./log-place.ts";
-import { LOG_SETTINGS, readLog } from "./read-log.ts";
+import { parseStream, type StreamName } from "../names.ts";
+import { followLog } from "./follow-log.ts";
+import { type LogPlace, requireUsableLog } from "./log-place.ts";
+import { currentPlace, gtidsNow, isServer, logServerOf, visiblePlace } from "./log-server.ts";
+import { ANEW, requireThere, type ServersGtids, type ServersPlace } from "./resume.ts";
 
-/** Whose log it is: another server's has other places. */
+/** Whose log it is: another server's has other files. */
 interface OfServer {
   readonly server: string;
 }
 
-/** Rows are being read: the log will be followed from `log`. `rows`: the plain source's position. */
+/** Rows are being read: the log will be followed from `log`. `rows`: the plain source's position; `seen`: what these rows have of the log at most. */
 interface RowsPosition extends OfServer {
   readonly log: LogPlace;
   readonly rows: Json;
+  readonly seen?: ServersGtids;
 }
 
 /** The end of the log as it was at a moment, in milliseconds since 1970; loads that older builds began have none. */
 interface LogUntil extends LogPlace {
   readonly asOf?: number;
+  /** Who has told it, where that is not the place's server. */
+  readonly server?: string;
 }
 
 /** `until`: where the first load ends, which is fixed only when its rows have been read. */
@@ -58,71 +59,51 @@ export interface ChangesOptions {
 
 export const createChangesSource = (options: ChangesOptions): Required<Pick<Source, "bounds" | "read">> => {
   const { connect, database, where, context, rows } = options;
-  const placeNow = async (client: MysqlClient, what: string): Promise<ChangesBounds> => {
+  const endNow = async (client: MysqlClient, what: string, placeOf: typeof currentPlace): Promise<ChangesBounds> => {
     await requireUsableLog(client, what);
-    const { server } = await serverOf(client);
+    const here = await logServerOf(client);
     const asOf = Date.now();
-    return { server, log: { ...(await currentPlace(client, what)), asOf } };
+    return { server: here.name, log: { ...(await placeOf(client, here, what)), asOf } };
   };
 
   /** All rows, then what was logged from before they were read until now. */
   async function* readRows(request: StreamRequest, start: RowsPosition, what: string): AsyncGenerator<Batch, LogPosition> {
     const { server, log } = start;
+    if (start.rows !== null) await requireRows(connect, start, what);
     let held: Batch | undefined;
     for await (const batch of rows.read({ ...request, position: start.rows, bounds: null })) {
       if (held !== undefined) yield held;
-      const position: RowsPosition | null = batch.position === null ? null : { server, log, rows: batch.position };
+      const seen = batch.position === null ? undefined : await seenNow(connect);
+      const position: RowsPosition | null = batch.position === null ? null : { server, log, rows: batch.position, ...seen };
       held = { ...batch, position: position as Json, deleted: new Uint8Array(batch.rows) };
     }
     await using client = await connect();
-    const end: LogPosition = { server, log, until: (await placeNow(client, what)).log };
+    const { server: by, log: until } = await endNow(client, what, currentPlace);
+    const end: LogPosition = { server, log, until: { ...until, server: by } };
     // The last rows are in: a later attempt goes on in the log.
     if (held !== undefined) yield { ...held, position: end as unknown as Json };
     return end;
   }
 
   async function* readChanges(request: StreamRequest, start: LogPosition, bounds: ChangesBounds, what: string): AsyncGenerator<Batch> {
-    const until = start.until ?? bounds.log;
-    await using client = await connect();
-    const { server } = start;
-    const here = await serverOf(client);
-    if (here.server !== server) {
-      throw new DownbeatError(
-        "SOURCE_LOG_LOST",
-        `${what}: the last load followed the log of server ${server}, and this is ${here.server}; empty the destination's table and start the load anew`,
-      );
-    }
-    const stream = parseStream(request.stream, database);
-    const charsets = await readCharsets(client);
-    for (const statement of LOG_SETTINGS) await client.query(statement);
-    const session = client.takeOver();
-    const types = typeOptions(request.options);
-    const current = await columnsNow(session, stream, types);
-    const batches = readLog(session, {
-      ...types,
-      stream,
-      from: start.log,
+    const { asOf, server: untilOf, ...log } = start.until ?? bounds.log;
+    const until: ServersPlace = { server: untilOf ?? (start.until === undefined ? bounds.server : start.server), log };
+    const kept = start.until === undefined ? {} : { until: { ...start.until, server: until.server } };
+    const from: ServersPlace = { server: start.server, log: start.log };
+    for await (const { batch, end, asOf: batchAsOf, isLast } of followLog({
+      connect,
+      database,
+      context,
+      request,
+      start: from,
       until,
-      current,
-      wanted: wantedOf(request),
-      key: request.key ?? [],
-      transcode: (collation) => transcodeFrom(charsets.get(collation) ?? "unknown"),
-      batchRows: context.batchRows ?? BATCH_ROWS,
       what,
-      log: context.log,
-    });
-    for await (const { batch, end } of batches) {
-      const position: LogPosition | null =
-        end === undefined ? null : { server, log: end.place, ...(start.until === undefined ? {} : { until: start.until }) };
-      const asOf = end?.at === undefined ? {} : { asOf: end.at * 1_000 - here.aheadMs };
-      yield { ...batch, position: position as unknown as Json, ...asOf };
+    })) {
+      // The last one carries the place where the load ends, also one that has brought nothing.
+      const position = end === undefined ? null : { ...end, ...(isLast ? {} : kept) };
+      const moment = isLast ? asOf : batchAsOf;
+      yield { ...batch, position: position as unknown as Json, ...(moment === undefined ? {} : { asOf: moment }) };
     }
-    // Carries the place where the load ends, also one that has brought nothing.
-    const { asOf, ...log } = until;
-    const end: LogPosition = { server, log };
-    const columns = [...current.values()].map(({ column }) => column).filter(({ name }) => wantedOf(request)?.has(name) !== false);
-    const last = fromRows(columns, [], { position: end as unknown as Json });
-    yield { ...last, deleted: new Uint8Array(0), ...(asOf === undefined ? {} : { asOf }) };
   }
 
   const guarded = async function* (request: StreamRequest, batches: () => AsyncGenerator<Batch>): AsyncGenerator<Batch> {
@@ -143,7 +124,8 @@ export const createChangesSource = (options: ChangesOptions): Required<Pick<Sour
       try {
         await using client = await connect();
         await requireKey(client, request, parseStream(request.stream, database), what);
-        return (await placeNow(client, what)) as unknown as Json;
+        // Rows that are read next have to have all that lies before the place.
+        return (await endNow(client, what, request.position === null ? visiblePlace : currentPlace)) as unknown as Json;
       } catch (error) {
         throw mysqlError(error, "source", what, context.signal);
       }
@@ -173,6 +155,26 @@ const positionOf = ({ position }: StreamRequest, bounds: ChangesBounds, what: st
   );
 };
 
+/** Asked behind a batch: it has nothing that is not among these. */
+const seenNow = async (connect: ChangesOptions["connect"]): Promise<Pick<RowsPosition, "seen">> => {
+  await using client = await connect();
+  const here = await logServerOf(client);
+  return here.hasGtids ? { seen: { server: here.name, gtids: await gtidsNow(client, here) } } : {};
+};
+
+/** Rows that another server has given go together with those of this one where it has all that they have of the log. */
+const requireRows = async (connect: ChangesOptions["connect"], { server, seen }: RowsPosition, what: string): Promise<void> => {
+  await using client = await connect();
+  const here = await logServerOf(client);
+  if (seen !== undefined) await requireThere(client, here, seen, what);
+  else if (!isServer(here, server)) {
+    throw new DownbeatError(
+      "SOURCE_LOG_LOST",
+      `${what}: server ${server} has given a part of the rows, and this is ${here.name}, which without GTIDs cannot go on for it; ${ANEW}`,
+    );
+  }
+};
+
 const whatOf = ({ stream }: Pick<StreamRequest, "stream">, where: string): string => `${where}: changes of ${stream}`;
 
 const refuseForeignOptions = ({ query, cursor, options }: Pick<StreamRequest, "query" | "cursor" | "options">, what: string): void => {
@@ -193,26 +195,4 @@ const requireKey = async (client: MysqlClient, { key }: Pick<StreamRequest, "key
     "SOURCE_OPTIONS_INVALID",
     `${what}: the table has no primary key, or there is no such table; give it one, or name columns that tell its rows apart with from.key`,
   );
-};
-
-/** Its number, which servers of a replication have different ones of, and how far its clock is ahead of ours. */
-const serverOf = async (client: MysqlClient): Promise<{ readonly server: string; readonly aheadMs: number }> => {
-  const [row] = await client.query("select @@server_id as id, unix_timestamp(now(6)) as seconds");
-  return { server: String(row?.["id"]), aheadMs: Number(row?.["seconds"]) * 1_000 - Date.now() };
-};
-
-const columnsNow = async (
-  session: ReturnType<MysqlClient["takeOver"]>,
-  stream: StreamName,
-  types: TypeOptions,
-): Promise<ReadonlyMap<string, ResultColumn>> => {
-  const statement = await session.prepare(`select * from ${quoteStream(stream)}`);
-  session.close(statement);
-  const columns = statement.columns.flatMap((definition) => resultColumn(definition, types) ?? []);
-  return new Map(columns.map((column) => [column.column.name, column]));
-};
-
-const wantedOf = ({ options }: StreamRequest): ReadonlySet<string> | undefined => {
-  const columns = options["columns"] as readonly string[] | undefined;
-  return columns === undefined ? undefined : new Set(columns);
 };
