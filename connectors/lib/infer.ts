@@ -35,13 +35,31 @@ export const commonType = (left: ColumnType, right: ColumnType): ColumnType => {
   return { kind: "string" };
 };
 
+/** What a column of the type `before` becomes by a value of the type `found`; undefined: it stays as it is. `isLarge`: it holds a whole number that a double would round. */
+const grown = (before: ColumnType | undefined, found: ColumnType, isLarge: boolean): ColumnType | undefined => {
+  if (before?.kind === "string") return undefined;
+  const common = before === undefined ? found : commonType(before, found);
+  // Beside fractions only text holds both.
+  const type: ColumnType = common.kind === "float64" && isLarge ? { kind: "string" } : common;
+  return type.kind === before?.kind ? undefined : type;
+};
+
+const isLargeValue = (value: unknown): boolean => typeof value === "bigint" && !isExactAsDouble(value);
+
+/** Whether columns of these types are those that `inferColumns` would give with the row too. */
+export const fitsTypes = (row: Row, types: ReadonlyMap<string, ColumnType>): boolean =>
+  Object.entries(row).every(([name, value]) => {
+    const found = typeOfValue(value);
+    return found === undefined || grown(types.get(name), found, isLargeValue(value)) === undefined;
+  });
+
 /**
  * The columns of `rows` beside those that are known already, in the order in which they first came up. The known list itself comes back when nothing changed,
  * so that callers can tell by identity.
  */
 export const inferColumns = (rows: readonly Row[], known: readonly Column[] = []): readonly Column[] => {
   const types = new Map<string, ColumnType>(known.map((column) => [column.name, column.type]));
-  /** Columns with whole numbers that a double would round: beside fractions only text holds both. */
+  /** Columns with whole numbers that a double would round. */
   const large = new Set<string>();
   let changed = false;
   for (const row of rows) {
@@ -49,12 +67,9 @@ export const inferColumns = (rows: readonly Row[], known: readonly Column[] = []
       // A column of nothing but nulls so far is left out until a value tells its type.
       const found = typeOfValue(value);
       if (found === undefined) continue;
-      if (typeof value === "bigint" && !isExactAsDouble(value)) large.add(name);
-      const before = types.get(name);
-      if (before?.kind === "string") continue;
-      const common = before === undefined ? found : commonType(before, found);
-      const type: ColumnType = common.kind === "float64" && large.has(name) ? { kind: "string" } : common;
-      if (type.kind === before?.kind) continue;
+      if (isLargeValue(value)) large.add(name);
+      const type = grown(types.get(name), found, large.has(name));
+      if (type === undefined) continue;
       types.set(name, type);
       changed = true;
     }

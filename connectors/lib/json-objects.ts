@@ -1,9 +1,9 @@
 // Texts of JSON objects as batches: straight into columns, parsed where they hold something unusual, all of them anew where one changes the columns.
 
 import { isUtf8 } from "node:buffer";
-import type { Batch, Column, Position, Reject } from "../batch.ts";
+import type { Batch, Column, ColumnType, Position, Reject } from "../batch.ts";
 import { BatchBuilder } from "./batch-builder.ts";
-import { inferColumns } from "./infer.ts";
+import { fitsTypes, inferColumns } from "./infer.ts";
 import { ObjectScanner } from "./json-scan.ts";
 import { parseObject } from "./json-text.ts";
 import { appendValue, rawText, rowAppender, type Row } from "./rows.ts";
@@ -37,6 +37,7 @@ export class JsonObjects {
   #columns: readonly Column[];
   /** What the columns were when the batch began: they are inferred from the batch as a whole. */
   #before: readonly Column[];
+  #types!: ReadonlyMap<string, ColumnType>;
   #builder!: BatchBuilder;
   #scanner!: ObjectScanner;
   #appendRow!: (row: Row) => string | undefined;
@@ -88,6 +89,7 @@ export class JsonObjects {
   }
 
   #build(): void {
+    this.#types = new Map(this.#columns.map(({ name, type }) => [name, type]));
     const own = this.#columns.filter(({ name }) => this.#beside.every((other) => other.name !== name));
     this.#builder = new BatchBuilder({ columns: [...own, ...this.#beside] });
     this.#scanner = new ObjectScanner(own, this.#builder.columns, this.#options.declared === undefined);
@@ -122,7 +124,7 @@ export class JsonObjects {
       this.#misfits.push(this.#reject(index, parsed, rawText(bytes.toString("utf8"))));
       return;
     }
-    if (mayChange && inferColumns([parsed], this.#columns) !== this.#columns) {
+    if (mayChange && !fitsTypes(parsed, this.#types)) {
       this.#lookAt = Math.max(FIRST_LOOK, this.#count * 2);
       return;
     }
