@@ -227,14 +227,15 @@ export class TextColumnBuilder extends ColumnBuilder {
   }
 }
 
-const FIRST_CAPACITY = 1_024;
+/** Rows that there is room for at first: fewer where the columns are very many. */
+const firstCapacity = (columns: number): number => Math.max(16, Math.min(1_024, Math.floor(1_000_000 / Math.max(columns, 1))));
 
 export class BatchBuilder {
   readonly schema: Schema;
   readonly columns: readonly (FixedColumnBuilder | TextColumnBuilder)[];
   #rows = 0;
 
-  constructor(schema: Schema, capacity = FIRST_CAPACITY) {
+  constructor(schema: Schema, capacity = firstCapacity(schema.columns.length)) {
     this.schema = schema;
     this.columns = schema.columns.map((column) => {
       const layout = layoutOf(column.type);

@@ -30,7 +30,8 @@ const typeOfValue = (value: unknown): ColumnType | undefined => {
 export const commonType = (left: ColumnType, right: ColumnType): ColumnType => {
   if (left.kind === right.kind) return left;
   const kinds = new Set([left.kind, right.kind]);
-  if (kinds.has("int64") && kinds.has("float64")) return { kind: "float64" };
+  if (kinds.has("int64") && kinds.has("int32")) return { kind: "int64" };
+  if (kinds.has("float64") && (kinds.has("int64") || kinds.has("int32"))) return { kind: "float64" };
   if (kinds.has("date") && kinds.has("timestamp")) return { kind: "timestamp" };
   return { kind: "string" };
 };

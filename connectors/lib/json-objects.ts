@@ -62,7 +62,7 @@ export class JsonObjects {
     return this.#count;
   }
 
-  /** `beside`: a value for each column beside that is not to be null. */
+  /** `beside`: a value for each column beside. */
   add(bytes: Buffer, beside: Row = NOTHING): void {
     if (this.#options.declared === undefined) this.#texts.push({ bytes, beside });
     this.#count += 1;
@@ -112,7 +112,17 @@ export class JsonObjects {
     for (const [index, text] of this.#texts.entries()) if (text !== undefined) this.#append(text, index, false);
   }
 
-  #append({ bytes, beside }: Text, index: number, mayChange: boolean): void {
+  #append(text: Text, index: number, mayChange: boolean): void {
+    try {
+      this.#appendText(text, index, mayChange);
+    } catch (error) {
+      if (!(error instanceof RangeError) || !/call stack/i.test(error.message)) throw error;
+      this.#builder.dropRow();
+      this.#misfits.push(this.#reject(index, "is nested too deeply", rawText(text.bytes.toString("utf8"))));
+    }
+  }
+
+  #appendText({ bytes, beside }: Text, index: number, mayChange: boolean): void {
     const { rows } = this.#builder;
     if (isUtf8(bytes) && this.#scanner.append(bytes, rows) && this.#appendBeside(beside)) {
       this.#builder.endRow();

@@ -179,7 +179,9 @@ export class ObjectScanner {
   }
 
   #takeNumber(bytes: Buffer, at: number, target: Target): number {
-    const end = this.#scanNumber(bytes, at);
+    const { kind } = target.column.type;
+    const isTaken = !this.#areInferred || kind === "int64" || kind === "float64";
+    const end = isTaken ? this.#scanNumber(bytes, at) : UNUSUAL;
     if (end === UNUSUAL || !this.#appendNumber(target, bytes[at] === MINUS)) return this.#takeParsed(bytes, at, bareEnd(bytes, at), target);
     return end;
   }

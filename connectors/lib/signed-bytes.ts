@@ -1,7 +1,13 @@
 // Integers of any size as bytes, as decimals are written: two's complement, the first byte is the highest.
 
-export const signedOf = (bytes: Buffer): bigint =>
-  bytes.length === 0 ? 0n : BigInt.asIntN(bytes.length * 8, BigInt(`0x${bytes.toString("hex")}`));
+/** Some 2,400 digits, more than any column holds. Digits cost more than twice the time for twice as many. */
+const MOST_BYTES = 1_024;
+
+/** Throws where there are more bytes than any column could hold. */
+export const signedOf = (bytes: Buffer): bigint => {
+  if (bytes.length > MOST_BYTES) throw new Error(`has a number of ${bytes.length} bytes; ${MOST_BYTES} are read at most`);
+  return bytes.length === 0 ? 0n : BigInt.asIntN(bytes.length * 8, BigInt(`0x${bytes.toString("hex")}`));
+};
 
 /** As few as hold it. */
 export const signedBytes = (value: bigint): Buffer => {

@@ -205,6 +205,34 @@ describe("files by hand", () => {
     await expect(read(bytes)).rejects.toMatchObject(broken(/134217728/));
   });
 
+  it("rows without bytes are taken up to a number, and more of them refused", async () => {
+    const nothing = record({ none: "null" });
+    const block = (rows: number): Buffer => Buffer.concat([containerHeader(nothing), containerBlock(Buffer.alloc(0), rows)]);
+    expect((await read(block(3))).rows).toHaveLength(3);
+    expect(await tryRead(block(2 ** 50))).toMatchObject({
+      error: broken(/block 1, at byte \d+, says that it has 1125899906842624 rows, and has 0 bytes/),
+      rows: [],
+    });
+  });
+
+  it("so are items without bytes, however they lie in each other, and numbers beyond all columns", async () => {
+    const lists = avroType({ type: "array", items: { type: "array", items: "null" } });
+    const nulls = (count: number): null[] => Array.from({ length: count }, () => null);
+    const row = (...counts: readonly number[]): Buffer =>
+      Buffer.concat([
+        containerHeader(record({ lists: lists.schema() })),
+        containerBlock(lists.toBuffer(counts.map(nulls)), 1),
+        containerBlock(Buffer.concat(Array.from({ length: 100 }, () => lists.toBuffer([]))), 100),
+      ]);
+    expect((await read(row(40_000, 60_000))).rows).toHaveLength(101);
+    expect(await tryRead(row(40_000, 60_000, 1))).toMatchObject({ error: broken(/block 1, .*items/), rows: [] });
+    const number = record({ number: { type: "bytes", logicalType: "decimal", precision: 4_000, scale: 0 } });
+    expect(await tryRead(container(number, [[{ number: Buffer.alloc(1_025, 1) }]]))).toMatchObject({
+      error: broken(/block 1, .*number of 1025 bytes/),
+      rows: [],
+    });
+  });
+
   it("an abort ends reading with its reason", async () => {
     await expect(read(container(schema, BLOCKS), { signal: AbortSignal.abort(new Error("enough")) })).rejects.toThrow("enough");
   });

@@ -216,6 +216,28 @@ describe("texts", () => {
     expect(rejects).toEqual(["text 1: is not UTF-8", "text 2: is too long"]);
   });
 
+  test.each([undefined, [column("a", { kind: "json" })]])("that are nested beyond reason are refused, each by itself (%j)", (declared) => {
+    const deep = `{"a": ${"[".repeat(20_000)}${"]".repeat(20_000)}}`;
+    const objects = new JsonObjects({ declared, known: [], where: (index) => `text ${index}` });
+    for (const text of ['{"a": [1]}', deep, '{"a": [2]}']) objects.add(Buffer.from(text));
+    const batch = objects.take(null);
+    expect(told(batch)).toMatchObject({ rows: [{ a: [1] }, { a: [2] }], rejects: ["text 1: is nested too deeply"] });
+    expect(batch.rejects?.[0]?.raw).toBe(deep);
+  });
+
+  test("whose columns other files have shown: whole numbers widen, whichever way they are read", () => {
+    const kindWith = (...texts: readonly string[]) => {
+      const objects = new JsonObjects({ declared: undefined, known: [column("a", { kind: "int32" })], where: String });
+      for (const text of texts) objects.add(Buffer.from(text));
+      return told(objects.take(null));
+    };
+    expect(kindWith('{"a": 1}')).toEqual({ columns: [column("a", { kind: "int64" })], rows: [{ a: 1 }], rejects: [] });
+    expect(kindWith('{"a": 1, "a": 2}', '{"a": 1.5}')).toMatchObject({
+      columns: [{ type: { kind: "float64" } }],
+      rows: [{ a: 2 }, { a: 1.5 }],
+    });
+  });
+
   test("of many kinds, over many batches: the same as by parsing", () => {
     for (let seed = 1; seed <= 40; seed += 1) {
       const draw = drawn(seed);

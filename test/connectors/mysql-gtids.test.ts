@@ -291,6 +291,18 @@ describe("MySQL's log of transactions with GTIDs", () => {
     expect(reader.end).toMatchObject({ offset: log.at, gtids: `${A}:1-13` });
   });
 
+  it("a transaction that its server died in, half of which ends the file, is none; rows of the table that came with it are refused", () => {
+    const log = new Log();
+    const next = (): readonly Buffer[] => [log.rotate("binlog.000004", 4), log.describe(700)];
+    const reader = new LogReader(requestOf(from));
+    read(reader, log.rotate(from.file, 4), log.describe(500), log.gtid(A, 10), log.query("BEGIN"), log.map("others"), ...next());
+    expect(reader.end.gtids).toBe(`${A}:1-9`);
+    read(reader, log.gtid(A, 11), log.query("BEGIN"), log.commit());
+    expect(reader.end).toMatchObject({ file: "binlog.000004", made: 700, gtids: `${A}:1-9:11` });
+    read(reader, log.gtid(A, 12), log.query("BEGIN"), log.map("orders"), log.insert(1));
+    expect(() => read(reader, ...next())).toThrow(/ends within a transaction.*start the load anew/);
+  });
+
   it("of a server whose transactions have none any more, places go by files again", () => {
     const log = new Log();
     const reader = new LogReader(requestOf(from));

@@ -119,15 +119,21 @@ export class Copy {
     this.#stream = stream;
   }
 
+  /** Of a run that reads nothing yet: its bounds. */
+  async begin(server: Server): Promise<void> {
+    await using connector = await connectTo(server);
+    this.#bounds = await connector.source!.bounds!(changesOf(this.#stream, { position: this.position, newRun: true }));
+  }
+
   /** A run of its own, or with `resumes` the rest of the last one. `stop`: asked behind each batch with the number of changes that came; true ends it there. */
   async load(
     server: Server,
     options: { readonly resumes?: boolean; readonly stop?: (seen: number) => Promise<boolean> } = {},
   ): Promise<void> {
+    if (options.resumes !== true) await this.begin(server);
     await using connector = await connectTo(server);
     const newRun = options.resumes !== true;
     const wanted = changesOf(this.#stream, { position: this.position, newRun });
-    if (newRun) this.#bounds = await connector.source!.bounds!(wanted);
     let open: (readonly [Row, boolean])[] = [];
     let seen = 0;
     for await (const batch of connector.source!.read({ ...wanted, bounds: this.#bounds })) {

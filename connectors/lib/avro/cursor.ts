@@ -9,9 +9,14 @@ const SAFE_BYTES = 7;
 const INT_LEAST = -(2 ** 31);
 const INT_MOST = 2 ** 31 - 1;
 
+/** Of a row or message in all, however they lie in each other; of a block's rows as well. */
+export const MOST_EMPTY_ITEMS = 100_000;
+
 export class AvroCursor {
   readonly #bytes: Buffer;
   #at: number;
+  /** How many items without bytes (null) are still taken: a few bytes can tell of any number. */
+  #emptyLeft = MOST_EMPTY_ITEMS;
 
   constructor(bytes: Buffer, at: number) {
     this.#bytes = bytes;
@@ -111,11 +116,17 @@ export class AvroCursor {
         count = -count;
         this.readLong();
       }
-      // Items without bytes (null) could be any number, in a message of a few bytes.
-      if (count > this.left + MOST_EMPTY_ITEMS) throw new Error(`says that it has ${count} items, and has ${this.left} bytes`);
-      for (; count > 0; count -= 1) item();
+      if (count > this.left + this.#emptyLeft) throw new Error(`says that it has ${count} items, and has ${this.left} bytes`);
+      for (; count > 0; count -= 1) {
+        const before = this.#at;
+        item();
+        if (this.#at === before) this.#takeEmpty();
+      }
     }
   }
-}
 
-const MOST_EMPTY_ITEMS = 100_000;
+  #takeEmpty(): void {
+    this.#emptyLeft -= 1;
+    if (this.#emptyLeft < 0) throw new Error(`has more than ${MOST_EMPTY_ITEMS} items without bytes`);
+  }
+}

@@ -5,7 +5,7 @@ import type { Batch, Column, Reject } from "../../batch.ts";
 import { blockUnpacker } from "../avro/codecs.ts";
 import { addColumns, fieldsOf } from "../avro/columns.ts";
 import { blocksOf, inBlock, readContent, readHeader } from "../avro/container.ts";
-import { AvroCursor } from "../avro/cursor.ts";
+import { AvroCursor, MOST_EMPTY_ITEMS } from "../avro/cursor.ts";
 import { avroRowReader } from "../avro/reader.ts";
 import { type AvroType, parseAvroSchema } from "../avro/schema.ts";
 import { fromRows, rawText, type Row } from "../rows.ts";
@@ -46,6 +46,9 @@ async function* batchesOf(file: FileHandle, read: FileRead): AsyncGenerator<File
       .catch((error: unknown) => {
         throw inBlock(block, error);
       });
+    if (block.rows > content.length + MOST_EMPTY_ITEMS) {
+      throw inBlock(block, new Error(`says that it has ${block.rows} rows, and has ${content.length} bytes`));
+    }
     const last = seen + block.rows;
     let at = 0;
     while (seen < last) {

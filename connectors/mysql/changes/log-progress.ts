@@ -107,6 +107,8 @@ export class LogProgress {
     if (!this.#isDescribed && isFromHere && from.made !== undefined && from.made !== made) {
       throw new PlaceGone(`${shown(from)} was in a file that was made at ${from.made}, and that of this name was made at ${made}`);
     }
+    // No transaction goes on in another file: a server that died while it wrote it has never committed it.
+    if (this.#isDescribed) this.#transaction = undefined;
     this.#isDescribed = true;
     this.place = { ...this.place, made };
   }

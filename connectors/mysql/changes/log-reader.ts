@@ -94,6 +94,7 @@ export class LogReader implements RowSink {
         if (!this.#isWithin) this.#progress.settle();
         return;
       case EVENT.formatDescription:
+        if (this.#isWithin) this.#refuse("begins a file, and the one before ends within a transaction: the server died while it wrote it");
         this.#checksum = checksumLength({ ...event, end });
         this.#progress.describe(event);
         break;

@@ -69,7 +69,7 @@ export const createChangesSource = (options: ChangesOptions): Required<Pick<Sour
   /** All rows, then what was logged from before they were read until now. */
   async function* readRows(request: StreamRequest, start: RowsPosition, what: string): AsyncGenerator<Batch, LogPosition> {
     const { server, log } = start;
-    if (start.rows !== null) await requireRows(connect, start, what);
+    await requireRows(connect, start, what);
     let held: Batch | undefined;
     for await (const batch of rows.read({ ...request, position: start.rows, bounds: null })) {
       if (held !== undefined) yield held;
@@ -162,17 +162,18 @@ const seenNow = async (connect: ChangesOptions["connect"]): Promise<Pick<RowsPos
   return here.hasGtids ? { seen: { server: here.name, gtids: await gtidsNow(client, here) } } : {};
 };
 
-/** Rows that another server has given go together with those of this one where it has all that they have of the log. */
-const requireRows = async (connect: ChangesOptions["connect"], { server, seen }: RowsPosition, what: string): Promise<void> => {
+/** Rows of this server have to have all that lies before the place from which the log will be followed, and all that rows which another server has given have. */
+const requireRows = async (connect: ChangesOptions["connect"], { server, log, seen }: RowsPosition, what: string): Promise<void> => {
   await using client = await connect();
   const here = await logServerOf(client);
-  if (seen !== undefined) await requireThere(client, here, seen, what);
-  else if (!isServer(here, server)) {
+  if (log.gtids === undefined && !isServer(here, server)) {
     throw new DownbeatError(
       "SOURCE_LOG_LOST",
-      `${what}: server ${server} has given a part of the rows, and this is ${here.name}, which without GTIDs cannot go on for it; ${ANEW}`,
+      `${what}: the load was begun on server ${server}, and this is ${here.name}, which without GTIDs cannot go on for it; ${ANEW}`,
     );
   }
+  if (log.gtids !== undefined) await requireThere(client, here, { server, gtids: log.gtids }, what);
+  if (seen !== undefined) await requireThere(client, here, seen, what);
 };
 
 const whatOf = ({ stream }: Pick<StreamRequest, "stream">, where: string): string => `${where}: changes of ${stream}`;
