@@ -1,6 +1,5 @@
 // Two projects: `unit` needs no server, `integration` gets real servers from test/global-setup.ts.
 import { defineConfig } from "vitest/config";
-import { LongFirst } from "./test/long-first.ts";
 
 const integration = [
   "test/integration/**/*.test.ts",
@@ -12,7 +11,6 @@ const integration = [
 
 export default defineConfig({
   test: {
-    sequence: { sequencer: LongFirst },
     projects: [
       { test: { name: "unit", include: ["test/**/*.test.ts"], exclude: integration, testTimeout: 60_000, hookTimeout: 60_000 } },
       {
@@ -24,7 +22,7 @@ export default defineConfig({
           testTimeout: 300_000,
           hookTimeout: 300_000,
           // On two cores: most of a file is waiting for servers and timers.
-          maxWorkers: 4,
+          maxWorkers: 3,
         },
       },
     ],
