@@ -48,6 +48,24 @@ export const tableCases = (kit: DestinationKit): readonly ContractCase[] => {
     });
   });
 
+  add("a stream that has neither rows nor columns yet makes no table, and goes on once it has", async () => {
+    const into = flow();
+    await withLoad(target(into, { incremental: true }), async (load) => {
+      await load.begin(null);
+      await load.write(batchOf([], 1, []));
+      await load.commit(1);
+      await load.finish();
+    });
+    await withLoad(target(into, { origin: "run-2", incremental: true }), async (load) => {
+      strictEqual(load.resume.position, 1);
+      await load.begin(null);
+      await load.write(batchOf(rowsOf(1, 2), 2));
+      await load.commit(2);
+      await load.finish();
+    });
+    strictEqual((await rowsIn(into.table)).length, 2);
+  });
+
   add("every type keeps its extremes, and NULL stays NULL", async () => {
     const into = flow();
     const { columns, rows, read } = suite.types;

@@ -92,7 +92,7 @@ export const kafkaError = (error: unknown, what: string, { signal }: Pick<Connec
   if (has(/AUTHENTICATION|SASL|AUTHORIZATION_FAILED/i))
     return new DownbeatError(codes.auth, `${message}; check user, password and mechanism`, { cause: error });
   if (has(/UNKNOWN_TOPIC_OR_PARTITION|INVALID_TOPIC|Unknown topic/i))
-    return new DownbeatError(codes.missing, `${message}; there is no such topic`, { cause: error });
+    return new DownbeatError(codes.missing, `Kafka ${what}: there is no such topic`, { cause: error });
   if (side === "destination" && has(/MESSAGE_TOO_LARGE|RECORD_LIST_TOO_LARGE/))
     return new DownbeatError("DESTINATION_DATA_REFUSED", `${message}; raise max.message.bytes of the topic, or leave out long columns`, {
       cause: error,

@@ -142,6 +142,8 @@ class SqlLoad implements Load {
   #isShapeless({ rows, letters, schema }: Batch): boolean {
     const { mode, keyColumns } = this.#target;
     const { fold } = this.#session.dialect;
+    // A stream that shows its columns by its rows alone, and has none yet, is no reason to make a table; what replaces one does so as a whole.
+    if (rows === 0 && schema.columns.length === 0 && mode !== "replace") return true;
     const lacksKey = (): boolean => keyColumns.some((key) => !schema.columns.some(({ name }) => fold(name) === fold(key)));
     return rows === 0 && (letters !== undefined || (mode === "merge" && lacksKey()));
   }

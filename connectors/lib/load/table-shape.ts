@@ -152,8 +152,8 @@ const present = ({ dialect, relation, table, policy }: ShapeRequest, found: Tabl
   const statement = sqlType === undefined ? undefined : dialect.alterType(relation, found, sqlType);
   if (wider === undefined || sqlType === undefined || statement === undefined) {
     const hint = mayEvolve
-      ? "cast it in the source's query, declare another type, or change the table"
-      : "cast it in the source's query, change the table, or set schema: evolve where it can be widened";
+      ? "declare its type from the start (from.columns, where the source takes them), cast it (columns.cast, or in a query), or change the table"
+      : "declare its type (from.columns, where the source takes them), cast it (columns.cast, or in a query), change the table, or set schema: evolve where it can be widened";
     throw mismatch(`table ${table}: column "${found.name}" is ${found.sqlType} and cannot take ${typeName(type)} without loss; ${hint}`, {
       column: found.name,
       table: found.sqlType,
