@@ -25,11 +25,10 @@ export interface MessageBatches {
 
 /** Of the formats whose messages say by themselves what is in them. */
 export const createMessageBatches = (topic: string, options: KafkaSourceOptions, batchRows = MOST_ROWS): MessageBatches => {
-  const add = options.format === "json" ? jsonRows : valueRows;
   let places: KafkaMessage[] = [];
   let bytes = 0;
   const where = (index: number): string => (places[index] === undefined ? topic : placeOf(places[index], topic));
-  const rows = add(options, where);
+  const rows = options.format === "json" ? jsonRows(options, where) : valueRows(options, where);
   return {
     add(message) {
       bytes += message.value?.length ?? 0;

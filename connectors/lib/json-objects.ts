@@ -41,6 +41,7 @@ export class JsonObjects {
   #builder!: BatchBuilder;
   #scanner!: ObjectScanner;
   #appendRow!: (row: Row) => string | undefined;
+  /** Texts of the batch so far, also those that have no row. */
   #count = 0;
   /** Of the batch, while its columns can change; undefined for one that was refused. */
   #texts: (Text | undefined)[] = [];
@@ -57,16 +58,13 @@ export class JsonObjects {
     this.#build();
   }
 
-  /** Texts of the batch so far, also those that have no row. */
-  get count(): number {
-    return this.#count;
-  }
-
   /** `beside`: a value for each column beside. */
   add(bytes: Buffer, beside: Row = NOTHING): void {
-    if (this.#options.declared === undefined) this.#texts.push({ bytes, beside });
+    const text = { bytes, beside };
+    const mayChange = this.#options.declared === undefined;
+    if (mayChange) this.#texts.push(text);
     this.#count += 1;
-    if (this.#lookAt === undefined) this.#append({ bytes, beside }, this.#count - 1, this.#options.declared === undefined);
+    if (this.#lookAt === undefined) this.#append(text, this.#count - 1, mayChange);
     else if (this.#count >= this.#lookAt) this.#infer();
   }
 

@@ -5,7 +5,7 @@ import { RAW_LENGTH, rawText } from "../rows.ts";
 import type { FileBatch, FileRead } from "./engine.ts";
 import { readLines } from "./lines.ts";
 
-/** Lines are objects in memory until they are columns, so a batch of them is smaller than others. */
+/** Lines are kept until their columns are known, so a batch of them is smaller than others. */
 const MOST_LINES = 20_000;
 const MOST_BYTES = 16 * 1024 * 1024;
 
