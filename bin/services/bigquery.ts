@@ -8,7 +8,7 @@ export const startBigquery = (options: ServiceOptions): Promise<Service<Emulator
     {
       name: "bigquery",
       title: "BigQuery",
-      packages: ["duckdb==2.0.1", "sqlglot==30.22.0"],
+      packages: ["duckdb==2.0.1", "sqlglot[c]==30.22.0"],
       packed: "duckdb sqlglot",
       variable: "DOWNBEAT_TEST_BIGQUERY",
       probe: async ({ endpoint }) => void (await fetch(endpoint, { signal: AbortSignal.timeout(5_000) })),

@@ -1,6 +1,6 @@
 // Installs Python packages of exact versions into a virtual environment of the cache, once.
 
-import { randomBytes } from "node:crypto";
+import { createHash, randomBytes } from "node:crypto";
 import { mkdir, readlink, rename, rm, symlink } from "node:fs/promises";
 import path from "node:path";
 import { findProgram } from "./cache.ts";
@@ -10,7 +10,9 @@ import { runCommand } from "./run-command.ts";
 /** Resolves with the folder of the environment's programs. Throws when Python or the package registry cannot be had. */
 export const pythonPrograms = async (name: string, packages: readonly string[], context: InstallContext): Promise<string> => {
   const { env, cacheDir, say } = context;
-  const target = path.join(cacheDir, `python-${name}`);
+  // Other versions are another environment.
+  const versions = createHash("sha256").update(packages.join("\n")).digest("hex").slice(0, 8);
+  const target = path.join(cacheDir, `python-${name}-${versions}`);
   const there = await readlink(target).catch(() => undefined);
   if (there !== undefined) return path.join(target, "bin");
   const python = findProgram("python3", [], env);

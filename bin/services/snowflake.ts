@@ -8,7 +8,7 @@ export const startSnowflake = (options: ServiceOptions): Promise<Service<Emulato
     {
       name: "snowflake",
       title: "Snowflake",
-      packages: ["fakesnow[server]==0.12.1", "snowflake-connector-python==3.18.1", "duckdb==2.0.1", "sqlglot==30.22.0"],
+      packages: ["fakesnow[server]==0.12.1", "snowflake-connector-python==3.18.1", "duckdb==2.0.1", "sqlglot[c]==30.22.0"],
       packed: "fakesnow",
       variable: "DOWNBEAT_TEST_SNOWFLAKE",
       /** A session that is asked for without a name: whatever is answered, somebody answers. */

@@ -31,8 +31,8 @@ export type Report =
   | { readonly is: "failed"; readonly code: string; readonly message: string };
 
 /** Small, so that a few thousand rows have several of both. */
-const BATCH_ROWS = 200;
-const CHUNK_ROWS = 400;
+const BATCH_ROWS = 300;
+const CHUNK_ROWS = 600;
 const MOST_DEAD_LETTERS = 100;
 
 const report = (what: Report): Promise<void> =>

@@ -4,7 +4,7 @@ import { randomBytes } from "node:crypto";
 import { mkdirSync, rmSync } from "node:fs";
 import type { Server } from "node:http";
 import path from "node:path";
-import type { ServiceAddresses } from "../../bin/services/all.ts";
+import { type ServiceAddresses, startServices } from "../../bin/services/all.ts";
 import { Attempts } from "./attempts.ts";
 import { bigqueryDestination } from "./bigquery-destination.ts";
 import type { Case, DestinationName, SourceName } from "./cases.ts";
@@ -19,6 +19,9 @@ import type { PreparedSource } from "./sources.ts";
 import { topicDestination } from "./topic-destination.ts";
 
 export const SERVICES = ["mysql", "postgres", "s3", "kafka", "snowflake", "bigquery"] as const;
+
+/** Python runs one thread at a time: lanes that share an emulator wait for each other. */
+const EMULATORS = ["snowflake", "bigquery"] as const;
 
 const need = <Value>(value: Value | undefined, name: string): Value => {
   if (value === undefined) throw new Error(`the matrix needs ${name}`);
@@ -90,8 +93,10 @@ export class World {
     await this.#copySource(folder);
     const postgres = await postgresDestination(need(this.#addresses.postgres, "postgres"), fresh());
     const mysql = await mysqlDestination(need(this.#addresses.mysql, "mysql"), fresh());
-    const snowflake = await snowflakeDestination(need(this.#addresses.snowflake, "snowflake"), fresh());
-    const bigquery = bigqueryDestination(need(this.#addresses.bigquery, "bigquery"), fresh());
+    const emulators = this.#lanes === 1 ? undefined : await startServices(EMULATORS, path.join(folder, "emulators"), () => undefined);
+    const addresses = emulators?.addresses ?? this.#addresses;
+    const snowflake = await snowflakeDestination(need(addresses.snowflake, "snowflake"), fresh());
+    const bigquery = bigqueryDestination(need(addresses.bigquery, "bigquery"), fresh());
     const redshift = await redshiftDestination(need(this.#addresses.postgres, "postgres"), need(this.#addresses.s3, "s3"), fresh());
     const topics = topicDestination(need(this.#addresses.kafka, "kafka"));
     const attempts = new Attempts(path.join(this.#folder, "compiled"));
@@ -102,6 +107,7 @@ export class World {
       await snowflake[Symbol.asyncDispose]();
       await redshift[Symbol.asyncDispose]();
       await topics[Symbol.asyncDispose]();
+      await emulators?.stop();
     });
     let places = 0;
     return {

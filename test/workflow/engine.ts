@@ -26,6 +26,7 @@ import { PRELOADED } from "../../bin/bundle-workflows.ts";
 import { createLastReports } from "../../bin/last-reports.ts";
 import { poolOwners } from "../../bin/pool-owners.ts";
 import { registerSearchAttributes } from "../../bin/temporal.ts";
+import { withoutPromiseStacks } from "../../bin/workflow-threads.ts";
 import { DownbeatError } from "../../core/errors.ts";
 import { runWorkflowId } from "../../core/ids.ts";
 import type { Json, JsonObject } from "../../core/json.ts";
@@ -263,23 +264,25 @@ export const startEngine = async (address: string, options: EngineOptions = {}):
     runs,
     createLastReports({ record: activities.recordRun, connection, namespace: "default", taskQueue: queue, log: silentLog }),
   );
-  const worker = await Worker.create({
-    connection: native,
-    taskQueue: queue,
-    identity: IDENTITY,
-    dataConverter: DATA_CONVERTER,
-    workflowBundle: bundle,
-    activities: {
-      ...ownActivitiesOf(options.own ?? {}, options.items === undefined ? {} : { saveOutput: options.items.saveOutput }),
-      ...activities,
-    },
-    sinks: sinks as never,
-    enableNonLocalActivities: options.runsTasks ?? true,
-    ...(options.slots === undefined ? {} : { maxConcurrentActivityTaskExecutions: options.slots }),
-    maxHeartbeatThrottleInterval: "200ms",
-    shutdownGraceTime: 0,
-    shutdownForceTime: "5s",
-  });
+  const worker = await withoutPromiseStacks(() =>
+    Worker.create({
+      connection: native,
+      taskQueue: queue,
+      identity: IDENTITY,
+      dataConverter: DATA_CONVERTER,
+      workflowBundle: bundle,
+      activities: {
+        ...ownActivitiesOf(options.own ?? {}, options.items === undefined ? {} : { saveOutput: options.items.saveOutput }),
+        ...activities,
+      },
+      sinks: sinks as never,
+      enableNonLocalActivities: options.runsTasks ?? true,
+      ...(options.slots === undefined ? {} : { maxConcurrentActivityTaskExecutions: options.slots }),
+      maxHeartbeatThrottleInterval: "200ms",
+      shutdownGraceTime: 0,
+      shutdownForceTime: "5s",
+    }),
+  );
   const done = worker.run();
 
   const start = async (plan: Plan, startOptions: StartOptions = {}): Promise<StartedRun> => {
