@@ -7,21 +7,19 @@ import { promisify } from "node:util";
 import { type Connection, createConnection, type RowDataPacket } from "mysql2/promise";
 import type { RunView } from "../bin/api-client.ts";
 import { formatTable, grouped } from "../bin/table.ts";
+import { createChanger } from "./data/order-changes.ts";
 import { ORDERS_DATABASE, seedOrders } from "./data/orders.ts";
 import { formatSpread, type Measure, median, runPairs, secondsOf } from "./lib/pairs.ts";
 import { cpuSecondsOf, peakMegabytesOf } from "./lib/process-usage.ts";
 import { startSystems, type Systems } from "./transfer/systems.ts";
 
 const ROWS = Number(process.env["ROWS"] ?? 1_000_000);
-/** Of each pair; a multiple of 10,000. A fifth of them are rows that go: over all pairs and both destinations fewer than half of the table. */
+/** Of each pair; a multiple of 10,000. */
 const CHANGES = Number(process.env["CHANGES"] ?? 200_000);
 const PAIRS = Number(process.env["PAIRS"] ?? 5);
 
 const WANTED_PER_SECOND = 20_000;
 const ALLOWED_RATIO = 1.5;
-/** Rows that a statement changes: a transaction each. */
-const STATEMENT = 1_000;
-
 const say = (line: string): void => console.log(line);
 
 interface Place {
@@ -33,28 +31,6 @@ const placeNow = async (connection: Connection): Promise<Place> => {
   const [[status]] = (await connection.query("show master status")) as unknown as [readonly RowDataPacket[]];
   const [[server]] = (await connection.query("select @@server_id as id")) as unknown as [readonly RowDataPacket[]];
   return { server: String(server?.["id"]), log: { file: String(status?.["File"]), offset: Number(status?.["Position"]) } };
-};
-
-/** Of each ten rows six are changed, two go and two come: the table keeps its size. What is updated lies in the upper half, which nothing is taken from. */
-const createChanger = (connection: Connection) => {
-  let oldest = 1;
-  let next = 10 * ROWS;
-  const within = (start: number, count: number): string => `id >= ${start} and id < ${start + count}`;
-  const copied = "customer_id, amount, sku, note, updated_at, order_date, is_paid, attrs, score";
-  return async (): Promise<void> => {
-    for (let done = 0; done < CHANGES; done += 10 * STATEMENT) {
-      for (let part = 0; part < 2; part += 1, oldest += STATEMENT)
-        await connection.query(`delete from orders where ${within(oldest, STATEMENT)}`);
-      for (let part = 0; part < 2; part += 1, next += STATEMENT)
-        await connection.query(
-          `insert into orders select id - ${oldest} + ${next}, ${copied} from orders where ${within(oldest, STATEMENT)}`,
-        );
-      for (let part = 0; part < 6; part += 1) {
-        const start = ROWS / 2 + (done * 6) / 10 + part * STATEMENT;
-        await connection.query(`update orders set amount = amount + 1, updated_at = now(6) where ${within(start, STATEMENT)}`);
-      }
-    }
-  };
 };
 
 const deploy = async ({ api, mysql: { host, port, user, password } }: Systems, connection: string): Promise<void> => {
@@ -140,12 +116,19 @@ const main = async (systems: Systems): Promise<number> => {
   await seedOrders(systems.mysql, "orders", ROWS, systems.folder);
   const { url: _url, ...address } = systems.mysql;
   const mysql = await createConnection({ ...address, database: ORDERS_DATABASE });
-  const change = createChanger(mysql);
+  const change = createChanger(mysql, ROWS);
   const figures = [];
   try {
     for (const connection of ["duckdb", "postgres"]) {
       say(`${grouped(ROWS)} rows into ${connection}, then ${PAIRS} times ${grouped(CHANGES)} changes`);
-      figures.push(await measure(systems, connection, () => placeNow(mysql), change));
+      figures.push(
+        await measure(
+          systems,
+          connection,
+          () => placeNow(mysql),
+          () => change(CHANGES),
+        ),
+      );
     }
   } finally {
     await mysql.end();

@@ -1,4 +1,4 @@
-// The servers and processes that bench:transfer and bench:changes measure on: sources, PostgreSQL, Temporal, Downbeat's API and worker.
+// The servers and processes that bench:transfer, bench:changes and bench:changes-soak measure on: sources, PostgreSQL, Temporal, Downbeat's API and worker.
 
 import { spawn, type ChildProcess } from "node:child_process";
 import { randomBytes } from "node:crypto";
@@ -26,8 +26,11 @@ export interface Systems {
   readonly api: ApiClient;
   readonly apiPid: number;
   workerPid(): number;
+  /** Its /metrics. */
+  readonly workerUrl: string;
   /** A worker without a past: what it has used at most is then of one transfer. */
   freshWorker(): Promise<void>;
+  endWorker(): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -84,12 +87,14 @@ export const startSystems = async (say: Say, { sources, binlog = false }: System
     cleanups.push(temporal.stop);
 
     const port = await freePort();
+    const workerPort = await freePort();
     const configFile = path.join(folder, "downbeat.config.ts");
     writeFileSync(configFile, "export default {};\n");
     const env = {
       DATABASE_URL: postgres.address.url,
       TEMPORAL_ADDRESS: temporal.address,
       DOWNBEAT_PORT: String(port),
+      DOWNBEAT_WORKER_PORT: String(workerPort),
       DOWNBEAT_SECRET_KEY: randomBytes(32).toString("hex"),
       DOWNBEAT_DATA_DIR: path.join(folder, "data"),
       DOWNBEAT_CONFIG: configFile,
@@ -117,10 +122,12 @@ export const startSystems = async (say: Say, { sources, binlog = false }: System
       api,
       apiPid: apiProcess.pid ?? -1,
       workerPid: () => worker?.pid ?? -1,
+      workerUrl: `http://127.0.0.1:${workerPort}`,
       freshWorker: async () => {
         await end(worker);
         worker = start("worker");
       },
+      endWorker: () => end(worker),
       stop,
     };
   } catch (error) {

@@ -7,16 +7,17 @@ import { parseArgs } from "node:util";
 import { startServices } from "../../bin/services/all.ts";
 import { BOUNDARIES, type Case, casesNamed, DEATHS, DESTINATIONS, idOf, MODES, SOURCES } from "./cases.ts";
 import { playAll, type Result } from "./matrix.ts";
-import { drawnOrder, pairwise } from "./pairs.ts";
-import { addResult, type Asked, beginResults, readResults, tableOf } from "./results.ts";
+import { drawnOrder, eachBoundary, pairwise } from "./pairs.ts";
+import { addResult, type Asked, beginResults, readResults, type Sample, tableOf } from "./results.ts";
 import { SERVICES, World } from "./world.ts";
 
-const HELP = `npm run faults -- [--only WORDS] [--pairs] [--seed N] [--resume FILE] [--lanes N]
+const HELP = `npm run faults -- [--only WORDS] [--boundaries | --pairs] [--seed N] [--resume FILE] [--lanes N]
 
 Loads rows from each source into each destination in each mode, kills the process at each boundary, loads again until
 it ends, and compares row by row. Starts the services that it needs. Exit code 1: something differs; 2: it could not be done.
 
   --only WORDS   comma-separated values; of each kind that is named a case has one of them. Or whole cases, as they are printed
+  --boundaries   each boundary of each source, destination and mode once, with a death that the seed draws
   --pairs        a sample in which every two values meet, as npm test plays it
   --seed N       draws the sample, the order and the moments of any-moment; default: drawn and printed
   --resume FILE  goes on with a file of verdicts: what it asked for, without the cases that were right
@@ -49,17 +50,24 @@ interface Task {
   readonly lanes: number;
 }
 
-const casesOf = ({ seed, only, pairs }: Asked): readonly Case[] => {
+const SAMPLES: Readonly<Record<Sample, (cases: readonly Case[], seed: number) => readonly Case[]>> = {
+  all: drawnOrder,
+  boundaries: eachBoundary,
+  pairs: pairwise,
+};
+
+const casesOf = ({ seed, only, sample }: Asked): readonly Case[] => {
   const { cases, unknown } = casesNamed(only);
   if (unknown.length > 0) throw new UsageError(`--only: there is no ${unknown.join(", ")}; --help lists what there is`);
   if (cases.length === 0) throw new UsageError(`--only ${only.join(",")}: no case has all of these`);
-  return pairs ? pairwise(cases, seed) : drawnOrder(cases, seed);
+  return SAMPLES[sample](cases, seed);
 };
 
 const readArguments = (): Task | undefined => {
   const { values } = parseArgs({
     options: {
       only: { type: "string", default: "" },
+      boundaries: { type: "boolean", default: false },
       pairs: { type: "boolean", default: false },
       seed: { type: "string" },
       resume: { type: "string" },
@@ -69,9 +77,10 @@ const readArguments = (): Task | undefined => {
   });
   if (values.help) return undefined;
   const lanes = wholeNumber("lanes", values.lanes, 1);
+  if (values.boundaries && values.pairs) throw new UsageError("--boundaries and --pairs are two samples: ask for one of them");
   if (values.resume !== undefined) {
-    if (values.only !== "" || values.pairs || values.seed !== undefined)
-      throw new UsageError("--resume goes on with what the file asked for: leave --only, --pairs and --seed out");
+    if (values.only !== "" || values.boundaries || values.pairs || values.seed !== undefined)
+      throw new UsageError("--resume goes on with what the file asked for: leave --only, --boundaries, --pairs and --seed out");
     const kept = readResults(values.resume);
     if (kept === undefined) throw new UsageError(`--resume: ${values.resume} is no file of verdicts`);
     return {
@@ -85,7 +94,7 @@ const readArguments = (): Task | undefined => {
   const asked: Asked = {
     seed: values.seed === undefined ? Math.floor(Math.random() * 1_000_000) : wholeNumber("seed", values.seed, 0),
     only: values.only.split(",").filter((word) => word !== ""),
-    pairs: values.pairs,
+    sample: values.pairs ? "pairs" : values.boundaries ? "boundaries" : "all",
   };
   const cases = casesOf(asked);
   const file = path.join(tmpdir(), "downbeat-faults", `${new Date().toISOString().replaceAll(":", "-")}.jsonl`);

@@ -2,7 +2,7 @@
 
 import { describe, expect, it } from "vitest";
 import { allCases, casesNamed, idOf } from "./cases.ts";
-import { pairsOf, pairwise } from "./pairs.ts";
+import { drawnOrder, eachBoundary, pairsOf, pairwise } from "./pairs.ts";
 
 const all = allCases();
 
@@ -16,6 +16,24 @@ describe("the sample", () => {
   it("is the same for the same seed, and another for another", () => {
     expect(pairwise(all, 1).map(idOf)).toEqual(pairwise(all, 1).map(idOf));
     expect(pairwise(all, 1).map(idOf)).not.toEqual(pairwise(all, 2).map(idOf));
+  });
+});
+
+describe("each boundary", () => {
+  const boundaryOf = (id: string): string => id.split("/").slice(0, 4).join("/");
+
+  it("comes once for each source, destination and mode, with all sorts of deaths", () => {
+    const sample = eachBoundary(all, 1);
+    const wanted = new Set(all.map((one) => boundaryOf(idOf(one))));
+    expect(sample.map((one) => boundaryOf(idOf(one))).toSorted()).toEqual([...wanted].toSorted());
+    expect(new Set(sample.map(({ death }) => death))).toEqual(new Set(all.map(({ death }) => death)));
+  });
+
+  it("comes early in the whole matrix, in which each case comes once", () => {
+    const order = drawnOrder(all, 1);
+    expect(order.map(idOf).toSorted()).toEqual(all.map(idOf).toSorted());
+    const early = order.slice(0, pairwise(all, 1).length + eachBoundary(all, 1).length);
+    expect(new Set(early.map((one) => boundaryOf(idOf(one))))).toEqual(new Set(all.map((one) => boundaryOf(idOf(one)))));
   });
 });
 

@@ -5,10 +5,13 @@ import path from "node:path";
 import { formatTable } from "../../bin/table.ts";
 import type { Result } from "./matrix.ts";
 
+/** `boundaries`: each boundary of each source, destination and mode once. `pairs`: every two values meet. */
+export type Sample = "all" | "boundaries" | "pairs";
+
 export interface Asked {
   readonly seed: number;
   readonly only: readonly string[];
-  readonly pairs: boolean;
+  readonly sample: Sample;
 }
 
 interface Kept {
