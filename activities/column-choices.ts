@@ -32,7 +32,7 @@ export const choosingSource = (source: Source, choices: ColumnChoices, hashKey?:
       // Rows that a file's reader only names have no values to hash or cast.
       const needsValues = (choices.hash ?? []).length > 0 || Object.keys(choices.cast ?? {}).length > 0;
       const takesParquet = request.takesParquet === true && !needsValues;
-      for await (const batch of source.read({ ...request, takesParquet })) yield chooser.choose(batch);
+      for await (const batch of source.read({ ...request, takesParquet, takesCsv: false })) yield chooser.choose(batch);
     },
   };
 };

@@ -41,7 +41,7 @@ type Place = Pick<Batch, "position" | "asOf">;
 export interface MoveOptions {
   readonly source: Source;
   readonly load: Load;
-  readonly request: Omit<StreamRequest, "newRun" | "position" | "bounds" | "takesParquet" | "seen">;
+  readonly request: Omit<StreamRequest, "newRun" | "position" | "bounds" | "takesParquet" | "takesCsv" | "seen">;
   readonly limits: DeadLetterLimits;
   /** Rows after which a chunk ends at the next resumable place. */
   readonly chunkRows?: number;
@@ -72,6 +72,7 @@ export const moveLoad = async (options: MoveOptions): Promise<MovedLoad> => {
     newRun,
     position: figures.position,
     takesParquet: load.takesParquet === true,
+    takesCsv: load.takesCsv === true,
     seen: (items: readonly string[]) => load.seen(items),
   });
   const boundsNow = async (newRun: boolean): Promise<Json> => (await source.bounds?.(requestFor(newRun))) ?? null;

@@ -122,13 +122,31 @@ export interface ParquetRows {
   readonly release: () => Promise<void>;
 }
 
+/**
+ * All rows of a CSV file as it is, for destinations that read CSV themselves. Its records have the batch's columns in their order, each value is of its column's type
+ * in a form that leaves no doubt (whole numbers and fractions, ISO 8601, `true` and `false` in any case), an unquoted empty field stands for NULL, and no reader can take them apart in another way.
+ */
+export interface CsvRows {
+  readonly file: string;
+  readonly delimiter: string;
+  /** Whether its first record is the columns' names. */
+  readonly header: boolean;
+  /** The same rows in DuckDB's SQL: what to select them from, and how each column. For destinations that have to do something else with these ones. */
+  readonly relation: string;
+  readonly select: readonly string[];
+  /** To be called once they have been read, as that of `ParquetRows`. */
+  readonly release: () => Promise<void>;
+}
+
 export interface Batch {
   readonly schema: Schema;
   readonly rows: number;
-  /** None of them where there is `parquet`. */
+  /** None of them where there is `parquet` or `csv`. */
   readonly columns: readonly Vector[];
   /** Only for destinations that have said that they take it (`StreamRequest.takesParquet`). */
   readonly parquet?: ParquetRows;
+  /** As `parquet`: `StreamRequest.takesCsv`. */
+  readonly csv?: CsvRows;
   /** Size of the values in memory, or unpacked in the file that they lie in: the `bytes` figure of loads. */
   readonly bytes: number;
   /** Where to go on after this batch; null = not a place where a chunk may end. */

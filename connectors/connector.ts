@@ -122,6 +122,8 @@ export interface StreamRequest {
   readonly bounds: Json;
   /** Batches may name rows of Parquet files instead of carrying them. */
   readonly takesParquet?: boolean;
+  /** Batches may name CSV files instead of carrying their rows. */
+  readonly takesCsv?: boolean;
   /** Which of these items has the destination taken in already? Only for sources that yield `items`. */
   readonly seen: (items: readonly string[]) => Promise<ReadonlySet<string>>;
 }
@@ -237,8 +239,9 @@ export interface Destination {
  */
 export interface Load extends AsyncDisposable {
   readonly resume: ResumePoint;
-  /** Whether `write` takes batches that name rows of Parquet files. */
+  /** Whether `write` takes batches that name rows of Parquet files, or CSV files. */
   readonly takesParquet?: boolean;
+  readonly takesCsv?: boolean;
   begin(bounds: Json): Promise<void>;
   /** Takes the batch over; resolves when the next one is welcome. Creates or evolves the table. Rejects in the batch go to the dead-letter table, but those that are in it already. */
   write(batch: Batch): Promise<void>;

@@ -140,6 +140,7 @@ async function* readObjects(store: ObjectStore, request: StreamRequest, host: So
       known,
       skipRows,
       takesParquet: request.takesParquet,
+      takesCsv: request.takesCsv,
       isCopy: file.isCopy,
       ...host,
     })) {

@@ -1,12 +1,12 @@
-// PostgreSQL as a destination: batches go by binary COPY into the open transaction, beside the reading of the next batch; rows that are named go by COPY of CSV.
+// PostgreSQL as a destination: batches go by binary COPY into the open transaction, beside the reading of the next batch; rows that are named go by COPY of CSV, CSV files as they are.
 
 import { once } from "node:events";
 import { createReadStream } from "node:fs";
 import { pipeline } from "node:stream/promises";
 import { from as copyFrom, type CopyStreamQuery } from "pg-copy-streams";
-import type { Batch } from "../batch.ts";
+import type { Batch, CsvRows } from "../batch.ts";
 import type { ConnectorContext } from "../connector.ts";
-import { BOOKKEEPING_SCHEMA, namesUpTo, quoteIdentifier, quoteTable } from "../lib/load/names.ts";
+import { BOOKKEEPING_SCHEMA, namesUpTo, quoteIdentifier, quoteTable, quoteText } from "../lib/load/names.ts";
 import { PendingInsert } from "../lib/load/pending-insert.ts";
 import { ownTables } from "../lib/load/own-tables.ts";
 import type { Dialect, InsertColumn, LoadSession, SqlParam, SqlResult, TableColumn, TableName } from "../lib/load/session.ts";
@@ -15,7 +15,7 @@ import { DownbeatError } from "../../core/errors.ts";
 import { duckdbError } from "../duckdb/errors.ts";
 import { connectPostgres, type PostgresClient, type PostgresConfig } from "./client.ts";
 import { postgresError } from "./errors.ts";
-import { type NamedBatch, NamedRows } from "./named-rows.ts";
+import { type NamedBatch, NamedRows, rowsInSql } from "./named-rows.ts";
 import { heldType, isCopyable, toSqlType } from "./types.ts";
 
 /** NAMEDATALEN - 1: the server would cut longer names without a word. */
@@ -48,6 +48,7 @@ export const postgresDialect: Dialect = {
 export class PostgresLoadSession implements LoadSession {
   readonly dialect = postgresDialect;
   readonly takesParquet = true;
+  readonly takesCsv = true;
   inTransaction = false;
   readonly #client: PostgresClient;
   readonly #context: ConnectorContext;
@@ -149,15 +150,18 @@ export class PostgresLoadSession implements LoadSession {
   async insert(relation: string, columns: readonly InsertColumn[], batch: Batch): Promise<void> {
     await this.settle();
     this.#context.signal.throwIfAborted();
-    const { parquet, rows } = batch;
-    this.#pending.begin(
-      parquet === undefined ? this.#copyBatch(relation, columns, batch) : this.#copyNamed(relation, { parquet, rows, columns }),
-    );
+    this.#pending.begin(this.#insert(relation, columns, batch));
   }
 
-  #copyInto(relation: string, columns: readonly InsertColumn[], format: "binary" | "csv"): CopyStreamQuery {
+  #insert(relation: string, columns: readonly InsertColumn[], batch: Batch): Promise<void> {
+    const { parquet, csv, rows } = batch;
+    if (csv !== undefined) return this.#copyCsv(relation, columns, { csv, rows, width: batch.schema.columns.length });
+    return parquet === undefined ? this.#copyBatch(relation, columns, batch) : this.#copyNamed(relation, { parquet, rows, columns });
+  }
+
+  #copyInto(relation: string, columns: readonly InsertColumn[], options: string): CopyStreamQuery {
     const names = columns.map(({ name }) => quoteIdentifier(name)).join(", ");
-    return this.#client.driver.query(copyFrom(`copy ${relation} (${names}) from stdin (format ${format})`));
+    return this.#client.driver.query(copyFrom(`copy ${relation} (${names}) from stdin (${options})`));
   }
 
   #copyBatch(relation: string, columns: readonly InsertColumn[], batch: Batch): Promise<void> {
@@ -166,18 +170,15 @@ export class PostgresLoadSession implements LoadSession {
       columns.map(({ index, name, type, sqlType }) => ({ index, name, type, isJsonb: sqlType === "jsonb" })),
       this.#scratch,
     );
-    return this.#feed(this.#copyInto(relation, columns, "binary"), parts);
+    return this.#feed(this.#copyInto(relation, columns, "format binary"), parts);
   }
 
   async #copyNamed(relation: string, batch: NamedBatch): Promise<void> {
     const { columns, parquet } = batch;
     try {
       const files = await this.#named.csvFiles(batch);
-      if (files !== undefined) for await (const file of files) await this.#copyFile(relation, columns, file);
-      else {
-        const inOrder = columns.map((column, index) => ({ ...column, index }));
-        for await (const carried of this.#named.carry(batch)) await this.#copyBatch(relation, inOrder, carried);
-      }
+      if (files === undefined) await this.#carry(relation, columns, this.#named.carry(rowsInSql(batch)));
+      else for await (const file of files) await this.#copyFile(relation, columns, { file, options: "format csv" });
     } catch (error) {
       if (error instanceof DownbeatError) throw error;
       // DuckDB's: what it cannot read is the file's fault.
@@ -188,9 +189,45 @@ export class PostgresLoadSession implements LoadSession {
     }
   }
 
-  async #copyFile(relation: string, columns: readonly InsertColumn[], file: string): Promise<void> {
+  /** A CSV file goes to the server as it is, unless the table has no place for one of its columns. */
+  async #copyCsv(
+    relation: string,
+    columns: readonly InsertColumn[],
+    { csv, rows, width }: { readonly csv: CsvRows; readonly rows: number; readonly width: number },
+  ): Promise<void> {
     try {
-      await pipeline(createReadStream(file, { highWaterMark: FILE_PIECE_BYTES }), this.#copyInto(relation, columns, "csv"));
+      if (columns.length < width) {
+        await this.#carry(relation, columns, this.#named.carry({ ...csv, columns }));
+        return;
+      }
+      const inOrder = columns.toSorted((one, other) => one.index - other.index);
+      const options = `format csv, header ${csv.header}, delimiter ${quoteText(csv.delimiter)}`;
+      const copied = await this.#copyFile(relation, inOrder, { file: csv.file, options });
+      if (copied !== rows)
+        throw new DownbeatError(
+          "INTERNAL",
+          `${this.#what}: PostgreSQL found ${copied} rows in a CSV file that has ${rows}; please report it`,
+        );
+    } finally {
+      await csv.release();
+    }
+  }
+
+  async #carry(relation: string, columns: readonly InsertColumn[], batches: AsyncIterable<Batch>): Promise<void> {
+    const inOrder = columns.map((column, index) => ({ ...column, index }));
+    for await (const carried of batches) await this.#copyBatch(relation, inOrder, carried);
+  }
+
+  /** The rows that the server has taken. */
+  async #copyFile(
+    relation: string,
+    columns: readonly InsertColumn[],
+    { file, options }: { readonly file: string; readonly options: string },
+  ): Promise<number> {
+    const stream = this.#copyInto(relation, columns, options);
+    try {
+      await pipeline(createReadStream(file, { highWaterMark: FILE_PIECE_BYTES }), stream);
+      return stream.rowCount;
     } catch (error) {
       throw this.#failure(error) as Error;
     }

@@ -21,6 +21,13 @@ export interface NamedBatch {
   readonly columns: readonly InsertColumn[];
 }
 
+interface RowsInSql {
+  readonly relation: string;
+  /** How each column of the batch's schema is selected. */
+  readonly select: readonly string[];
+  readonly columns: readonly InsertColumn[];
+}
+
 interface CsvFile extends AsyncDisposable {
   readonly path: string;
 }
@@ -71,12 +78,12 @@ export class NamedRows implements AsyncDisposable {
   }
 
   /** The rows in memory: for what DuckDB writes in other words than PostgreSQL reads. Their columns are those that go in, in that order. */
-  async *carry({ parquet, rows, columns }: NamedBatch): AsyncGenerator<Batch> {
+  async *carry({ relation, select, columns }: RowsInSql): AsyncGenerator<Batch> {
     const carried = columns.map(({ name, type }): Column => ({ name, type, nullable: true }));
-    const values = columns.map(({ index }) => parquet.select[index] ?? "null");
+    const values = columns.map(({ index }) => select[index] ?? "null");
     const connection = await this.#connect();
     try {
-      const result = await connection.stream(`select ${values.join(", ")} from ${parquetRelation(parquet.file, parquet.from, rows)}`);
+      const result = await connection.stream(`select ${values.join(", ")} from ${relation}`);
       yield* readResult(result, carried, { signal: this.#signal });
     } finally {
       connection.closeSync();
@@ -129,6 +136,12 @@ export class NamedRows implements AsyncDisposable {
     (await this.#instance?.catch(() => undefined))?.closeSync();
   }
 }
+
+export const rowsInSql = ({ parquet, rows, columns }: NamedBatch): RowsInSql => ({
+  relation: parquetRelation(parquet.file, parquet.from, rows),
+  select: parquet.select,
+  columns,
+});
 
 const isFarAway = (value: string): string => `${value} < '0001-01-01' or ${value} >= '9999-12-31'`;
 

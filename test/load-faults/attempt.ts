@@ -70,6 +70,7 @@ const watchedSource = (source: Source, { bounds }: SourceRequest, by: ComesBy): 
 const watchedLoad = (load: Load, by: ComesBy): Load => ({
   resume: load.resume,
   takesParquet: load.takesParquet === true,
+  takesCsv: load.takesCsv === true,
   begin: (bounds) => load.begin(bounds),
   async write(batch) {
     // The batch is on its way: encoded in part, or in the server's hands.

@@ -14,8 +14,8 @@ import { SharedFile } from "./shared-file.ts";
 export interface CsvFile extends CsvFields {
   /** For people. */
   readonly name: string;
-  /** The relation of the file's lines as texts, with what is done about those that do not fit. */
-  readonly reader: (onRagged: string) => string;
+  /** The relation of the file's lines as texts, with what is done about those that do not fit. `file`: where it lies under another name. */
+  readonly reader: (onRagged: string, file?: string) => string;
   /** What its last reading does about them. */
   readonly onRagged: string;
   readonly tempDir: string;
@@ -63,7 +63,7 @@ const spill = async (
 };
 
 /** A field's value as its type's, an error for one that is none; undefined: DuckDB has no conversion that is the same as ours. */
-const valueOf = (type: ColumnType, field: string): string | undefined => {
+export const valueOf = (type: ColumnType, field: string): string | undefined => {
   if (type.kind === "string") return field;
   const found = CONVERSIONS[type.kind];
   if (found === undefined) return undefined;
@@ -74,6 +74,12 @@ const valueOf = (type: ColumnType, field: string): string | undefined => {
     ...found.tests(field, value).map((test) => `when ${test} then ${value}`),
   ];
   return `case ${cases.join(" ")} else error('${MISFIT} ' || ${field}) end`;
+};
+
+/** Whether a field that is there has a value of a type for which there is a conversion. */
+export const hasValueOf = ({ kind }: ColumnType, field: string): string => {
+  const found = CONVERSIONS[kind];
+  return found === undefined ? "true" : `(${found.tests(field, `try_cast(${field} as ${found.sqlType})`).join(" or ")})`;
 };
 
 interface Conversion {

@@ -5,16 +5,13 @@ import { DownbeatError } from "../../../core/errors.ts";
 import type { Column, ColumnType, Reject } from "../../batch.ts";
 import { BATCH_ROWS, BatchBuilder } from "../batch-builder.ts";
 import { appendValue, checkedJson, misfit, rawText } from "../rows.ts";
+import { wholeCsv } from "./csv-as-it-is.ts";
 import { firstRecord } from "./csv-header.ts";
+import type { CsvDialect } from "./csv-scan.ts";
 import { convertCsv } from "./csv-spill.ts";
 import { sqlText, withEngine, type FileBatch, type FileRead } from "./engine.ts";
 import { carryRows, nameRows, type ParquetColumns } from "./parquet-rows.ts";
 import type { SharedFile } from "./shared-file.ts";
-
-export interface CsvOptions {
-  readonly delimiter: string;
-  readonly header: boolean;
-}
 
 /** More lines than this that do not fit say that the file is read in the wrong way. */
 const MOST_RAGGED = 10_000;
@@ -28,7 +25,7 @@ interface CsvColumn {
 }
 
 /** An unquoted empty field is NULL, a quoted one is the empty text. Ragged rows and values that are not of their column's type become rejects. */
-export const readCsv = (read: FileRead, options: CsvOptions): AsyncGenerator<FileBatch> =>
+export const readCsv = (read: FileRead, options: CsvDialect): AsyncGenerator<FileBatch> =>
   withEngine(read, "CSV", async function* (connection) {
     const { file, name, declared, known } = read;
     const first = await firstRecord(file, name, options.delimiter);
@@ -37,10 +34,16 @@ export const readCsv = (read: FileRead, options: CsvOptions): AsyncGenerator<Fil
       return;
     }
     const fields = first.fields.map((_, place) => `c${place}`);
-    const reader = (onRagged: string): string => readerSql(file, fields, first.emptyLines, options, onRagged);
+    const reader = (onRagged: string, from = file): string => readerSql(from, fields, first.emptyLines, options, onRagged);
     const names = options.header ? distinctNames(first.fields) : fields.map((_, place) => declared?.[place]?.name ?? `column${place}`);
     const onRagged = `store_rejects = true, rejects_limit = ${MOST_RAGGED + 1}`;
-    const found = declared === undefined ? await convertCsv(connection, { ...read, fields, names, known, reader, onRagged }) : undefined;
+    const csv = { ...read, fields, names, known, reader, onRagged };
+    const whole = declared === undefined && first.emptyLines === 0 ? await wholeCsv(connection, csv, options, read) : undefined;
+    if (whole !== undefined) {
+      yield whole;
+      return;
+    }
+    const found = declared === undefined ? await convertCsv(connection, csv) : undefined;
     if (found?.parquet !== undefined) {
       yield* converted(connection, found.parquet, { columns: found.columns, select: fields }, read);
       return;
@@ -75,7 +78,7 @@ const readerSql = (
   file: string,
   fields: readonly string[],
   emptyLines: number,
-  { delimiter, header }: CsvOptions,
+  { delimiter, header }: CsvDialect,
   onRagged: string,
 ): string => {
   const columns = fields.map((field) => `'${field}': 'VARCHAR'`).join(", ");

@@ -18,6 +18,8 @@ export interface FileRead {
   readonly tempDir: string;
   /** Whether batches may name rows of Parquet files. */
   readonly takesParquet: boolean;
+  /** Whether batches may name CSV files. */
+  readonly takesCsv: boolean;
   /** Whether the file is the reader's alone, and stays as it is while anybody holds it. */
   readonly isCopy: boolean;
   /** About how many rows a batch should have; undefined: as many as the format's reader likes. */

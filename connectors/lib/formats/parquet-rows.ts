@@ -11,8 +11,8 @@ import type { SharedFile } from "./shared-file.ts";
  * As many as a load commits at a time, so it may have begun at most so much in vain. DuckDB reads the row groups of a batch side by side and leaves some of
  * its own unfilled at the end, which it rewrites later: with a quarter of the rows that took as long as the load.
  */
-const MOST_ROWS = 1_048_576;
-const MOST_BYTES = 256 * 1024 * 1024;
+export const MOST_ROWS = 1_048_576;
+export const MOST_BYTES = 256 * 1024 * 1024;
 
 /** Option of `read_parquet`, and what a column must not be called for it to work. */
 const ROW_NUMBER = "file_row_number";

@@ -1,14 +1,11 @@
 // Parquet files, read by an embedded DuckDB. They carry their own types.
 
-import { randomUUID } from "node:crypto";
-import { link } from "node:fs/promises";
-import path from "node:path";
 import { DownbeatError } from "../../../core/errors.ts";
 import { describeQuery } from "../duckdb-decode.ts";
 import { quoteIdentifier } from "../load/names.ts";
 import { sqlText, withEngine, type FileBatch, type FileRead } from "./engine.ts";
 import { canNameRows, carryRows, nameRows } from "./parquet-rows.ts";
-import { SharedFile } from "./shared-file.ts";
+import { linkedFile } from "./shared-file.ts";
 
 export const readParquet = (read: FileRead): AsyncGenerator<FileBatch> =>
   withEngine(read, "Parquet", async function* (connection) {
@@ -17,7 +14,7 @@ export const readParquet = (read: FileRead): AsyncGenerator<FileBatch> =>
       throw new DownbeatError("SOURCE_OPTIONS_INVALID", `${name}: Parquet files carry their own types; leave from.columns out`);
     const { columns, select, selectFrom } = await describeQuery(connection, `select * from read_parquet(${sqlText(file)})`);
     const names = columns.map((column) => column.name);
-    const own = read.takesParquet && read.isCopy && canNameRows(names) ? await linked(read) : undefined;
+    const own = read.takesParquet && read.isCopy && canNameRows(names) ? await linkedFile(read, "parquet") : undefined;
     if (own !== undefined) {
       await using shared = own;
       yield* nameRows(connection, shared, { columns, select: selectFrom(names.map(quoteIdentifier)) }, read);
@@ -25,12 +22,3 @@ export const readParquet = (read: FileRead): AsyncGenerator<FileBatch> =>
     }
     yield* carryRows(connection, select, columns, read);
   });
-
-/** The file under a name of its own: it outlives the one that it was given by. Undefined: the file system has no second names. */
-const linked = async ({ file, tempDir }: FileRead): Promise<SharedFile | undefined> => {
-  const own = path.join(tempDir, `${randomUUID()}.parquet`);
-  return link(file, own).then(
-    () => new SharedFile(own),
-    () => undefined,
-  );
-};

@@ -41,6 +41,8 @@ export interface ReadFileOptions {
   readonly batchRows?: number | undefined;
   /** Batches may name rows of Parquet files instead of carrying them. */
   readonly takesParquet?: boolean | undefined;
+  /** Batches may name CSV files instead of carrying their rows. */
+  readonly takesCsv?: boolean | undefined;
   /** Whether the file is the reader's alone: nobody changes it. */
   readonly isCopy?: boolean;
 }
@@ -60,10 +62,22 @@ export const formatOf = (name: string): Format => {
 };
 
 export async function* readFile(options: ReadFileOptions): AsyncGenerator<FileBatch> {
-  const { name, columns: declared, known, skipRows, signal, batchRows, tempDir, delimiter, header, takesParquet = false } = options;
+  const {
+    name,
+    columns: declared,
+    known,
+    skipRows,
+    signal,
+    batchRows,
+    tempDir,
+    delimiter,
+    header,
+    takesParquet = false,
+    takesCsv = false,
+  } = options;
   const format = options.format ?? formatOf(name);
   const { file, isCopy = false } = options;
-  const read = { file, name, declared, known, skipRows, signal, batchRows, tempDir, takesParquet, isCopy };
+  const read = { file, name, declared, known, skipRows, signal, batchRows, tempDir, takesParquet, takesCsv, isCopy };
   switch (format) {
     case "csv":
       yield* readCsv(read, { delimiter: /\.tsv(\.|$)/i.test(name) && delimiter === "," ? "\t" : delimiter, header });

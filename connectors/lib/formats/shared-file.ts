@@ -1,6 +1,8 @@
 // A temporary file that several hold at a time: the last one who lets go of it removes it.
 
-import { rm } from "node:fs/promises";
+import { randomUUID } from "node:crypto";
+import { link, rm } from "node:fs/promises";
+import path from "node:path";
 
 export class SharedFile implements AsyncDisposable {
   readonly path: string;
@@ -30,3 +32,15 @@ export class SharedFile implements AsyncDisposable {
     if (this.#holders === 0) await rm(this.path, { force: true });
   }
 }
+
+/** A file under a name of its own, which outlives the one that it was given by. Undefined: the file system has no second names. */
+export const linkedFile = async (
+  { file, tempDir }: { readonly file: string; readonly tempDir: string },
+  ending: string,
+): Promise<SharedFile | undefined> => {
+  const own = path.join(tempDir, `${randomUUID()}.${ending}`);
+  return link(file, own).then(
+    () => new SharedFile(own),
+    () => undefined,
+  );
+};

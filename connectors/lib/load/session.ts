@@ -99,8 +99,9 @@ export type RowOrder = "kept" | "any";
 /** One connection for one load. Errors come out as DownbeatErrors. */
 export interface LoadSession extends AsyncDisposable {
   readonly dialect: Dialect;
-  /** Whether `insert` takes batches that name rows of Parquet files. */
+  /** Whether `insert` takes batches that name rows of Parquet files, or CSV files. */
   readonly takesParquet?: boolean;
+  readonly takesCsv?: boolean;
   readonly inTransaction: boolean;
   /** `end`: what this transaction commits, and all before it, must outlive a crash of the server; chunks only must not be torn. */
   begin(kind: "chunk" | "end"): Promise<void>;

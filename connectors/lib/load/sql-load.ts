@@ -24,6 +24,7 @@ export const openSqlLoad = async (session: LoadSession, target: LoadTarget): Pro
 class SqlLoad implements Load {
   readonly resume: ResumePoint;
   readonly takesParquet: boolean;
+  readonly takesCsv: boolean;
   readonly #session: LoadSession;
   readonly #books: Bookkeeping;
   readonly #target: LoadTarget;
@@ -97,6 +98,7 @@ class SqlLoad implements Load {
     this.#letters = new ChunkLetters(books);
     this.resume = state.resume;
     this.takesParquet = session.takesParquet === true;
+    this.takesCsv = session.takesCsv === true;
     this.#seq = state.seq;
     this.#cursorSeq = state.cursorSeq;
     this.#position = state.resume.position;
