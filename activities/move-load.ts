@@ -22,8 +22,8 @@ export interface LoadFigures {
   readonly chunks: number;
   /** Where the last committed chunk ends; null for streams without positions. */
   readonly position: Batch["position"];
-  /** Streams of changes: how old what the source had and the destination lacks could be when that chunk was committed. */
-  readonly lagMs?: number;
+  /** All that the source had before this moment is in the destination: milliseconds since 1970, where the stream tells it. */
+  readonly asOf?: number;
 }
 
 /** Of a load that does not end where its source does now: it reads what has come since, again and again. */
@@ -84,7 +84,7 @@ export const moveLoad = async (options: MoveOptions): Promise<MovedLoad> => {
     guard.refuseShare(figures);
     await load.commit(position);
     chunk = emptyChunk();
-    figures = { ...figures, chunks: figures.chunks + 1, position, ...lagOf(asOf) };
+    figures = { ...figures, chunks: figures.chunks + 1, position, ...asOfThe(asOf) };
     options.progress(figures);
   };
   /** What came since may be nothing: that is no chunk. */
@@ -117,7 +117,7 @@ export const moveLoad = async (options: MoveOptions): Promise<MovedLoad> => {
     if (last.position === null && chunk.rows > 0) throw notFollowed(options.request.stream);
     if (last.position !== null && bringsSomething()) return commit(last);
     chunk = emptyChunk();
-    figures = { ...figures, ...lagOf(last.asOf) };
+    figures = { ...figures, ...asOfThe(last.asOf) };
     options.progress(figures);
   };
 
@@ -142,8 +142,8 @@ export const moveLoad = async (options: MoveOptions): Promise<MovedLoad> => {
   return figures;
 };
 
-const lagOf = (asOf: number | undefined): Pick<LoadFigures, "lagMs"> =>
-  asOf === undefined ? {} : { lagMs: Math.max(0, Date.now() - asOf) };
+/** What tells nothing of it leaves what was told before it. */
+const asOfThe = (asOf: number | undefined): Pick<LoadFigures, "asOf"> => (asOf === undefined ? {} : { asOf });
 
 const notFollowed = (stream: string): DownbeatError =>
   new DownbeatError(

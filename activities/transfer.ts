@@ -6,10 +6,12 @@ import { parseDuration } from "../core/duration.ts";
 import { DownbeatError } from "../core/errors.ts";
 import { loadKey, workKey } from "../core/ids.ts";
 import type { JsonObject } from "../core/json.ts";
+import type { TaskMetrics } from "../core/run-changes.ts";
 import { choosingSource } from "./column-choices.ts";
 import { openFor, renderedConfig, type Verb, type VerbDeps } from "./verb.ts";
 import { roleOf, type OpenedConnection } from "./connections.ts";
 import { limitsOf, NO_LIMITS } from "./dead-letter-limits.ts";
+import { createLoadView } from "./load-view.ts";
 import { type Following, type LoadFigures, moveLoad } from "./move-load.ts";
 import { parseOptions } from "./options.ts";
 import { replaySource, untriedAt } from "./replay-source.ts";
@@ -88,9 +90,27 @@ export const createTransfer = (deps: TransferDeps): Verb => {
     // Those of earlier rounds were told by them.
     const changesBefore = config.follow === undefined ? 0 : ((await load.schemaChanges?.()) ?? []).length;
     let told: LoadFigures = { ...load.resume, chunks: 0 };
+    let hasEnded = false;
+    const metricsOf = (figures: LoadFigures): TaskMetrics => ({
+      rows: figures.rows,
+      bytes: figures.bytes,
+      deadLetters: replayed === undefined ? figures.deadLetters : 0,
+      ...lagOf(figures),
+    });
+    const view = createLoadView(async (figures: LoadFigures) => {
+      const { rows, bytes, deadLetters, position } = figures;
+      const shown = [deps.recordLoad({ key: target.key, runId: target.origin, rows, bytes, deadLetters, position })];
+      // Of an item it is not the task's; of what has ended the run tells it.
+      if (call.itemKey === undefined && !hasEnded)
+        shown.push(deps.showMetrics({ runId: call.run.id, taskId: call.taskId }, metricsOf(figures)));
+      await Promise.all(shown).catch((error: unknown) => {
+        // The load stands in the destination, whatever the store says; the next run's copy replaces this one.
+        context.log.warn({ err: error instanceof Error ? error.message : String(error) }, "the store did not take the load's copy");
+      });
+    });
     const progress = (figures: LoadFigures): void => {
       context.heartbeat();
-      if (figures.chunks === told.chunks && figures.lagMs === told.lagMs) return;
+      if (figures.chunks === told.chunks && figures.asOf === told.asOf) return;
       context.tell({
         rows: figures.rows - told.rows,
         bytes: figures.bytes - told.bytes,
@@ -98,11 +118,12 @@ export const createTransfer = (deps: TransferDeps): Verb => {
         ...lagOf(figures),
       });
       told = figures;
+      view.note(figures);
     };
 
     const started = performance.now();
     const kinds = { "connector.kind.from": from.spec.kind, "connector.kind.to": to.spec.kind, stream: streamName, table: target.table };
-    const figures = await withSpan(`load ${from.spec.kind} → ${to.spec.kind}`, kinds, () =>
+    const moved = withSpan(`load ${from.spec.kind} → ${to.spec.kind}`, kinds, () =>
       moveLoad({
         source,
         load,
@@ -122,12 +143,17 @@ export const createTransfer = (deps: TransferDeps): Verb => {
         progress,
       }),
     );
+    const figures = await moved.catch(async (error: unknown) => {
+      // What it had committed stays to be seen, unless another attempt has gone on from there.
+      if (error instanceof DownbeatError && error.code === "LOAD_FENCED") view.drop();
+      await view.end();
+      throw error;
+    });
+    hasEnded = figures.isOpen !== true;
+    view.note(figures);
+    await view.end();
     const seconds = Math.round(performance.now() - started) / 1000;
     const { rows, bytes, deadLetters, position } = figures;
-    await deps.recordLoad({ key: target.key, runId: target.origin, rows, bytes, deadLetters, position }).catch((error: unknown) => {
-      // The load stands in the destination, whatever the store says; the next run's copy replaces this one.
-      context.log.warn({ err: error instanceof Error ? error.message : String(error) }, "the store did not take the load's copy");
-    });
     const changes = (await load.schemaChanges?.()) ?? [];
     const newChanges = changes.slice(changesBefore);
     if (newChanges.length > 0)
@@ -153,18 +179,16 @@ export const createTransfer = (deps: TransferDeps): Verb => {
         ...(changes.length === 0 ? {} : { schema_changes: changes.map((change) => ({ ...change })) }),
       },
       metrics: {
-        rows,
-        bytes,
-        deadLetters: replayed === undefined ? deadLetters : 0,
+        ...metricsOf(figures),
         ...(changes.length === 0 ? {} : { schemaChanges: changes.length }),
-        ...(lag === undefined ? {} : { lagSeconds: lag }),
         seconds,
       },
     };
   };
 };
 
-const lagOf = ({ lagMs }: LoadFigures): { readonly lagSeconds?: number } => (lagMs === undefined ? {} : { lagSeconds: lagMs / 1_000 });
+const lagOf = ({ asOf }: LoadFigures): Pick<TaskMetrics, "lagSeconds" | "asOf"> =>
+  asOf === undefined ? {} : { lagSeconds: Math.max(0, Date.now() - asOf) / 1_000, asOf: new Date(asOf).toISOString() };
 
 /** A worker that is to end, a new build or a changed connection need not wait longer for a load that goes on. */
 const ROUND_MS = 5 * 60_000;

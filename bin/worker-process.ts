@@ -125,6 +125,7 @@ export const startWorker = async (deps: WorkerDeps): Promise<RunningWorker> => {
     tellTrigger: (settings, event) => orchestrator.triggers.tell(settings, event),
     startRun: async (run, plan, priority) => orchestrator.startRun(await runInput(store, run, plan), priority),
     recordLoad: (load) => store.loads.record(load),
+    showMetrics: (task, metrics) => store.runs.showMetrics(task, metrics),
     async applyRunChanges(changes) {
       const applied = await store.runs.apply(changes);
       if (isRunEnded(changes.status)) progress.forget(changes.runId);
