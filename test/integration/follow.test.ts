@@ -90,7 +90,7 @@ it("messages of a topic come while the run goes on, each once, over rounds and r
   });
   await send(150, 10);
   await until("those of a later round are there", has(160));
-  expect((await shown(first.id)).tasks).toMatchObject([{ status: "running" }]);
+  expect((await shown(first.id)).tasks).toMatchObject([{ status: "running", metrics: { asOf: expect.any(String) as string } }]);
   await cancel(first.id);
   await send(160, 40);
   const second = await start(name);
