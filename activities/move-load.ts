@@ -33,6 +33,8 @@ export interface Following {
   readonly leftMs: () => number;
   /** Whether the load itself ends there. */
   readonly isOver: () => boolean;
+  /** Aborts when this attempt is to leave the load to another one, as soon as it can be gone on with. */
+  readonly leaves?: AbortSignal | undefined;
 }
 
 /** Where a chunk ends. */
@@ -89,7 +91,8 @@ export const moveLoad = async (options: MoveOptions): Promise<MovedLoad> => {
   };
   /** What came since may be nothing: that is no chunk. */
   const bringsSomething = (): boolean => chunk.rows > 0 || !isDeepStrictEqual(last.position, figures.position);
-  const isRoundOver = (): boolean => follow !== undefined && follow.leftMs() <= 0;
+  const leaves = (): boolean => follow?.leaves?.aborted === true;
+  const isRoundOver = (): boolean => leaves() || (follow !== undefined && follow.leftMs() <= 0);
 
   /** To the bounds; of a load that follows, also only to where the round is over. */
   const readTo = async (bounds: Json, newRun: boolean): Promise<void> => {
@@ -102,7 +105,7 @@ export const moveLoad = async (options: MoveOptions): Promise<MovedLoad> => {
       figures = { ...figures, rows: figures.rows + batch.rows, bytes: figures.bytes + batch.bytes, deadLetters };
       chunk = { ...chunk, rows: chunk.rows + batch.rows + rejects.length, bytes: chunk.bytes + batch.bytes, open: true };
       last = batch;
-      const isLarge = chunk.rows >= chunkRows || chunk.bytes >= CHUNK_BYTES || performance.now() - chunk.since >= chunkMs;
+      const isLarge = chunk.rows >= chunkRows || chunk.bytes >= CHUNK_BYTES || performance.now() - chunk.since >= chunkMs || leaves();
       if (last.position !== null && isLarge && bringsSomething()) {
         await commit(last);
         if (isRoundOver()) return;
@@ -121,6 +124,12 @@ export const moveLoad = async (options: MoveOptions): Promise<MovedLoad> => {
     options.progress(figures);
   };
 
+  const stirs = follow?.leaves === undefined ? signal : AbortSignal.any([signal, follow.leaves]);
+  const rest = async (milliseconds: number): Promise<void> => {
+    await pause(milliseconds, undefined, { signal: stirs }).catch(() => undefined);
+    signal.throwIfAborted();
+  };
+
   let bounds = resume.bounds;
   if (bounds === undefined) {
     bounds = await boundsNow(resume.newRun);
@@ -131,8 +140,8 @@ export const moveLoad = async (options: MoveOptions): Promise<MovedLoad> => {
     await commitPass();
     if (follow.isOver()) break;
     const leftMs = follow.leftMs();
-    if (leftMs <= 0) return { ...figures, isOpen: true };
-    await pause(Math.min(follow.everyMs, leftMs), undefined, { signal });
+    if (leftMs > 0) await rest(Math.min(follow.everyMs, leftMs));
+    if (leftMs <= 0 || leaves()) return { ...figures, isOpen: true };
     chunk = emptyChunk();
     await readTo(await boundsNow(true), true);
   }

@@ -2,7 +2,6 @@
 
 import type { LoadTarget, SchemaPolicy, Source, WriteMode } from "../connectors/connector.ts";
 import type { ColumnChoices } from "../core/definition-columns.ts";
-import { parseDuration } from "../core/duration.ts";
 import { DownbeatError } from "../core/errors.ts";
 import { loadKey, workKey } from "../core/ids.ts";
 import type { JsonObject } from "../core/json.ts";
@@ -11,11 +10,11 @@ import { choosingSource } from "./column-choices.ts";
 import { openFor, renderedConfig, type Verb, type VerbDeps } from "./verb.ts";
 import { roleOf, type OpenedConnection } from "./connections.ts";
 import { limitsOf, NO_LIMITS } from "./dead-letter-limits.ts";
+import { type FollowConfig, followingOf } from "./following.ts";
 import { createLoadView } from "./load-view.ts";
-import { type Following, type LoadFigures, moveLoad } from "./move-load.ts";
-import { parseOptions } from "./options.ts";
+import { type LoadFigures, moveLoad } from "./move-load.ts";
+import { durationOf, parseOptions } from "./options.ts";
 import { replaySource, untriedAt } from "./replay-source.ts";
-import type { TaskCall } from "../workflows/ports.ts";
 import { withSpan } from "./span.ts";
 
 export interface TransferConfig {
@@ -40,13 +39,15 @@ export interface TransferConfig {
     readonly [option: string]: unknown;
   };
   readonly columns?: ColumnChoices;
-  readonly follow?: { readonly every: string; readonly for?: string | number };
+  readonly follow?: FollowConfig;
   readonly dead_letters?: { readonly max_rows?: number; readonly max_share?: number };
 }
 
 export interface TransferDeps extends VerbDeps {
   /** The value of a secret reference; throws SECRET_UNRESOLVED. */
   readonly resolveSecret: (reference: JsonObject) => Promise<string>;
+  /** Aborts when this worker is to end: what goes on for ever leaves off, to go on elsewhere. That cancels nothing. */
+  readonly stopping?: AbortSignal;
 }
 
 const chosenSource = async ({ columns }: TransferConfig, source: Source, deps: TransferDeps): Promise<Source> => {
@@ -86,7 +87,7 @@ export const createTransfer = (deps: TransferDeps): Verb => {
     const whole = replayed === undefined ? reader : replaySource({ key: replayed.key, source: reader, destination, target });
     const source = await chosenSource(config, whole, deps);
     await using load = await destination.openLoad(target);
-    const follow = config.follow === undefined ? {} : { follow: followingOf(config.follow, call) };
+    const follow = config.follow === undefined ? {} : { follow: followingOf(config.follow, call, deps.stopping) };
     // Those of earlier rounds were told by them.
     const changesBefore = config.follow === undefined ? 0 : ((await load.schemaChanges?.()) ?? []).length;
     let told: LoadFigures = { ...load.resume, chunks: 0 };
@@ -190,20 +191,6 @@ export const createTransfer = (deps: TransferDeps): Verb => {
 const lagOf = ({ asOf }: LoadFigures): Pick<TaskMetrics, "lagSeconds" | "asOf"> =>
   asOf === undefined ? {} : { lagSeconds: Math.max(0, Date.now() - asOf) / 1_000, asOf: new Date(asOf).toISOString() };
 
-/** A worker that is to end, a new build or a changed connection need not wait longer for a load that goes on. */
-const ROUND_MS = 5 * 60_000;
-
-/** An attempt's own limit of time is none for what never ends: rounds end well before it. */
-const followingOf = ({ every, for: lasts }: NonNullable<TransferConfig["follow"]>, call: TaskCall): Following => {
-  const roundEnd = performance.now() + Math.min(ROUND_MS, call.timeoutMs / 2);
-  const end = lasts === undefined ? Infinity : (call.followedSince ?? Date.now()) + durationOf(lasts, "follow.for");
-  return {
-    everyMs: durationOf(every, "follow.every"),
-    leftMs: () => Math.min(roundEnd - performance.now(), end - Date.now()),
-    isOver: () => Date.now() >= end,
-  };
-};
-
 /** Whether a load goes on from where the last one ended. */
 export const isIncremental = (
   { spec: { capabilities } }: Pick<OpenedConnection, "spec">,
@@ -213,13 +200,6 @@ export const isIncremental = (
   cursor !== undefined ||
   capabilities.incremental === "always" ||
   (capabilities.incrementalWhen !== undefined && options[capabilities.incrementalWhen] === true);
-
-/** Milliseconds of what a template may have made. */
-const durationOf = (given: string | number, key: string): number => {
-  const milliseconds = typeof given === "number" ? given : parseDuration(given);
-  if (milliseconds !== undefined) return milliseconds;
-  throw new DownbeatError("SOURCE_OPTIONS_INVALID", `${key} is "${given}", which is not a duration; write "PT1H" or "1h"`);
-};
 
 const loadTarget = (
   config: TransferConfig,

@@ -91,8 +91,10 @@ export const startWorker = async (deps: WorkerDeps): Promise<RunningWorker> => {
   const saveOutput: VerbHost["saveOutput"] = (place, output) => store.items.saveOutput(place, output);
   const resolveSecret = createSecretResolver(env);
   const commands = commandHost(config, env);
+  const stopping = new AbortController();
   const activities = createActivities({
     resolveSecret,
+    stopping: stopping.signal,
     findConfig: planCache(store),
     openConnection: createConnectionOpener({
       findConnection: (name) => store.connections.findOpened(name),
@@ -179,6 +181,7 @@ export const startWorker = async (deps: WorkerDeps): Promise<RunningWorker> => {
     ),
   );
   const stopAll = (): void => {
+    stopping.abort();
     for (const worker of workers) if (worker.getState() === "RUNNING") worker.shutdown();
   };
   const running = workers.map((worker) => worker.run());
