@@ -28,6 +28,7 @@ import { createLastReports } from "./last-reports.ts";
 import { createProgress } from "./progress.ts";
 import { createSecretResolver } from "./secrets.ts";
 import type { Telemetry } from "./telemetry.ts";
+import { openTempFolder } from "./temp-folder.ts";
 import type { LoadedCatalogue } from "./user-config.ts";
 import { deploymentModules, deploymentOptions } from "./worker-deployment.ts";
 import { withoutPromiseStacks } from "./workflow-threads.ts";
@@ -81,8 +82,7 @@ export const installRuntime = (log: Logger, telemetry: Telemetry): void => {
 
 export const startWorker = async (deps: WorkerDeps): Promise<RunningWorker> => {
   const { config, store, loaded, connection, log, telemetry, env } = deps;
-  const tempRoot = path.join(tmpdir(), "downbeat");
-  mkdirSync(tempRoot, { recursive: true });
+  const temp = await openTempFolder(path.join(tmpdir(), "downbeat"));
   mkdirSync(config.dataDir, { recursive: true });
   const identity = `${process.pid}@${hostname()}`;
   const progress = createProgress(store.runs, log);
@@ -100,7 +100,7 @@ export const startWorker = async (deps: WorkerDeps): Promise<RunningWorker> => {
       findConnection: (name) => store.connections.findOpened(name),
       findSpec: (kind) => loaded.catalogue.find(kind),
       resolveSecret,
-      tempRoot,
+      tempRoot: temp.path,
       baseDir: config.dataDir,
       reserved: OWN_FILES,
       programs: commands,
@@ -200,6 +200,7 @@ export const startWorker = async (deps: WorkerDeps): Promise<RunningWorker> => {
       stopAll();
       await done.catch(() => undefined);
       await progress.stop();
+      await temp.remove();
     },
   };
 };
