@@ -22,8 +22,8 @@ export interface LoadFigures {
   readonly chunks: number;
   /** Where the last committed chunk ends; null for streams without positions. */
   readonly position: Batch["position"];
-  /** Streams of changes: how old what the source had and the destination lacks could be when that chunk was committed. */
-  readonly lagMs?: number;
+  /** All that the source had before this moment is in the destination: milliseconds since 1970, where the stream tells it. */
+  readonly asOf?: number;
 }
 
 /** Of a load that does not end where its source does now: it reads what has come since, again and again. */
@@ -33,6 +33,8 @@ export interface Following {
   readonly leftMs: () => number;
   /** Whether the load itself ends there. */
   readonly isOver: () => boolean;
+  /** Aborts when this attempt is to leave the load to another one, as soon as it can be gone on with. */
+  readonly leaves?: AbortSignal | undefined;
 }
 
 /** Where a chunk ends. */
@@ -85,12 +87,13 @@ export const moveLoad = async (options: MoveOptions): Promise<MovedLoad> => {
     guard.refuseShare(figures);
     await load.commit(position);
     chunk = emptyChunk();
-    figures = { ...figures, chunks: figures.chunks + 1, position, ...lagOf(asOf) };
+    figures = { ...figures, chunks: figures.chunks + 1, position, ...asOfThe(asOf) };
     options.progress(figures);
   };
   /** What came since may be nothing: that is no chunk. */
   const bringsSomething = (): boolean => chunk.rows > 0 || !isDeepStrictEqual(last.position, figures.position);
-  const isRoundOver = (): boolean => follow !== undefined && follow.leftMs() <= 0;
+  const leaves = (): boolean => follow?.leaves?.aborted === true;
+  const isRoundOver = (): boolean => leaves() || (follow !== undefined && follow.leftMs() <= 0);
 
   /** To the bounds; of a load that follows, also only to where the round is over. */
   const readTo = async (bounds: Json, newRun: boolean): Promise<void> => {
@@ -103,7 +106,7 @@ export const moveLoad = async (options: MoveOptions): Promise<MovedLoad> => {
       figures = { ...figures, rows: figures.rows + batch.rows, bytes: figures.bytes + batch.bytes, deadLetters };
       chunk = { ...chunk, rows: chunk.rows + batch.rows + rejects.length, bytes: chunk.bytes + batch.bytes, open: true };
       last = batch;
-      const isLarge = chunk.rows >= chunkRows || chunk.bytes >= CHUNK_BYTES || performance.now() - chunk.since >= chunkMs;
+      const isLarge = chunk.rows >= chunkRows || chunk.bytes >= CHUNK_BYTES || performance.now() - chunk.since >= chunkMs || leaves();
       if (last.position !== null && isLarge && bringsSomething()) {
         await commit(last);
         if (isRoundOver()) return;
@@ -118,8 +121,14 @@ export const moveLoad = async (options: MoveOptions): Promise<MovedLoad> => {
     if (last.position === null && chunk.rows > 0) throw notFollowed(options.request.stream);
     if (last.position !== null && bringsSomething()) return commit(last);
     chunk = emptyChunk();
-    figures = { ...figures, ...lagOf(last.asOf) };
+    figures = { ...figures, ...asOfThe(last.asOf) };
     options.progress(figures);
+  };
+
+  const stirs = follow?.leaves === undefined ? signal : AbortSignal.any([signal, follow.leaves]);
+  const rest = async (milliseconds: number): Promise<void> => {
+    await pause(milliseconds, undefined, { signal: stirs }).catch(() => undefined);
+    signal.throwIfAborted();
   };
 
   let bounds = resume.bounds;
@@ -132,8 +141,8 @@ export const moveLoad = async (options: MoveOptions): Promise<MovedLoad> => {
     await commitPass();
     if (follow.isOver()) break;
     const leftMs = follow.leftMs();
-    if (leftMs <= 0) return { ...figures, isOpen: true };
-    await pause(Math.min(follow.everyMs, leftMs), undefined, { signal });
+    if (leftMs > 0) await rest(Math.min(follow.everyMs, leftMs));
+    if (leftMs <= 0 || leaves()) return { ...figures, isOpen: true };
     chunk = emptyChunk();
     await readTo(await boundsNow(true), true);
   }
@@ -143,8 +152,8 @@ export const moveLoad = async (options: MoveOptions): Promise<MovedLoad> => {
   return figures;
 };
 
-const lagOf = (asOf: number | undefined): Pick<LoadFigures, "lagMs"> =>
-  asOf === undefined ? {} : { lagMs: Math.max(0, Date.now() - asOf) };
+/** What tells nothing of it leaves what was told before it. */
+const asOfThe = (asOf: number | undefined): Pick<LoadFigures, "asOf"> => (asOf === undefined ? {} : { asOf });
 
 const notFollowed = (stream: string): DownbeatError =>
   new DownbeatError(

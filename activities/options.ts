@@ -1,5 +1,6 @@
 // Checks a task's connector-specific options after their expressions were evaluated.
 
+import { parseDuration } from "../core/duration.ts";
 import { DownbeatError } from "../core/errors.ts";
 import type { OpenedConnection } from "./connections.ts";
 
@@ -21,4 +22,11 @@ export const parseOptions = (
   if (parsed.success) return parsed.data;
   const faults = parsed.error.issues.map((issue) => `${issue.path.join(".") || "options"}: ${issue.message}`).join("; ");
   throw new DownbeatError("SOURCE_OPTIONS_INVALID", `options for connection "${opened.name}" (${opened.spec.kind}): ${faults}`);
+};
+
+/** Milliseconds of what a template may have made. */
+export const durationOf = (given: string | number, key: string): number => {
+  const milliseconds = typeof given === "number" ? given : parseDuration(given);
+  if (milliseconds !== undefined) return milliseconds;
+  throw new DownbeatError("SOURCE_OPTIONS_INVALID", `${key} is "${given}", which is not a duration; write "PT1H" or "1h"`);
 };

@@ -2,18 +2,19 @@
 
 import type { LoadTarget, SchemaPolicy, Source, WriteMode } from "../connectors/connector.ts";
 import type { ColumnChoices } from "../core/definition-columns.ts";
-import { parseDuration } from "../core/duration.ts";
 import { DownbeatError } from "../core/errors.ts";
 import { loadKey, workKey } from "../core/ids.ts";
 import type { JsonObject } from "../core/json.ts";
+import type { TaskMetrics } from "../core/run-changes.ts";
 import { choosingSource } from "./column-choices.ts";
 import { openFor, renderedConfig, type Verb, type VerbDeps } from "./verb.ts";
 import { roleOf, type OpenedConnection } from "./connections.ts";
 import { limitsOf, NO_LIMITS } from "./dead-letter-limits.ts";
-import { type Following, type LoadFigures, moveLoad } from "./move-load.ts";
-import { parseOptions } from "./options.ts";
+import { type FollowConfig, followingOf } from "./following.ts";
+import { createLoadView } from "./load-view.ts";
+import { type LoadFigures, moveLoad } from "./move-load.ts";
+import { durationOf, parseOptions } from "./options.ts";
 import { replaySource, untriedAt } from "./replay-source.ts";
-import type { TaskCall } from "../workflows/ports.ts";
 import { withSpan } from "./span.ts";
 
 export interface TransferConfig {
@@ -38,13 +39,15 @@ export interface TransferConfig {
     readonly [option: string]: unknown;
   };
   readonly columns?: ColumnChoices;
-  readonly follow?: { readonly every: string; readonly for?: string | number };
+  readonly follow?: FollowConfig;
   readonly dead_letters?: { readonly max_rows?: number; readonly max_share?: number };
 }
 
 export interface TransferDeps extends VerbDeps {
   /** The value of a secret reference; throws SECRET_UNRESOLVED. */
   readonly resolveSecret: (reference: JsonObject) => Promise<string>;
+  /** Aborts when this worker is to end: what goes on for ever leaves off, to go on elsewhere. That cancels nothing. */
+  readonly stopping?: AbortSignal;
 }
 
 const chosenSource = async ({ columns }: TransferConfig, source: Source, deps: TransferDeps): Promise<Source> => {
@@ -84,13 +87,31 @@ export const createTransfer = (deps: TransferDeps): Verb => {
     const whole = replayed === undefined ? reader : replaySource({ key: replayed.key, source: reader, destination, target });
     const source = await chosenSource(config, whole, deps);
     await using load = await destination.openLoad(target);
-    const follow = config.follow === undefined ? {} : { follow: followingOf(config.follow, call) };
+    const follow = config.follow === undefined ? {} : { follow: followingOf(config.follow, call, deps.stopping) };
     // Those of earlier rounds were told by them.
     const changesBefore = config.follow === undefined ? 0 : ((await load.schemaChanges?.()) ?? []).length;
     let told: LoadFigures = { ...load.resume, chunks: 0 };
+    let hasEnded = false;
+    const metricsOf = (figures: LoadFigures): TaskMetrics => ({
+      rows: figures.rows,
+      bytes: figures.bytes,
+      deadLetters: replayed === undefined ? figures.deadLetters : 0,
+      ...lagOf(figures),
+    });
+    const view = createLoadView(async (figures: LoadFigures) => {
+      const { rows, bytes, deadLetters, position } = figures;
+      const shown = [deps.recordLoad({ key: target.key, runId: target.origin, rows, bytes, deadLetters, position })];
+      // Of an item it is not the task's; of what has ended the run tells it.
+      if (call.itemKey === undefined && !hasEnded)
+        shown.push(deps.showMetrics({ runId: call.run.id, taskId: call.taskId }, metricsOf(figures)));
+      await Promise.all(shown).catch((error: unknown) => {
+        // The load stands in the destination, whatever the store says; the next run's copy replaces this one.
+        context.log.warn({ err: error instanceof Error ? error.message : String(error) }, "the store did not take the load's copy");
+      });
+    });
     const progress = (figures: LoadFigures): void => {
       context.heartbeat();
-      if (figures.chunks === told.chunks && figures.lagMs === told.lagMs) return;
+      if (figures.chunks === told.chunks && figures.asOf === told.asOf) return;
       context.tell({
         rows: figures.rows - told.rows,
         bytes: figures.bytes - told.bytes,
@@ -98,11 +119,12 @@ export const createTransfer = (deps: TransferDeps): Verb => {
         ...lagOf(figures),
       });
       told = figures;
+      view.note(figures);
     };
 
     const started = performance.now();
     const kinds = { "connector.kind.from": from.spec.kind, "connector.kind.to": to.spec.kind, stream: streamName, table: target.table };
-    const figures = await withSpan(`load ${from.spec.kind} → ${to.spec.kind}`, kinds, () =>
+    const moved = withSpan(`load ${from.spec.kind} → ${to.spec.kind}`, kinds, () =>
       moveLoad({
         source,
         load,
@@ -122,12 +144,17 @@ export const createTransfer = (deps: TransferDeps): Verb => {
         progress,
       }),
     );
+    const figures = await moved.catch(async (error: unknown) => {
+      // What it had committed stays to be seen, unless another attempt has gone on from there.
+      if (error instanceof DownbeatError && error.code === "LOAD_FENCED") view.drop();
+      await view.end();
+      throw error;
+    });
+    hasEnded = figures.isOpen !== true;
+    view.note(figures);
+    await view.end();
     const seconds = Math.round(performance.now() - started) / 1000;
     const { rows, bytes, deadLetters, position } = figures;
-    await deps.recordLoad({ key: target.key, runId: target.origin, rows, bytes, deadLetters, position }).catch((error: unknown) => {
-      // The load stands in the destination, whatever the store says; the next run's copy replaces this one.
-      context.log.warn({ err: error instanceof Error ? error.message : String(error) }, "the store did not take the load's copy");
-    });
     const changes = (await load.schemaChanges?.()) ?? [];
     const newChanges = changes.slice(changesBefore);
     if (newChanges.length > 0)
@@ -153,32 +180,16 @@ export const createTransfer = (deps: TransferDeps): Verb => {
         ...(changes.length === 0 ? {} : { schema_changes: changes.map((change) => ({ ...change })) }),
       },
       metrics: {
-        rows,
-        bytes,
-        deadLetters: replayed === undefined ? deadLetters : 0,
+        ...metricsOf(figures),
         ...(changes.length === 0 ? {} : { schemaChanges: changes.length }),
-        ...(lag === undefined ? {} : { lagSeconds: lag }),
         seconds,
       },
     };
   };
 };
 
-const lagOf = ({ lagMs }: LoadFigures): { readonly lagSeconds?: number } => (lagMs === undefined ? {} : { lagSeconds: lagMs / 1_000 });
-
-/** A worker that is to end, a new build or a changed connection need not wait longer for a load that goes on. */
-const ROUND_MS = 5 * 60_000;
-
-/** An attempt's own limit of time is none for what never ends: rounds end well before it. */
-const followingOf = ({ every, for: lasts }: NonNullable<TransferConfig["follow"]>, call: TaskCall): Following => {
-  const roundEnd = performance.now() + Math.min(ROUND_MS, call.timeoutMs / 2);
-  const end = lasts === undefined ? Infinity : (call.followedSince ?? Date.now()) + durationOf(lasts, "follow.for");
-  return {
-    everyMs: durationOf(every, "follow.every"),
-    leftMs: () => Math.min(roundEnd - performance.now(), end - Date.now()),
-    isOver: () => Date.now() >= end,
-  };
-};
+const lagOf = ({ asOf }: LoadFigures): Pick<TaskMetrics, "lagSeconds" | "asOf"> =>
+  asOf === undefined ? {} : { lagSeconds: Math.max(0, Date.now() - asOf) / 1_000, asOf: new Date(asOf).toISOString() };
 
 /** Whether a load goes on from where the last one ended. */
 export const isIncremental = (
@@ -189,13 +200,6 @@ export const isIncremental = (
   cursor !== undefined ||
   capabilities.incremental === "always" ||
   (capabilities.incrementalWhen !== undefined && options[capabilities.incrementalWhen] === true);
-
-/** Milliseconds of what a template may have made. */
-const durationOf = (given: string | number, key: string): number => {
-  const milliseconds = typeof given === "number" ? given : parseDuration(given);
-  if (milliseconds !== undefined) return milliseconds;
-  throw new DownbeatError("SOURCE_OPTIONS_INVALID", `${key} is "${given}", which is not a duration; write "PT1H" or "1h"`);
-};
 
 const loadTarget = (
   config: TransferConfig,

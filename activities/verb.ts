@@ -3,7 +3,7 @@
 import type { Failpoint } from "../connectors/connector.ts";
 import { NO_INTERVAL, renderTemplates, type Scope } from "../core/expression.ts";
 import type { Json, JsonObject } from "../core/json.ts";
-import { type OutputReference, referenceOf, type TaskResult } from "../core/run-changes.ts";
+import { type OutputReference, referenceOf, type TaskMetrics, type TaskResult } from "../core/run-changes.ts";
 import type { TaskCall } from "../workflows/ports.ts";
 import type { OpenConnection, OpenedConnection } from "./connections.ts";
 import type { VerbContext } from "./run-verb.ts";
@@ -19,10 +19,12 @@ export interface VerbDeps {
   /** Named places where the process may be killed on purpose; does nothing unless configured. */
   readonly failpoint: Failpoint;
   /** Copies where a load stands into the store, for lists; the destination keeps the truth. */
-  readonly recordLoad: (load: FinishedLoad) => Promise<void>;
+  readonly recordLoad: (load: LoadCopy) => Promise<void>;
+  /** Lets a running task's figures be seen before it ends. */
+  readonly showMetrics: (task: { readonly runId: string; readonly taskId: string }, metrics: TaskMetrics) => Promise<void>;
 }
 
-export interface FinishedLoad {
+export interface LoadCopy {
   readonly key: string;
   readonly runId: string;
   readonly position: Json;

@@ -164,7 +164,11 @@ const task = z.object({
       bytes: z.number().optional(),
       deadLetters: z.number().optional(),
       schemaChanges: z.number().optional().describe("Columns of the table that were added, widened or left out"),
-      lagSeconds: z.number().optional().describe("Of a stream of changes: how far the copy was behind its source when the task ended"),
+      lagSeconds: z
+        .number()
+        .optional()
+        .describe("How far the copy was behind its source when that was told last, where its stream tells it"),
+      asOf: z.string().optional().describe("All that the source had before this moment is in the destination"),
       seconds: z.number().optional(),
     })
     .nullable(),

@@ -28,6 +28,7 @@ import { createLastReports } from "./last-reports.ts";
 import { createProgress } from "./progress.ts";
 import { createSecretResolver } from "./secrets.ts";
 import type { Telemetry } from "./telemetry.ts";
+import { openTempFolder } from "./temp-folder.ts";
 import type { LoadedCatalogue } from "./user-config.ts";
 import { deploymentModules, deploymentOptions } from "./worker-deployment.ts";
 import { withoutPromiseStacks } from "./workflow-threads.ts";
@@ -81,8 +82,7 @@ export const installRuntime = (log: Logger, telemetry: Telemetry): void => {
 
 export const startWorker = async (deps: WorkerDeps): Promise<RunningWorker> => {
   const { config, store, loaded, connection, log, telemetry, env } = deps;
-  const tempRoot = path.join(tmpdir(), "downbeat");
-  mkdirSync(tempRoot, { recursive: true });
+  const temp = await openTempFolder(path.join(tmpdir(), "downbeat"));
   mkdirSync(config.dataDir, { recursive: true });
   const identity = `${process.pid}@${hostname()}`;
   const progress = createProgress(store.runs, log);
@@ -91,14 +91,16 @@ export const startWorker = async (deps: WorkerDeps): Promise<RunningWorker> => {
   const saveOutput: VerbHost["saveOutput"] = (place, output) => store.items.saveOutput(place, output);
   const resolveSecret = createSecretResolver(env);
   const commands = commandHost(config, env);
+  const stopping = new AbortController();
   const activities = createActivities({
     resolveSecret,
+    stopping: stopping.signal,
     findConfig: planCache(store),
     openConnection: createConnectionOpener({
       findConnection: (name) => store.connections.findOpened(name),
       findSpec: (kind) => loaded.catalogue.find(kind),
       resolveSecret,
-      tempRoot,
+      tempRoot: temp.path,
       baseDir: config.dataDir,
       reserved: OWN_FILES,
       programs: commands,
@@ -125,6 +127,7 @@ export const startWorker = async (deps: WorkerDeps): Promise<RunningWorker> => {
     tellTrigger: (settings, event) => orchestrator.triggers.tell(settings, event),
     startRun: async (run, plan, priority) => orchestrator.startRun(await runInput(store, run, plan), priority),
     recordLoad: (load) => store.loads.record(load),
+    showMetrics: (task, metrics) => store.runs.showMetrics(task, metrics),
     async applyRunChanges(changes) {
       const applied = await store.runs.apply(changes);
       if (isRunEnded(changes.status)) progress.forget(changes.runId);
@@ -178,6 +181,7 @@ export const startWorker = async (deps: WorkerDeps): Promise<RunningWorker> => {
     ),
   );
   const stopAll = (): void => {
+    stopping.abort();
     for (const worker of workers) if (worker.getState() === "RUNNING") worker.shutdown();
   };
   const running = workers.map((worker) => worker.run());
@@ -196,6 +200,7 @@ export const startWorker = async (deps: WorkerDeps): Promise<RunningWorker> => {
       stopAll();
       await done.catch(() => undefined);
       await progress.stop();
+      await temp.remove();
     },
   };
 };

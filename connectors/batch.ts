@@ -151,7 +151,7 @@ export interface Batch {
   readonly bytes: number;
   /** Where to go on after this batch; null = not a place where a chunk may end. */
   readonly position: Position | null;
-  /** Streams of changes: all that the source had committed before this moment is in the stream up to this batch. Milliseconds since 1970 by the worker's clock. */
+  /** Logs and topics: all that the source had committed before this moment is in the stream up to this batch. Milliseconds since 1970 by the worker's clock. */
   readonly asOf?: number;
   /** Batches of changes, for merges alone: one byte a row, 1 = the row of this key is gone, and only the key columns count. */
   readonly deleted?: Uint8Array<ArrayBuffer>;

@@ -82,6 +82,7 @@ export const file = defineConnector({
     };
 
     const store: ObjectStore = {
+      nameOf: (stream) => path.join(base, stream),
       list,
       async fetch(object) {
         await refuseChanged(object);

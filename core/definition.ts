@@ -12,7 +12,7 @@ import { readGraph, type GraphTask } from "./graph.ts";
 import { collectIssues, type Issue, type Locate } from "./issues.ts";
 import { LIMITS } from "./limits.ts";
 import { assetName, OPERATOR_SCHEMAS, durationSchema, nameSchema } from "./operators.ts";
-import { salvage, type Salvaged } from "./salvage-definition.ts";
+import { salvage, type Salvaged, type SchemaFault } from "./salvage-definition.ts";
 import { DEFAULT_PRIORITY } from "./slots.ts";
 
 export const triggerRule = z.enum([
@@ -245,10 +245,22 @@ export const checkDefinition = (value: unknown, locate: Locate = () => undefined
   readZodIssues(parsed.error.issues, value, definitionSchema, fault);
   // The graph is checked beside, so that one answer has all that is wrong.
   if (Array.isArray(tasks)) readGraph(tasks.map(asGraphTask), fault);
-  const salvaged = salvage(value, parsed.error.issues);
-  const rest = salvaged === undefined ? undefined : definitionSchema.safeParse(salvaged.value);
-  if (salvaged === undefined || rest?.success !== true) return { ok: false, issues };
-  return { ok: false, issues, rest: { definition: rest.data, locate, isTrue: salvaged.isTrue } };
+  const rest = restOf(value, parsed.error.issues);
+  return { ok: false, issues, ...(rest === undefined ? {} : { rest: { ...rest, locate } }) };
+};
+
+/** What is sound of a definition that is not; of tasks without what is wrong with them, where they are tasks still. */
+const restOf = (
+  value: unknown,
+  faults: readonly SchemaFault[],
+  lost: ReadonlySet<number> = new Set(),
+): Omit<DefinitionRest, "locate"> | undefined => {
+  const salvaged = salvage(value, faults, lost);
+  if (salvaged === undefined) return undefined;
+  const parsed = definitionSchema.safeParse(salvaged.value);
+  if (parsed.success) return { definition: parsed.data, isTrue: salvaged.isTrue };
+  const places = parsed.error.issues.flatMap(({ path: [first, place] }) => (first === "tasks" && typeof place === "number" ? [place] : []));
+  return lost.size > 0 || places.length === 0 ? undefined : restOf(value, faults, new Set(places));
 };
 
 /** What can be told of a task's place in the graph, although other things are wrong with it. */

@@ -29,15 +29,17 @@ export interface TaskError {
   readonly details?: Json;
 }
 
-/** Figures that operators report; every one optional, all plain numbers. */
+/** Figures that operators report; every one optional. */
 export interface TaskMetrics {
   readonly rows?: number;
   readonly bytes?: number;
   readonly deadLetters?: number;
   /** Columns that were added, widened or left out. */
   readonly schemaChanges?: number;
-  /** Streams of changes: how far the copy was behind its source at the end. */
+  /** Streams that tell until when all of theirs has come: how far the copy was behind its source when that was told. */
   readonly lagSeconds?: number;
+  /** That moment, in ISO 8601 UTC. */
+  readonly asOf?: string;
   readonly seconds?: number;
 }
 

@@ -27,7 +27,16 @@ const OF_THE_GRAPH: ReadonlySet<IssueCode> = new Set([
 /** Without them too much else would be taken for wrong. */
 const NEEDED: readonly string[] = ["apiVersion", "name", "params", "tasks", "defaults"];
 
-/** A task that has nothing wrong with it, in the place of one that has. */
+/** True of a task whatever else is wrong with it: what its connections are and take. */
+const OF_CONNECTIONS: ReadonlySet<IssueCode> = new Set([
+  "UNKNOWN_CONNECTION",
+  "UNKNOWN_CONNECTOR",
+  "ROLE_MISMATCH",
+  "UNKNOWN_KEY",
+  "INVALID_OPTIONS",
+]);
+
+/** A task that has nothing wrong with it, in the place of one that has too much. */
 const soundTask = ({ id, needs, finally: isFinally }: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> => ({
   id,
   needs: Array.isArray(needs) ? needs.filter((need) => typeof need === "string") : [],
@@ -35,13 +44,28 @@ const soundTask = ({ id, needs, finally: isFinally }: Readonly<Record<string, un
   wait: { for: "1s" },
 });
 
-/** Undefined where too little would be left. */
-export const salvage = (value: unknown, faults: readonly SchemaFault[]): Salvaged | undefined => {
+/** A task without the parts that are wrong. It may then lack what it needs. */
+const withoutFaults = (task: unknown, faults: readonly SchemaFault[]): unknown => {
+  const rest: unknown = structuredClone(task);
+  for (const { path, keys } of faults) {
+    if (keys !== undefined) removeKeys(rest, path, keys);
+    else {
+      // A list is dropped with its element: without that it would be another one.
+      const element = path.findIndex((part) => typeof part === "number");
+      const place = element === -1 ? path : path.slice(0, element);
+      removeKeys(rest, place.slice(0, -1), place.slice(-1));
+    }
+  }
+  return rest;
+};
+
+/** `lost`: the places of tasks that have to be replaced as a whole. Undefined where too little would be left. */
+export const salvage = (value: unknown, faults: readonly SchemaFault[], lost: ReadonlySet<number>): Salvaged | undefined => {
   const written = value as Readonly<Record<string, unknown>>;
   const { tasks } = (written ?? {}) as { readonly tasks?: unknown };
   if (!Array.isArray(tasks)) return undefined;
   const sound = structuredClone({ ...written, tasks: [] }) as Readonly<Record<string, unknown>>;
-  const faultyTasks = new Set<number>();
+  const faultyTasks = new Map<number, SchemaFault[]>();
   const dropped = new Set<string>();
   /** An unknown key may have been meant as `needs`, or as `params`. */
   let knowsNames = true;
@@ -52,7 +76,9 @@ export const salvage = (value: unknown, faults: readonly SchemaFault[]): Salvage
       knowsNames = false;
     } else if (typeof first !== "string") return undefined;
     else if (first === "tasks" && typeof second === "number") {
-      faultyTasks.add(second);
+      const own = faultyTasks.get(second) ?? [];
+      own.push({ path: path.slice(2), ...(keys === undefined ? {} : { keys }) });
+      faultyTasks.set(second, own);
       if ((keys !== undefined && path.length === 2) || path[2] === "needs") knowsNames = false;
       if (path[2] === "id") return undefined;
     } else if (NEEDED.includes(first)) return undefined;
@@ -60,19 +86,26 @@ export const salvage = (value: unknown, faults: readonly SchemaFault[]): Salvage
     else removeKeys(sound, path, keys);
   }
   const kept = Object.entries(sound).filter(([key]) => !dropped.has(key));
-  const places = [...faultyTasks].map((place) => formatPath(["tasks", place]));
+  const places = [...faultyTasks.keys()].map((place) => formatPath(["tasks", place]));
   const isWithin = (path: string, part: string): boolean => path === part || path.startsWith(`${part}.`) || path.startsWith(`${part}[`);
   return {
     value: {
       ...Object.fromEntries(kept),
-      tasks: tasks.map((task: unknown, place) => (faultyTasks.has(place) ? soundTask(task as Readonly<Record<string, unknown>>) : task)),
+      tasks: tasks.map((task: unknown, place) => {
+        if (lost.has(place)) return soundTask((task ?? {}) as Readonly<Record<string, unknown>>);
+        const own = faultyTasks.get(place);
+        return own === undefined ? task : withoutFaults(task, own);
+      }),
     },
     isTrue: ({ code, path }) =>
-      !OF_THE_GRAPH.has(code) && (knowsNames || code !== "UNKNOWN_REFERENCE") && !places.some((place) => isWithin(path, place)),
+      !OF_THE_GRAPH.has(code) &&
+      (knowsNames || code !== "UNKNOWN_REFERENCE") &&
+      (OF_CONNECTIONS.has(code) || !places.some((place) => isWithin(path, place))),
   };
 };
 
-const removeKeys = (root: object, path: readonly PropertyKey[], keys: readonly string[]): void => {
-  const place = path.reduce<unknown>((value, part) => (value as Record<PropertyKey, unknown>)[part], root);
-  for (const key of keys) Reflect.deleteProperty(place as object, key);
+const removeKeys = (root: unknown, path: readonly PropertyKey[], keys: readonly PropertyKey[]): void => {
+  const place = path.reduce<unknown>((value, part) => (value as Record<PropertyKey, unknown> | null | undefined)?.[part], root);
+  if (typeof place !== "object" || place === null) return;
+  for (const key of keys) Reflect.deleteProperty(place, key);
 };

@@ -20,7 +20,7 @@ import { DownbeatError } from "../core/errors.ts";
 import type { JsonObject } from "../core/json.ts";
 import type { RerunRequest } from "../core/rerun.ts";
 import type { Actor } from "../core/run-control.ts";
-import type { ActionChange, ParentTask, RunChanges, RunStatus, TaskError } from "../core/run-changes.ts";
+import type { ActionChange, ParentTask, RunChanges, RunStatus, TaskError, TaskMetrics } from "../core/run-changes.ts";
 import type { Database } from "./database.ts";
 import { storeCall } from "./failure.ts";
 import type { TaskPlace } from "./items.ts";
@@ -121,6 +121,8 @@ export interface Runs {
   apply(changes: RunChanges): Promise<{ readonly isHeard: boolean; readonly missed: number }>;
   /** Shows what the next reports will bring, of different runs; `seq` is that of the last report. Nothing of a run that has ended. */
   show(changes: readonly RunChanges[]): Promise<void>;
+  /** The same of a running task's figures alone, by who does it: they stay when the task ends without others. */
+  showMetrics(task: TaskPlace, metrics: TaskMetrics): Promise<void>;
   /** Runs that have not ended and were created before the moment, oldest first: what a reconciler looks at. */
   listOpen(before: string, page: { readonly limit: number; readonly after?: RunCursor }): Promise<readonly RunRecord[]>;
   /**
@@ -339,6 +341,14 @@ export const createRuns = (db: Database): Runs => {
     show: (changes) =>
       storeCall(async () => {
         await statements.show({ reports: JSON.stringify(changes) });
+      }),
+
+    showMetrics: ({ runId, taskId }, metrics) =>
+      storeCall(async () => {
+        await db
+          .update(tasks)
+          .set({ metrics })
+          .where(and(eq(tasks.runId, runId), eq(tasks.taskId, taskId), eq(tasks.status, "running")));
       }),
 
     countOpen: (pipeline) => storeCall(() => db.$count(runs, and(isOpen, eq(runs.pipeline, pipeline), isNull(runs.backfill)))),

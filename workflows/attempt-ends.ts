@@ -83,7 +83,7 @@ export class AttemptEnds {
   }
 
   #success(index: number, { output, metrics, goesOn, worker, lostAttempts }: TaskResult, facts: AttemptFacts, now: number): Settled {
-    const { state, reporter, results, graph, wakeAt } = this.#run;
+    const { state, reporter, graph, wakeAt } = this.#run;
     const task = taskOf(graph(), index);
     if (goesOn === true) {
       if (!mayStart(state, task)) {
@@ -92,8 +92,7 @@ export class AttemptEnds {
       }
       nextRound(state, index, now);
       this.#looking.set(index, facts);
-      // Shown of it as it goes on.
-      results.set(index, { output: null, ...(metrics === undefined ? {} : { metrics }) });
+      // Its figures its worker shows: those of the round would be older than what the next one has shown.
       reporter.task(index);
       return { ended: [], cancel: [] };
     }

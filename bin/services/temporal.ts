@@ -10,6 +10,7 @@ import { portFrom } from "../ports.ts";
 import { cacheDir, findProgram } from "./cache.ts";
 import { startDaemon } from "./daemon.ts";
 import { goInstall } from "./install.ts";
+import { type BornProcess, birthOf, isAlive } from "./process-birth.ts";
 import { firstWay } from "./provision.ts";
 import { runCommand } from "./run-command.ts";
 import type { Say } from "./say.ts";
@@ -169,35 +170,13 @@ const probe = async (address: string): Promise<void> => {
   await connection.close();
 };
 
-/** The process's start time: a pid alone may belong to somebody else by now. Undefined where there is no /proc, and for a dead child. */
-const birthOf = (pid: number): string | undefined => {
-  try {
-    const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
-    const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-    return fields[0] === "Z" ? undefined : fields[19];
-  } catch {
-    return undefined;
-  }
-};
-
-interface TemporalState {
-  readonly pid: number;
-  readonly birth?: string;
+interface TemporalState extends BornProcess {
   readonly address: string;
   readonly uiUrl: string;
 }
 
-/** Alive, and still the process that the state tells of. */
-const isOurs = ({ pid, birth }: TemporalState): boolean => {
-  try {
-    return process.kill(pid, 0) && birth === birthOf(pid);
-  } catch {
-    return false;
-  }
-};
-
 const signal = (state: TemporalState, name: NodeJS.Signals): void => {
-  if (isOurs(state)) process.kill(state.pid, name);
+  if (isAlive(state)) process.kill(state.pid, name);
 };
 
 const adopt = async (stateFile: string): Promise<RunningTemporal | undefined> => {
@@ -210,13 +189,13 @@ const adopt = async (stateFile: string): Promise<RunningTemporal | undefined> =>
   const stop = async (): Promise<void> => {
     signal(state, "SIGTERM");
     const until = Date.now() + 15_000;
-    while (isOurs(state) && Date.now() < until) await pause(100);
+    while (isAlive(state) && Date.now() < until) await pause(100);
     signal(state, "SIGKILL");
-    while (isOurs(state)) await pause(20);
+    while (isAlive(state)) await pause(20);
     rmSync(stateFile, { force: true });
   };
   try {
-    const givenUp = (): string | undefined => (isOurs(state) ? undefined : "it is gone");
+    const givenUp = (): string | undefined => (isAlive(state) ? undefined : "it is gone");
     await waitUntil(() => probe(state.address), { timeoutMs: 10_000, givenUp });
   } catch {
     // Two servers on one database file lose data: one that hangs goes first, and would not hear a polite word.

@@ -64,12 +64,17 @@ export const openKafka = async (config: KafkaConfig, context: ConnectorContext):
         return topics.map((name) => ({ name, columns: [] }));
       },
 
-      bounds: async (request): Promise<Json> => asText(await offsetsAt(request.stream, LATEST)),
+      async bounds(request): Promise<Json> {
+        const asOf = Date.now();
+        return { ...asText(await offsetsAt(request.stream, LATEST)), asOf };
+      },
 
       async *read(request) {
         const options = request.options as unknown as KafkaSourceOptions;
         refuseForeignOptions(request);
-        const ranges = await rangesOf(request, options, request.bounds as Offsets);
+        // All that had been committed when the ends were asked is in front of them. Loads that older builds have begun do not tell when that was.
+        const { asOf, ...ends } = request.bounds as { readonly asOf?: number };
+        const ranges = await rangesOf(request, options, ends as Offsets);
         const batches = isSchemaFormat(options.format)
           ? createSchemaBatches(request.stream, options, schemasOf(registry, options.format), context.batchRows)
           : createMessageBatches(request.stream, options, context.batchRows);
@@ -85,7 +90,7 @@ export const openKafka = async (config: KafkaConfig, context: ConnectorContext):
         } catch (error) {
           throw kafkaError(error, `topic ${request.stream}`, context);
         }
-        yield batches.take(position());
+        yield { ...batches.take(position()), ...(asOf === undefined ? {} : { asOf }) };
       },
 
       reread(letters, { options: given, known }) {

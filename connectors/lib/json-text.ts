@@ -36,9 +36,13 @@ export const parseObject = (text: string): Readonly<Record<string, unknown>> | s
       ? (value as Readonly<Record<string, unknown>>)
       : "is not a JSON object";
   } catch (error) {
-    return `is not valid JSON: ${error instanceof Error ? error.message : String(error)}`;
+    return `is not valid JSON: ${faultOf(error instanceof Error ? error.message : String(error))}`;
   }
 };
+
+/** One reason for each kind of fault, so that they can be counted by it: the parser's own quotes the text, or tells the place in it. */
+const faultOf = (message: string): string =>
+  message.endsWith(" is not valid JSON") ? "Unexpected token" : message.replace(/(?: in JSON)? at position \d+.*$/s, "");
 
 /** The reverse of `parseJson`: bigint becomes the number that it is. */
 export const jsonText = (value: unknown): string =>

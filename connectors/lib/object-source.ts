@@ -25,6 +25,8 @@ export interface FetchedFile extends AsyncDisposable {
 }
 
 export interface ObjectStore {
+  /** A stream with all that stands in front of it, for people. */
+  nameOf(stream: string): string;
   /** Every object that the stream's pattern names, in key order. */
   list(pattern: string): Promise<readonly ListedObject[]>;
   /** A local copy of exactly the listed content; throws SOURCE_CHANGED when there is another by now. `signal`: the host's, or nobody wants it any more. */
@@ -110,7 +112,7 @@ async function* readObjects(store: ObjectStore, request: StreamRequest, host: So
   if (request.cursor !== undefined) throw new DownbeatError("CURSOR_INVALID", "files have no cursor column; new_only takes each file once");
   const listed = await store.list(request.stream);
   if (listed.length === 0 && !options.new_only) {
-    throw new DownbeatError("SOURCE_STREAM_NOT_FOUND", `nothing matches "${request.stream}"; check the prefix and the pattern`);
+    throw new DownbeatError("SOURCE_STREAM_NOT_FOUND", `nothing matches "${store.nameOf(request.stream)}"; check the path and the pattern`);
   }
   const seen = options.new_only ? await request.seen(listed.map(itemOf)) : new Set<string>();
   const position = request.position as ObjectPosition | null;

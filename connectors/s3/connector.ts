@@ -31,6 +31,8 @@ export const openS3 = async (config: S3Config, context: ConnectorContext): Promi
     listObjects({ client, sdk, bucket: Bucket, context }, under, most);
 
   const store: ObjectStore = {
+    nameOf: (stream) => `s3://${Bucket}/${prefix}${stream}`,
+
     async list(pattern) {
       const full = `${prefix}${pattern}`;
       const literal = full.slice(0, full.search(/[*?[{]|$/));

@@ -14,7 +14,12 @@ const batchOf = (rows: number, position: Position | null): Batch => ({ ...fromRo
 /** What each pass brings. The load is told to end when all have been read, unless the round is over first. */
 const setUp = (
   passes: readonly (readonly Batch[])[],
-  { resume = FRESH, roundOverAfter = Infinity, everyMs = 60_000 }: { resume?: ResumePoint; roundOverAfter?: number; everyMs?: number } = {},
+  {
+    resume = FRESH,
+    roundOverAfter = Infinity,
+    everyMs = 60_000,
+    leaves,
+  }: { resume?: ResumePoint; roundOverAfter?: number; everyMs?: number; leaves?: AbortSignal } = {},
 ) => {
   const calls: string[] = [];
   const told: LoadFigures[] = [];
@@ -49,6 +54,7 @@ const setUp = (
   const follow: Following = {
     everyMs,
     isOver: () => pass >= passes.length && roundOverAfter === Infinity,
+    leaves,
     leftMs: () => (commits >= roundOverAfter ? 0 : 60_000),
   };
   const move = (signal = new AbortController().signal) =>
@@ -88,10 +94,10 @@ describe("a load that follows", () => {
   });
 
   it("tells how far it is behind, also by passes that bring nothing", async () => {
-    const { told, move } = setUp([[{ ...batchOf(1, 1), asOf: 0 }], [{ ...batchOf(0, 1), asOf: Date.now() + 60_000 }]], { everyMs: 1 });
+    const { told, move } = setUp([[{ ...batchOf(1, 1), asOf: 1_000 }], [{ ...batchOf(0, 1), asOf: 2_000 }]], { everyMs: 1 });
     await move();
-    expect(told.some(({ lagMs = 0 }) => lagMs > 1_000)).toBe(true);
-    expect(told.at(-1)).toMatchObject({ lagMs: 0 });
+    expect(told.some(({ asOf }) => asOf === 1_000)).toBe(true);
+    expect(told.at(-1)).toMatchObject({ asOf: 2_000 });
   });
 
   it("is left open when its round is over: at the end of a pass, and in the midst of one that is long", async () => {
@@ -125,6 +131,23 @@ describe("a load that follows", () => {
     const { calls, move } = setUp([[batchOf(1, null)]]);
     await expect(move()).rejects.toMatchObject({ code: "SOURCE_OPTIONS_INVALID" });
     expect(calls.filter((call) => call.startsWith("commit") || call === "finish")).toEqual([]);
+  });
+
+  it("is left open at once when its worker ends: between two passes", async () => {
+    const leaving = new AbortController();
+    const { calls, told, move } = setUp([[batchOf(3, 1)], [batchOf(1, 2)]], { leaves: leaving.signal });
+    const moved = move();
+    await expect.poll(() => told.some(({ chunks }) => chunks === 1)).toBe(true);
+    leaving.abort();
+    expect(await moved).toMatchObject({ rows: 3, position: 1, isOpen: true });
+    expect(calls.at(-1)).toBe("commit 1");
+  });
+
+  it("and at the next place to go on from, in the midst of a pass", async () => {
+    const leaves = AbortSignal.abort();
+    const { calls, move } = setUp([[batchOf(1, null), batchOf(1, 2), batchOf(1, 3)], []], { leaves });
+    expect(await move()).toMatchObject({ rows: 2, position: 2, isOpen: true });
+    expect(calls.filter((call) => call.startsWith("commit") || call === "finish")).toEqual(["commit 2"]);
   });
 
   it("ends at once when it is cancelled between two passes", async () => {

@@ -106,6 +106,42 @@ tasks:
     ]);
   });
 
+  it("are told what a task's connections say of it, although other parts of the same task are wrong", async () => {
+    const text = `apiVersion: downbeat/v1
+name: both
+tasks:
+  - id: a
+    retry: { attempts: 0 }
+    tpo: 1
+    transfer:
+      from: { connection: api, stream: orders, new_onyl: true }
+      to: { connection: nowhere, table: t, mode: merg, key: [id, 3] }
+      follow: { every: 5x }
+  - { id: b, transfer: { from: 3, to: { connection: nowhere, table: t } } }
+  - null
+`;
+    // Of a list of tasks with something else in it nothing more can be told.
+    expect(await faultsOf(text)).toEqual([
+      "INVALID_DURATION tasks[0].transfer.follow.every",
+      "INVALID_VALUE tasks[0].retry.attempts",
+      "INVALID_VALUE tasks[0].transfer.to.key[1]",
+      "INVALID_VALUE tasks[0].transfer.to.mode",
+      "INVALID_VALUE tasks[1].transfer.from",
+      "INVALID_VALUE tasks[2]",
+      "UNKNOWN_KEY tasks[0].tpo",
+    ]);
+    expect(await faultsOf(text.replace("  - null\n", ""))).toEqual([
+      "INVALID_DURATION tasks[0].transfer.follow.every",
+      "INVALID_VALUE tasks[0].retry.attempts",
+      "INVALID_VALUE tasks[0].transfer.to.key[1]",
+      "INVALID_VALUE tasks[0].transfer.to.mode",
+      "INVALID_VALUE tasks[1].transfer.from",
+      "UNKNOWN_CONNECTION tasks[0].transfer.to.connection",
+      "UNKNOWN_KEY tasks[0].tpo",
+      "UNKNOWN_KEY tasks[0].transfer.from.new_onyl",
+    ]);
+  });
+
   it("are told nothing that may be wrong only since a part of them could not be read", async () => {
     // What is called \`parameters\` may have been meant as params, and \`need\` as needs.
     const text = `apiVersion: downbeat/v1

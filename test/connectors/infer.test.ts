@@ -98,6 +98,20 @@ describe("JSON text", () => {
     expect(parseObject(text)).toBe("is not a JSON object");
   });
 
+  it.each([
+    ["no json", "Unexpected token"],
+    ['{"a": hello}', "Unexpected token"],
+    [`{"a": undefined, "b": "${"long ".repeat(50)}"}`, "Unexpected token"],
+    ["undefined", "Unexpected token"],
+    ['{"a":1 "b"}', "Expected ',' or '}' after property value"],
+    ['{"a": [1, 2], "c": 1 "d"}', "Expected ',' or '}' after property value"],
+    ['{"a":1}x', "Unexpected non-whitespace character after JSON"],
+    ['{"a":"x', "Unterminated string"],
+    ['{"a":', "Unexpected end of JSON input"],
+  ])("why %j is none does not depend on what it says, nor where", (text, reason) => {
+    expect(parseObject(text)).toBe(`is not valid JSON: ${reason}`);
+  });
+
   it.each(["", "{", "{'a': 1}", '{"a": NaN}'])("%j is no JSON", (text) => {
     expect(parseObject(text)).toMatch(/^is not valid JSON: /);
   });

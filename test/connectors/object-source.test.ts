@@ -156,10 +156,10 @@ describe("all files", () => {
     await expect(run({ newOnly: false, between: () => put("a.jsonl", ids(1, 1)) })).rejects.toMatchObject({ code: "SOURCE_CHANGED" });
   });
 
-  it("nothing that matches is SOURCE_STREAM_NOT_FOUND with the pattern", async () => {
+  it("nothing that matches is SOURCE_STREAM_NOT_FOUND with the whole pattern", async () => {
     await expect(run({ newOnly: false, stream: "no*.csv" })).rejects.toMatchObject({
       code: "SOURCE_STREAM_NOT_FOUND",
-      message: expect.stringContaining("no*.csv") as unknown,
+      message: expect.stringContaining(`"${path.join(root, "no*.csv")}"`) as unknown,
     });
   });
 });

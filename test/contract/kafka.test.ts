@@ -70,6 +70,16 @@ const read = async (stream: string, position: Json = null, more: Record<string, 
 };
 
 describe("topics", () => {
+  it("tell with their last batch until when all that was committed has come, also where nothing was", async () => {
+    const before = Date.now();
+    const batches = await read(topic);
+    expect(batches.at(-1)?.asOf).toBeGreaterThanOrEqual(before);
+    expect(batches.at(-1)?.asOf).toBeLessThanOrEqual(Date.now());
+    const later = await read(topic, batches.at(-1)?.position ?? null);
+    expect(later.map(({ rows }) => rows)).toEqual([0]);
+    expect(later[0]?.asOf).toBeGreaterThan(before);
+  });
+
   it("carries metadata beside the message", async () => {
     const rows = (await read(topic)).flatMap(toRows);
     expect(rows.find((row) => row["id"] === 1)).toMatchObject({ text: "Grüße 1", _kafka_partition: 0, _kafka_offset: 0, _kafka_key: "0" });

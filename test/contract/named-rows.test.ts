@@ -25,6 +25,7 @@ await mkdir(tempDir, { recursive: true });
 
 /** Objects as S3 gives them: copies that are the reader's alone. */
 const storeOf = (names: readonly string[]): ObjectStore => ({
+  nameOf: (stream) => stream,
   list: () => Promise.resolve(names.map((key) => ({ key, tag: "1" }))),
   async fetch({ key }) {
     const copy = path.join(tempDir, `copy-${key}`);

@@ -1,7 +1,7 @@
 // `npm start` as a user runs it: the quickstart succeeds, a second start doubles nothing, a killed one leaves nothing behind that is lost.
 
 import { spawn, type ChildProcess } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { type AddressInfo, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import path from "node:path";
@@ -20,9 +20,10 @@ interface Started {
   readonly ended: Promise<{ readonly code: number | null; readonly signal: NodeJS.Signals | null }>;
 }
 
-const start = (args: readonly string[], port: number): Started => {
+const start = (args: readonly string[], port: number, more: NodeJS.ProcessEnv = {}): Started => {
   const env: NodeJS.ProcessEnv = {
     ...process.env,
+    ...more,
     DOWNBEAT_DATA_DIR: dataDir,
     DOWNBEAT_PORT: String(port),
     DOWNBEAT_BUILD_ID: "ignored",
@@ -153,6 +154,56 @@ describe("npm start", () => {
     } finally {
       squatter.close();
     }
+  });
+
+  it("stopped while a transfer follows its source, it ends at once and goes on when it is started again", {
+    timeout: 4 * PATIENCE_MS,
+  }, async () => {
+    const port = await freePort();
+    const api = new ApiClient({ baseUrl: `http://127.0.0.1:${port}`, patienceMs: 30_000 });
+    const files = path.join(dataDir, "clicks");
+    mkdirSync(files);
+    const add = (name: string, rows: number): void =>
+      writeFileSync(path.join(files, name), Array.from({ length: rows }, (_, id) => `{"id":${id}}\n`).join(""));
+    // An attempt that would use its grace would be ended by force before that is over, and the exit code would not be 0.
+    const grace = { DOWNBEAT_SHUTDOWN_GRACE: "10m" };
+    const first = start(["--no-quickstart"], port, grace);
+    await until(first, "Downbeat listens");
+    await api.call("PUT", "/v1/connections/clicks", { kind: "file", config: { root: files } });
+    await api.call("PUT", "/v1/connections/clicks_warehouse", { kind: "duckdb", config: { path: "clicks.duckdb" } });
+    await api.call("PUT", "/v1/pipelines/clicks", {
+      apiVersion: "downbeat/v1",
+      name: "clicks",
+      tasks: [
+        {
+          id: "follow",
+          transfer: {
+            from: { connection: "clicks", stream: "*.jsonl", new_only: true },
+            to: { connection: "clicks_warehouse", table: "clicks" },
+            follow: { every: "5m" },
+          },
+        },
+      ],
+    });
+    add("1.jsonl", 3);
+    const { id } = await api.call<{ readonly id: string }>("POST", "/v1/pipelines/clicks/runs", {});
+    const comes = async (rows: number): Promise<void> => {
+      const deadline = Date.now() + PATIENCE_MS;
+      while ((await api.getRun(id)).tasks[0]?.metrics?.rows !== rows) {
+        if (Date.now() > deadline) throw new Error(`never had ${rows} rows: ${JSON.stringify(await api.getRun(id))}`);
+        await new Promise((resolve) => setTimeout(resolve, 100));
+      }
+    };
+    await comes(3);
+    first.child.kill("SIGINT");
+    expect(await first.ended, first.output()).toEqual({ code: 0, signal: null });
+    add("2.jsonl", 2);
+    const again = start(["--no-quickstart"], port, grace);
+    await until(again, "Downbeat listens");
+    await comes(5);
+    expect((await api.getRun(id)).tasks).toMatchObject([{ status: "running", attempts: 1, metrics: { rows: 5 } }]);
+    again.child.kill("SIGINT");
+    expect(await again.ended, again.output()).toEqual({ code: 0, signal: null });
   });
 
   it("killed twice with a backfill under way, it runs every partition once", { timeout: 4 * PATIENCE_MS }, async () => {

@@ -16,7 +16,7 @@ const { topic, brokers } = await freshTopic(2);
 interface ShownRun {
   readonly id: string;
   readonly status: string;
-  readonly tasks: readonly { readonly id: string; readonly status: string; readonly output: unknown }[];
+  readonly tasks: readonly { readonly id: string; readonly status: string; readonly output: unknown; readonly metrics: unknown }[];
 }
 
 beforeAll(async () => {
@@ -90,13 +90,40 @@ it("messages of a topic come while the run goes on, each once, over rounds and r
   });
   await send(150, 10);
   await until("those of a later round are there", has(160));
-  expect((await shown(first.id)).tasks).toMatchObject([{ status: "running" }]);
+  expect((await shown(first.id)).tasks).toMatchObject([{ status: "running", metrics: { asOf: expect.any(String) as string } }]);
   await cancel(first.id);
   await send(160, 40);
   const second = await start(name);
   await until("the next run goes on", has(200));
   await cancel(second.id);
   expect(await lookIn(counts)).toEqual([{ n: 200, ids: 200 }]);
+});
+
+it("its figures are seen within its first round, and stay when it was cancelled", async () => {
+  const name = freshPipeline("follow-seen");
+  await mysql.query("create table seen (id int primary key)");
+  await mysql.query("insert into seen values (1), (2)");
+  const transfer = {
+    from: { connection: "shop", stream: "seen", changes: true },
+    to: { connection: "copies", table: "seen", mode: "merge", key: ["id"] },
+    follow: { every: "100ms" },
+  };
+  // Nobody waits for the end of a round here: it comes after minutes.
+  await kit.call("PUT", `/v1/pipelines/${name}`, { apiVersion: "downbeat/v1", name, tasks: [{ id: "follow", transfer }] });
+  const { id } = await start(name);
+  const metricsOf = async (): Promise<{ readonly rows?: number; readonly asOf?: string }> =>
+    ((await shown(id)).tasks[0]?.metrics ?? {}) as never;
+  await until("its rows are seen", async () => (await metricsOf()).rows === 2);
+  const { asOf = "" } = await metricsOf();
+  expect(new Date(asOf).toISOString()).toBe(asOf);
+  await mysql.query("insert into seen values (3)");
+  await until("what came later is seen as well", async () => (await metricsOf()).rows === 3);
+  await until("time goes on where nothing comes", async () => ((await metricsOf()).asOf ?? "") > asOf);
+  expect((await shown(id)).tasks).toMatchObject([{ status: "running", attempts: 1 }]);
+  await cancel(id);
+  expect((await shown(id)).tasks).toMatchObject([{ status: "cancelled", metrics: { rows: 3 } }]);
+  const loads = await kit.call<{ readonly items: readonly unknown[] }>("GET", `/v1/pipelines/${name}/loads`);
+  expect(loads.items).toMatchObject([{ run_id: id, rows: 3 }]);
 });
 
 it("a table's changes come while the run goes on, and it ends when its time is over", async () => {

@@ -108,6 +108,29 @@ export const reportCases = (kit: StoreKit): void => {
     expect(await statuses(one.id)).toEqual(["failed", ["failed"]]);
   });
 
+  caseOf("figures of a running task are seen at once, stay when it is cancelled, and give way to those of its end", async () => {
+    const { id } = await newRun();
+    const task = (status: TaskChange["status"], more: Partial<TaskChange> = {}): TaskChange => ({
+      taskId: "t",
+      status,
+      attempts: 1,
+      ...more,
+    });
+    const metrics = async (): Promise<unknown> => (await kit.store.runs.findTask(id, "t"))?.metrics;
+    const place = { runId: id, taskId: "t" };
+    await kit.store.runs.showMetrics(place, { rows: 1 });
+    expect(await metrics()).toBeUndefined();
+    await kit.store.runs.apply(report(id, 1, { tasks: [task("running")] }));
+    await kit.store.runs.showMetrics(place, { rows: 2, asOf: "2026-01-02T03:04:05.000Z" });
+    await kit.store.runs.apply(report(id, 2, { tasks: [task("running")] }));
+    expect(await metrics()).toEqual({ rows: 2, asOf: "2026-01-02T03:04:05.000Z" });
+    await kit.store.runs.apply(report(id, 3, { tasks: [task("cancelled")] }));
+    await kit.store.runs.showMetrics(place, { rows: 3 });
+    expect(await metrics()).toMatchObject({ rows: 2 });
+    await kit.store.runs.apply(report(id, 4, { tasks: [task("succeeded", { metrics: { rows: 4 } })] }));
+    expect(await metrics()).toEqual({ rows: 4 });
+  });
+
   caseOf("a report without times and errors keeps those that are known", async () => {
     const { id } = await newRun();
     await kit.store.runs.apply(report(id, 1, { error: { code: "SQL_FAILED", message: "no" } }));
