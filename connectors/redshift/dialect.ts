@@ -5,6 +5,7 @@ import { BOOKKEEPING_SCHEMA, namesUpTo, quoteIdentifier } from "../lib/load/name
 import { insertValues } from "../lib/load/own-tables.ts";
 import type { Dialect, OwnTables } from "../lib/load/session.ts";
 import { LONGEST_TEXT, TEXT_TYPE, toSqlType } from "./types.ts";
+import { widenColumn } from "./widen-column.ts";
 
 /** https://docs.aws.amazon.com/redshift/latest/dg/r_names.html */
 const NAME_BYTES = 127;
@@ -65,6 +66,6 @@ export const redshiftDialect = (defaultSchema: string): Dialect => ({
   // The table itself can have no other name there.
   deleteMatching: (relation, other, condition) => `delete from ${relation} using ${other} as s where ${condition(relation)}`,
   assign,
-  // VARCHAR columns can be lengthened, and nothing else: https://docs.aws.amazon.com/redshift/latest/dg/r_ALTER_TABLE.html
-  alterType: () => undefined,
+  // Redshift itself lengthens VARCHAR columns, and not within a transaction.
+  alterType: (relation, column, sqlType) => (session) => widenColumn(session, { relation, column, sqlType }),
 });

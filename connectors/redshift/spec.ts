@@ -85,11 +85,15 @@ Names: Redshift takes quoted names for lower case as well, so \`Orders\` is orde
 Rows, receipt and position of a chunk are committed in one transaction, which begins when all files are uploaded. Redshift's writes lock whole tables, and in serializable databases two writers of one table end in error 1023; so commits of loads
 into one database come one after the other, by a lock on the table \`_downbeat.write_lock\` that they wait for up to ten minutes. Error 1023 can still come from other writers of the target: the attempt is tried again.
 
-Tables are made and get further columns in that transaction. Types of columns stay: Redshift lengthens VARCHAR columns, which Downbeat's have no need of, and changes no other; a stream that needs a wider type is refused. A replace deletes and inserts in one transaction, so
+Tables are made, and get further columns and wider types, in transactions. Redshift alters no type (it lengthens VARCHAR columns, which Downbeat's have no need of), so a column whose stream's type grows is replaced: a column of the wider type is added, filled from the old one, and takes its name when that is dropped. It then is the table's last column; every
+row is written again while other commits wait (VACUUM gives the space back), and the user must own the table. DESTINATION_SCHEMA_MISMATCH says what is in the way where the old column cannot go or would take something with it: a distribution or sort key, NOT NULL, a default or an identity, a primary, unique or foreign key, a grant on the column, a view that is not late-binding (\`WITH NO SCHEMA BINDING\`), a policy of row
+security. A comment and an encoding of the column go unasked. Policies of dynamic data masking are seen by security administrators alone, and whether Redshift drops a column that has one was not found in its documentation: set \`freeze\` for such a column. Floating-point numbers become text only where each text is the same number again. \`uuid\` columns are VARCHAR(36) and stay so: a stream that brings longer texts for one is refused by COPY.
+
+A replace deletes and inserts in one transaction, so
 views and grants stay; a table that was not there is renamed into place. Keys are said and not enforced. The user needs CREATE on the database (or a schema \`_downbeat\` that it owns) and on the target's schema.
 
 How it is verified: the project has no account. The driver is \`pg\`; loads, the SQL role and every kill of the fault matrix run against PostgreSQL behind a double of our own that fetches what COPY names from a real S3 server, folds names as Redshift does, and refuses what Redshift does not know. Not proven by it: COPY's own
-reading of CSV (NaN and infinity among its numbers), roles, SUPER and VARBYTE, cursors of queries with parameters, the length of your own VARCHAR columns in bytes, Redshift's locks and isolation levels, sizes and speed. Check a connection before you rely on it: with \`staging\` the check loads a row into a temporary table.
+reading of CSV (NaN and infinity among its numbers), roles, SUPER and VARBYTE, cursors of queries with parameters, the length of your own VARCHAR columns in bytes, Redshift's locks and isolation levels, what it says when a column cannot be dropped, sizes and speed. Check a connection before you rely on it: with \`staging\` the check loads a row into a temporary table.
 `.trim();
 
 export const redshift = defineConnector({

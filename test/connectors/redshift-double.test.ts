@@ -18,6 +18,11 @@ describe("the double of Redshift", () => {
     "create index on t (i)",
     "alter table t alter column i type bigint",
     "alter table t set schema s",
+    "alter table t alter column i type varchar(10)",
+    'alter table "s"."t" add column "a" integer, add column "b" integer',
+    "alter table t add column a integer, drop column b",
+    "alter table t add column if not exists a integer",
+    "alter table t add column a integer not null",
     'delete from "s"."t" as t using x where t.i = x.i',
     "create table t (v text)",
     "create table t (v jsonb)",
@@ -26,6 +31,16 @@ describe("the double of Redshift", () => {
     `select "${"x".repeat(128)}"`,
   ])("refuses %s", (sql) => {
     expect(toPostgres(sql)).toMatch(/^!Redshift has no /);
+  });
+
+  it.each([
+    `alter table "s"."t" add column "a" numeric(20,2)`,
+    "alter table t add column a integer default 0 not null",
+    "alter table t add column a integer not null default 0",
+    "alter table t drop column a",
+    "alter table t rename column a to b",
+  ])("takes %s", (sql) => {
+    expect(toPostgres(sql)).toBe(sql);
   });
 
   it("takes no COPY but the one that Downbeat writes", () => {

@@ -38,6 +38,7 @@ const move = async ({ destination }: Connector, text: string, table: string, tak
         return { path: copy, [Symbol.asyncDispose]: () => rm(copy, { force: true }) };
       },
       patterns: () => Promise.resolve([]),
+      nameOf: (pattern) => pattern,
     },
     { signal, tempDir },
   );
@@ -143,6 +144,7 @@ it("a table that leaves a column out gets the others", async () => {
         list: () => Promise.resolve([{ key: "y.csv", tag: "1" }]),
         fetch: () => Promise.resolve({ path: file, [Symbol.asyncDispose]: () => Promise.resolve() }),
         patterns: () => Promise.resolve([]),
+        nameOf: (pattern) => pattern,
       },
       { signal, tempDir },
     ),

@@ -63,17 +63,6 @@ runCases(
   }),
   [
     {
-      reason: "Redshift lengthens texts, and changes no other type of a column",
-      tests: [
-        "evolve widens int32 to int64 and takes the narrow type afterwards",
-        "evolve widens int64 to decimal and takes the narrow type afterwards",
-        "evolve widens float32 to float64 and takes the narrow type afterwards",
-        "evolve widens int32 to string and takes the narrow type afterwards",
-        "evolve widens decimal to decimal and takes the narrow type afterwards",
-        "what becomes of a stream's other columns is told once, also by a later attempt",
-      ],
-    },
-    {
       reason: "names are lower case in Redshift, as Downbeat writes them",
       tests: ["names with capitals, quotes, spaces, Unicode and reserved words are kept"],
     },

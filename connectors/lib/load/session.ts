@@ -84,8 +84,11 @@ export interface Dialect {
   /** An expression of a logical type, made fit to be inserted into a column: never by a cast that cuts or rounds. */
   assign(expression: string, type: ColumnType, sqlType: string): string;
   /** Undefined: the system cannot make that of the column. */
-  alterType(relation: string, column: TableColumn, sqlType: string): string | undefined;
+  alterType(relation: string, column: TableColumn, sqlType: string): Definition | undefined;
 }
+
+/** A step of defining a table: a statement, or what takes several and looks in between. */
+export type Definition = string | ((session: LoadSession) => Promise<void>);
 
 export type SqlParam = string | number | boolean | null;
 

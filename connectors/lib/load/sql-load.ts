@@ -10,7 +10,7 @@ import { parseTable, quoteTable } from "./names.ts";
 import { refuseChanges, refuseKeyless } from "./refusals.ts";
 import type { InsertColumn, LoadSession, TableColumn, TableName } from "./session.ts";
 import { Staging } from "./staging.ts";
-import { evolve, policyOf, shapeTable, type Shape, type ShapeRequest } from "./table-shape.ts";
+import { defineShape, evolve, policyOf, shapeTable, type Shape, type ShapeRequest } from "./table-shape.ts";
 
 export const openSqlLoad = async (session: LoadSession, target: LoadTarget): Promise<Load> => {
   try {
@@ -186,7 +186,7 @@ class SqlLoad implements Load {
         if (existing === undefined) await this.#session.ensureSchema(this.#into.schema);
         shape = shapeTable({ ...request, existing: await this.#session.describe(this.#into) });
         await this.#noteChanges(shape.changes);
-        for (const statement of shape.statements) await this.#session.run(statement);
+        await defineShape(this.#session, shape);
         if (existing === undefined && shape.statements.length > 0) await this.#indexKeys(relation, shape.columns);
       });
     }
@@ -343,7 +343,7 @@ class SqlLoad implements Load {
       const policy = policyOf(this.#target, dialect);
       const shape = shapeTable({ dialect, relation, table, existing, schema: { columns }, policy });
       await this.#books.addSchemaChanges(shape.changes);
-      for (const statement of shape.statements) await this.#session.run(statement);
+      await defineShape(this.#session, shape);
       insert = shape.insert;
     });
     return insert;

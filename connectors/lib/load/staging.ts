@@ -5,7 +5,7 @@ import type { LoadTarget } from "../../connector.ts";
 import { DownbeatError } from "../../../core/errors.ts";
 import { quoteIdentifier } from "./names.ts";
 import type { InsertColumn, LoadSession, TableColumn } from "./session.ts";
-import { evolve, shapeTable, type Shape } from "./table-shape.ts";
+import { defineShape, evolve, shapeTable, type Shape } from "./table-shape.ts";
 
 /** Whether a row says that the one of its key is gone; NULL in batches that do not tell. */
 const DELETED: Column = { name: "_downbeat_deleted", type: { kind: "bool" }, nullable: true };
@@ -90,7 +90,7 @@ export class Staging {
       extra: definition === undefined ? [] : [definition],
       temporary: true,
     });
-    for (const statement of staged.statements) await this.#session.run(statement);
+    await defineShape(this.#session, staged);
     this.#columns = staged.columns;
     this.#into = staged.insert.map((column) => ({ ...column, index: places[column.index]! }));
   }

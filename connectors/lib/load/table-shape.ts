@@ -6,14 +6,14 @@ import { DownbeatError } from "../../../core/errors.ts";
 import { holds, widened } from "./fit.ts";
 import { typeName } from "../rows.ts";
 import { quoteIdentifier } from "./names.ts";
-import type { Dialect, InsertColumn, TableColumn } from "./session.ts";
+import type { Definition, Dialect, InsertColumn, LoadSession, TableColumn } from "./session.ts";
 
 export interface Shape {
   /** The batch's columns that go in, each with the type that its table column has once `statements` have run. */
   readonly insert: readonly InsertColumn[];
   /** The table's columns after that. */
   readonly columns: readonly TableColumn[];
-  readonly statements: readonly string[];
+  readonly statements: readonly Definition[];
   /** What `statements` change, and what is left out. */
   readonly changes: readonly SchemaChange[];
 }
@@ -41,6 +41,10 @@ export const policyOf = ({ schema, columnSchema = {} }: LoadTarget, { fold }: Di
   return (column) => own.get(fold(column)) ?? schema;
 };
 
+export const defineShape = async (session: LoadSession, { statements }: Shape): Promise<void> => {
+  for (const statement of statements) await (typeof statement === "string" ? session.run(statement) : statement(session));
+};
+
 export const shapeTable = (request: ShapeRequest): Shape => {
   const { dialect, existing, schema } = request;
   refuseDoubles(request);
@@ -49,7 +53,7 @@ export const shapeTable = (request: ShapeRequest): Shape => {
   const byFold = new Map(existing.map((column) => [dialect.fold(column.name), column]));
   const columns = new Map(byName);
   const insert: InsertColumn[] = [];
-  const statements: string[] = [];
+  const statements: Definition[] = [];
   const changes: SchemaChange[] = [];
   for (const [index, column] of schema.columns.entries()) {
     const found = byName.get(column.name) ?? byFold.get(dialect.fold(column.name));
@@ -122,7 +126,7 @@ const newColumn = (dialect: Dialect, { name, type }: Column): TableColumn => {
 
 interface Fitted {
   readonly column: TableColumn;
-  readonly statement?: string;
+  readonly statement?: Definition;
 }
 
 const missing = ({ dialect, relation, table, policy }: ShapeRequest, column: Column): Fitted | undefined => {
