@@ -3,6 +3,11 @@
 import type { Client, WorkflowHandle } from "@temporalio/client";
 import { LIMITS } from "../../core/limits.ts";
 
+/** As many signals as make an owner's history so long that it continues as new. */
+export const fillHistory = async (signal: () => Promise<void>): Promise<void> => {
+  for (let sent = 0; sent < LIMITS.historyEvents / 2; sent += 50) await Promise.all(Array.from({ length: 50 }, signal));
+};
+
 type History = Awaited<ReturnType<WorkflowHandle["fetchHistory"]>>;
 
 /**

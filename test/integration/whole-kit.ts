@@ -23,6 +23,7 @@ import { createLastReports } from "../../bin/last-reports.ts";
 import { createProgress } from "../../bin/progress.ts";
 import { waitUntil } from "../../bin/services/wait.ts";
 import { registerSearchAttributes } from "../../bin/temporal.ts";
+import { withoutPromiseStacks } from "../../bin/workflow-threads.ts";
 import { createCatalogue } from "../../connectors/catalogue.ts";
 import { builtinConnectors } from "../../connectors/registry.ts";
 import { DownbeatError } from "../../core/errors.ts";
@@ -30,7 +31,8 @@ import { DEFAULT_QUEUE } from "../../core/ids.ts";
 import type { Json } from "../../core/json.ts";
 import { openStore, type Store } from "../../store/open-store.ts";
 import { freshName, temporalServer } from "../fixtures/services.ts";
-import { bundleRun, silentLog } from "../workflow/engine.ts";
+import { freshStore, STORE_KEY } from "../fixtures/store.ts";
+import { sharedBundle, silentLog } from "../workflow/engine.ts";
 import { until } from "../workflow/kit.ts";
 
 export interface WholeKit {
@@ -103,14 +105,15 @@ const unused = (): Promise<never> => Promise.reject(new Error("no test of this k
 
 const isAway = (): Promise<never> => Promise.reject(new DownbeatError("STORE_UNAVAILABLE", "the test took it away"));
 
-/** `address`: of Temporal; absent: where the tests have theirs. */
-export const startWhole = async (address = temporalServer().address): Promise<WholeKit> => {
+/** On the tests' servers. `recordedAt`: of Temporal where histories are recorded, and no other server may be there. */
+export const startWhole = async (recordedAt?: string): Promise<WholeKit> => {
+  const address = recordedAt ?? temporalServer().address;
   const connection = await Connection.connect({ address });
   // Schedules of ours that other stores know nothing of are removed: nobody else may have this namespace.
   const namespace = freshName("schedules").replaceAll("_", "-");
   await connection.workflowService.registerNamespace({ namespace, workflowExecutionRetentionPeriod: { seconds: 86_400 as never } });
   await waitUntil(() => registerSearchAttributes(connection, namespace), { timeoutMs: 60_000 });
-  const store = await openStore({ url: "pglite:memory", secretKey: new Uint8Array(32).fill(3) });
+  const store = await (recordedAt === undefined ? freshStore() : openStore({ url: "pglite:memory", secretKey: STORE_KEY }));
   const orchestrator = createOrchestrator({ connection, namespace });
   await waitUntil(() => orchestrator.schedules.list(), { timeoutMs: 60_000 });
   const catalogue = createCatalogue(builtinConnectors, [{ name: "see" }]);
@@ -198,30 +201,33 @@ export const startWhole = async (address = temporalServer().address): Promise<Wh
     worker: "the test",
   });
   const progress = createProgress(store.runs, silentLog);
-  const worker = await Worker.create({
-    connection: native,
-    namespace,
-    taskQueue: DEFAULT_QUEUE,
-    dataConverter: DATA_CONVERTER,
-    workflowBundle: await bundleRun(),
-    activities: { ...activities, see },
-    sinks: {
-      progress: {
-        show: progress.show,
-        end: createLastReports({
-          record: activities.recordRun,
-          connection: native,
-          namespace,
-          taskQueue: DEFAULT_QUEUE,
-          log: silentLog,
-        }),
-      },
-    } as never,
-    // As Downbeat's own workers: by default it keeps beats back until two seconds before the time is over.
-    maxHeartbeatThrottleInterval: "500ms",
-    shutdownGraceTime: 0,
-    shutdownForceTime: "5s",
-  });
+  const workflowBundle = await sharedBundle();
+  const worker = await withoutPromiseStacks(() =>
+    Worker.create({
+      connection: native,
+      namespace,
+      taskQueue: DEFAULT_QUEUE,
+      dataConverter: DATA_CONVERTER,
+      workflowBundle,
+      activities: { ...activities, see },
+      sinks: {
+        progress: {
+          show: progress.show,
+          end: createLastReports({
+            record: activities.recordRun,
+            connection: native,
+            namespace,
+            taskQueue: DEFAULT_QUEUE,
+            log: silentLog,
+          }),
+        },
+      } as never,
+      // As Downbeat's own workers: by default it keeps beats back until two seconds before the time is over.
+      maxHeartbeatThrottleInterval: "500ms",
+      shutdownGraceTime: 0,
+      shutdownForceTime: "5s",
+    }),
+  );
   const done = worker.run();
   return kit;
 };

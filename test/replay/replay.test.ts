@@ -1,7 +1,7 @@
 // The replay gate: workflow code must replay what earlier code has recorded, and the gate must be able to fail.
 import path from "node:path";
 import { DeterminismViolationError } from "@temporalio/workflow";
-import { Worker, type WorkflowBundleWithSourceMap } from "@temporalio/worker";
+import { Worker, type WorkflowBundle } from "@temporalio/worker";
 import { afterAll, describe, expect, it } from "vitest";
 import { DATA_CONVERTER } from "../../api/payload-codec.ts";
 import { kafkaBrokers, temporalServer } from "../fixtures/services.ts";
@@ -20,7 +20,7 @@ const engine = useEngine(options);
 
 /** Errors by name of the history; undefined for one that replayed. */
 const replay = async (
-  workflowBundle: WorkflowBundleWithSourceMap,
+  workflowBundle: WorkflowBundle,
   histories: readonly RecordedHistory[],
 ): Promise<Readonly<Record<string, Error | undefined>>> => {
   const errors: Record<string, Error | undefined> = {};

@@ -5,13 +5,13 @@ import { Worker } from "@temporalio/worker";
 import { afterAll, afterEach, describe, expect, it } from "vitest";
 import { DATA_CONVERTER } from "../../api/payload-codec.ts";
 import { mappedWorkflowId } from "../../core/ids.ts";
-import { openStore } from "../../store/open-store.ts";
 import { planOf, policy } from "../core/runs.ts";
 import { freshName } from "../fixtures/services.ts";
+import { freshStore } from "../fixtures/store.ts";
 import type { Behaviour } from "./engine.ts";
 import { blocked, statusesOf, until, useEngine } from "./kit.ts";
 
-const store = await openStore({ url: "pglite:memory", secretKey: new Uint8Array(32).fill(3) });
+const store = await freshStore();
 afterAll(() => store.close());
 const engine = useEngine({ items: store.items });
 const stops: (() => Promise<void>)[] = [];

@@ -4,12 +4,12 @@ import type { WorkflowHandle } from "@temporalio/client";
 import { afterAll, describe, expect, it } from "vitest";
 import { mappedWorkflowId, runWorkflowId } from "../../core/ids.ts";
 import type { Plan } from "../../core/plan.ts";
-import { openStore } from "../../store/open-store.ts";
 import { freshName } from "../fixtures/services.ts";
 import { planOf, policy } from "../core/runs.ts";
+import { freshStore } from "../fixtures/store.ts";
 import { blocked, statusesOf, until, useEngine } from "./kit.ts";
 
-const store = await openStore({ url: "pglite:memory", secretKey: new Uint8Array(32).fill(3) });
+const store = await freshStore();
 afterAll(() => store.close());
 
 const engine = useEngine({ items: store.items });

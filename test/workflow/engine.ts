@@ -1,6 +1,7 @@
 // A worker on a real server: the product's workflows, verbs whose behaviour each run is given, reports kept in memory.
 
 import { randomBytes } from "node:crypto";
+import { readFile } from "node:fs/promises";
 import path from "node:path";
 import { type Client, Connection, WorkflowFailedError, type WorkflowHandle } from "@temporalio/client";
 import {
@@ -10,7 +11,7 @@ import {
   NativeConnection,
   Runtime,
   Worker,
-  type WorkflowBundleWithSourceMap,
+  type WorkflowBundle,
 } from "@temporalio/worker";
 import { type BackfillDeps, createBackfillActivities } from "../../activities/backfills.ts";
 import { createMapped } from "../../activities/mapped.ts";
@@ -52,12 +53,18 @@ Runtime.install({
 
 export const workflowsPath = path.resolve(import.meta.dirname, "../../workflows/index.ts");
 
-export const bundleRun = (file = workflowsPath): Promise<WorkflowBundleWithSourceMap> =>
+export const bundleRun = (file = workflowsPath): Promise<WorkflowBundle> =>
   bundleWorkflowCode({
     workflowsPath: file,
     preloadModules: [...PRELOADED],
     logger: { ...silentLog, trace: silent, error: console.error, log: silent },
   });
+
+/** The product's workflows. A run of the tests has bundled them once for all files: each time takes five seconds of a processor. */
+export const sharedBundle = async (): Promise<WorkflowBundle> => {
+  const file = process.env["DOWNBEAT_TEST_BUNDLE"];
+  return file === undefined ? bundleRun() : { code: await readFile(file, "utf8") };
+};
 
 export interface Outcome {
   readonly outcome: "succeeded" | "failed" | "cancelled";
@@ -212,7 +219,7 @@ export interface Engine {
   readonly queue: string;
   readonly client: Client;
   readonly native: NativeConnection;
-  readonly bundle: WorkflowBundleWithSourceMap;
+  readonly bundle: WorkflowBundle;
   readonly activities: DagActivities;
   readonly sinks: InjectedSinks<ProgressSinks>;
   start(plan: Plan, options?: StartOptions): Promise<StartedRun>;
@@ -259,7 +266,7 @@ export const startEngine = async (address: string, options: EngineOptions = {}):
   await registerSearchAttributes(connection, "default");
   const client = temporalClient({ connection, identity: IDENTITY });
   const native = await NativeConnection.connect({ address });
-  const bundle = await bundleRun();
+  const bundle = await sharedBundle();
   const sinks = sinksOf(
     runs,
     createLastReports({ record: activities.recordRun, connection, namespace: "default", taskQueue: queue, log: silentLog }),

@@ -4,14 +4,14 @@ import { setTimeout as pause } from "node:timers/promises";
 import { Worker } from "@temporalio/worker";
 import { afterAll, expect, it } from "vitest";
 import { LIMITS } from "../../core/limits.ts";
-import { openStore } from "../../store/open-store.ts";
 import { planOf } from "../core/runs.ts";
 import { historyLengthsUnder } from "../faults/histories.ts";
+import { freshStore } from "../fixtures/store.ts";
 import type { Behaviour } from "./engine.ts";
 import { useEngine } from "./kit.ts";
 import { LIMITED } from "./limits-kit.ts";
 
-const store = await openStore({ url: "pglite:memory", secretKey: new Uint8Array(32).fill(3) });
+const store = await freshStore();
 afterAll(() => store.close());
 const engine = useEngine({ items: store.items, own: { nothing: () => Promise.resolve(null) }, ...LIMITED });
 

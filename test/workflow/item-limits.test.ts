@@ -5,16 +5,16 @@ import type { CircuitPolicy } from "../../core/circuit.ts";
 import { DownbeatError } from "../../core/errors.ts";
 import { connectionPool, mappedWorkflowId } from "../../core/ids.ts";
 import type { PlanTask } from "../../core/plan.ts";
-import { openStore } from "../../store/open-store.ts";
 import type { PoolState } from "../../workflows/messages.ts";
 import { planOf, policy } from "../core/runs.ts";
 import { freshName } from "../fixtures/services.ts";
+import { freshStore } from "../fixtures/store.ts";
 import type { Behaviour, StartedRun } from "./engine.ts";
 import { blocked, toldWait, until, useEngine } from "./kit.ts";
 import * as kit from "./limits-kit.ts";
 import { connectionWith, LIMITED } from "./limits-kit.ts";
 
-const store = await openStore({ url: "pglite:memory", secretKey: new Uint8Array(32).fill(3) });
+const store = await freshStore();
 afterAll(() => store.close());
 const engine = useEngine({ items: store.items, ...LIMITED });
 

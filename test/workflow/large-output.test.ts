@@ -4,15 +4,15 @@ import { Worker } from "@temporalio/worker";
 import { afterAll, describe, expect, it } from "vitest";
 import type { Json } from "../../core/json.ts";
 import { LIMITS } from "../../core/limits.ts";
-import { openStore } from "../../store/open-store.ts";
 import type { PlanTask } from "../../core/plan.ts";
 import { planOf, policy } from "../core/runs.ts";
 import { freshName } from "../fixtures/services.ts";
+import { freshStore } from "../fixtures/store.ts";
 import type { Behaviour, StartedRun } from "./engine.ts";
 import { useEngine } from "./kit.ts";
 
 const MB = 1024 * 1024;
-const store = await openStore({ url: "pglite:memory", secretKey: new Uint8Array(32).fill(3) });
+const store = await freshStore();
 afterAll(() => store.close());
 
 /** Beyond Temporal's limit of 2 MB for a payload, and beyond gRPC's of 4 MB for a message. */

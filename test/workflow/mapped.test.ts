@@ -6,13 +6,13 @@ import { afterAll, describe, expect, it } from "vitest";
 import { DownbeatError } from "../../core/errors.ts";
 import type { Json } from "../../core/json.ts";
 import type { ForEach } from "../../core/plan.ts";
-import { openStore } from "../../store/open-store.ts";
 import { type ControlRequest } from "../../workflows/messages.ts";
 import { planOf, policy } from "../core/runs.ts";
+import { freshStore } from "../fixtures/store.ts";
 import type { Behaviour, StartedRun } from "./engine.ts";
 import { control, isAt, statusesOf, until, useEngine } from "./kit.ts";
 
-const store = await openStore({ url: "pglite:memory", secretKey: new Uint8Array(32).fill(3) });
+const store = await freshStore();
 afterAll(() => store.close());
 
 const engine = useEngine({

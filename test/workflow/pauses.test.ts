@@ -2,14 +2,14 @@
 
 import { afterAll, describe, expect, it } from "vitest";
 import { mappedWorkflowId, runWorkflowId } from "../../core/ids.ts";
-import { openStore } from "../../store/open-store.ts";
 import { type ControlAnswer, type RunStatusAnswer, STATUS_QUERY } from "../../workflows/messages.ts";
 import { DownbeatError } from "../../core/errors.ts";
 import { planOf } from "../core/runs.ts";
+import { freshStore } from "../fixtures/store.ts";
 import type { Behaviour } from "./engine.ts";
 import { blocked, control, statusesOf, until, useEngine } from "./kit.ts";
 
-const store = await openStore({ url: "pglite:memory", secretKey: new Uint8Array(32).fill(3) });
+const store = await freshStore();
 afterAll(() => store.close());
 
 const engine = useEngine({ items: store.items });

@@ -3,11 +3,11 @@
 import { afterAll, describe, expect, it } from "vitest";
 import { runWorkflowId } from "../../core/ids.ts";
 import type { Policy } from "../../core/plan.ts";
-import { openStore } from "../../store/open-store.ts";
 import { planOf, policy } from "../core/runs.ts";
+import { freshStore } from "../fixtures/store.ts";
 import { blocked, statusesOf, useEngine } from "./kit.ts";
 
-const store = await openStore({ url: "pglite:memory", secretKey: new Uint8Array(32).fill(3) });
+const store = await freshStore();
 afterAll(() => store.close());
 
 const engine = useEngine({ items: store.items });
