@@ -2,6 +2,8 @@
 
 /** A load that is shorter is seen when it has ended. */
 const EVERY_MS = 5_000;
+/** So late it comes where the process has stood still: another one may have gone on with the load by now. */
+const LATE_MS = 10_000;
 
 export interface LoadView<Figures> {
   /** What is committed now. */
@@ -24,8 +26,10 @@ export const createLoadView = <Figures>(show: (figures: Figures) => Promise<void
     if (figures !== undefined) await show(figures);
   };
   const later = (): void => {
+    const due = Date.now() + EVERY_MS;
     timer ??= setTimeout(() => {
       timer = undefined;
+      if (Date.now() - due > LATE_MS) newest = undefined;
       showing = write().finally(() => {
         showing = undefined;
         if (newest !== undefined) later();

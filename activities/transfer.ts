@@ -1,5 +1,6 @@
 // The transfer verb: opens source and destination and moves one stream exactly once in effect.
 
+import { setTimeout as pause } from "node:timers/promises";
 import type { LoadTarget, SchemaPolicy, Source, WriteMode } from "../connectors/connector.ts";
 import type { ColumnChoices } from "../core/definition-columns.ts";
 import { DownbeatError } from "../core/errors.ts";
@@ -16,6 +17,8 @@ import { type LoadFigures, moveLoad } from "./move-load.ts";
 import { durationOf, parseOptions } from "./options.ts";
 import { replaySource, untriedAt } from "./replay-source.ts";
 import { withSpan } from "./span.ts";
+
+const LAST_VIEW_MS = 2_000;
 
 export interface TransferConfig {
   readonly from: {
@@ -147,7 +150,8 @@ export const createTransfer = (deps: TransferDeps): Verb => {
     const figures = await moved.catch(async (error: unknown) => {
       // What it had committed stays to be seen, unless another attempt has gone on from there.
       if (error instanceof DownbeatError && error.code === "LOAD_FENCED") view.drop();
-      await view.end();
+      // A store that is away is not waited for: what the load holds in the destination is held until then.
+      await Promise.race([view.end(), pause(LAST_VIEW_MS, undefined, { ref: false })]);
       throw error;
     });
     hasEnded = figures.isOpen !== true;

@@ -1,6 +1,6 @@
 // A worker's temporary folder: it goes with the worker, or with the start of the next one where the worker was killed.
 
-import { mkdirSync, readdirSync, readlinkSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import { hostname } from "node:os";
 import path from "node:path";
@@ -11,13 +11,13 @@ export interface TempFolder {
   remove(): Promise<void>;
 }
 
-/** Where process ids mean the same: containers may share a folder, and each has a process 1. */
+/** Where process ids mean the same, in words that only this boot of this machine has: containers, and machines, may share a folder, and each has a process 1. */
 const pidSpace = (): string => {
-  const host = hostname().replaceAll(/[^\w.]/g, "_");
   try {
-    return `${host}-${readlinkSync("/proc/self/ns/pid").replaceAll(/\D/g, "")}`;
+    const boot = readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim();
+    return `${boot}-${readlinkSync("/proc/self/ns/pid").replaceAll(/\D/g, "")}`;
   } catch {
-    return host;
+    return hostname().replaceAll(/[^\w.]/g, "_");
   }
 };
 

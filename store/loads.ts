@@ -1,4 +1,4 @@
-// Copies of the destinations' own bookkeeping: where each load stands. For lists; the destination is the truth.
+// Copies of the destinations' own bookkeeping: where each load stands, while it goes on too. For lists; the destination is the truth.
 
 import { asc, eq, gt, and, sql } from "drizzle-orm";
 import type { Json } from "../core/json.ts";
@@ -12,7 +12,7 @@ export interface LoadRecord {
   /** The run, or first run of a chain of reruns, that moved it last. */
   readonly runId: string;
   readonly position: Json;
-  /** What that run committed in all. */
+  /** What that run has committed in all: of a replace that goes on, into staging. */
   readonly rows: number;
   readonly bytes: number;
   readonly deadLetters: number;

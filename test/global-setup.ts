@@ -59,11 +59,18 @@ export const setup = async (project: TestProject): Promise<void> => {
   process.once("exit", clean);
   shareWork(folder);
   const names = wanted();
-  [services] = await Promise.all([
-    startServices(names, folder, (line) => console.log(`services: ${line}`)),
-    // Workflows run on Temporal alone.
-    names.includes("temporal") ? bundle(folder) : undefined,
-  ]);
+  const dir = folder;
+  // Workflows run on Temporal alone.
+  const bundled = names.includes("temporal") ? bundle(dir) : Promise.resolve();
+  bundled.catch(() => undefined);
+  services = await startServices(names, dir, (line) => console.log(`services: ${line}`));
+  try {
+    await bundled;
+  } catch (error) {
+    await teardown();
+    throw error;
+  }
+  project.onTestsRerun(() => bundle(dir));
   project.provide("services", services.addresses);
 };
 

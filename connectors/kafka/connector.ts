@@ -52,6 +52,9 @@ export const openKafka = async (config: KafkaConfig, context: ConnectorContext):
     }));
   };
 
+  /** When the ends of partitions were asked: all that had been committed then is in front of them. A load that goes on with the ends of another process does not know it. */
+  const askedAt = new WeakMap<Offsets, number>();
+
   return {
     async check() {
       await ask("metadata", () => consumer.metadata({}));
@@ -66,15 +69,17 @@ export const openKafka = async (config: KafkaConfig, context: ConnectorContext):
 
       async bounds(request): Promise<Json> {
         const asOf = Date.now();
-        return { ...asText(await offsetsAt(request.stream, LATEST)), asOf };
+        const ends = asText(await offsetsAt(request.stream, LATEST));
+        askedAt.set(ends, asOf);
+        return ends;
       },
 
       async *read(request) {
         const options = request.options as unknown as KafkaSourceOptions;
         refuseForeignOptions(request);
-        // All that had been committed when the ends were asked is in front of them. Loads that older builds have begun do not tell when that was.
-        const { asOf, ...ends } = request.bounds as { readonly asOf?: number };
-        const ranges = await rangesOf(request, options, ends as Offsets);
+        const ends = request.bounds as Offsets;
+        const asOf = askedAt.get(ends);
+        const ranges = await rangesOf(request, options, ends);
         const batches = isSchemaFormat(options.format)
           ? createSchemaBatches(request.stream, options, schemasOf(registry, options.format), context.batchRows)
           : createMessageBatches(request.stream, options, context.batchRows);

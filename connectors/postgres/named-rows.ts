@@ -1,4 +1,4 @@
-// Rows that lie in Parquet files on their way into PostgreSQL: DuckDB writes them as the CSV that COPY takes, without a JavaScript value in between.
+// Rows that lie in files on their way into PostgreSQL: DuckDB writes them as the CSV that COPY takes, without a JavaScript value in between.
 
 import { rm } from "node:fs/promises";
 import path from "node:path";

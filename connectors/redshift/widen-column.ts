@@ -52,6 +52,7 @@ const refuseWhatWouldGo = async (session: LoadSession, widening: Widening): Prom
      where n.nspname = $1 and c.relname = $2 and a.attname = $3`,
     [fold(schema!), fold(name), widening.column.name],
   );
+  if (rows.length === 0) throw refused(widening, "and the catalogue does not tell what hangs on the old one");
   const found = Object.entries(HANGS_ON).flatMap(([key, what]) => (rows[0]?.[key] === true ? [what] : []));
   if (found.length > 0) throw refused(widening, `the old one is ${found.join(", ")}`);
 };

@@ -56,4 +56,16 @@ describe("the view of a load", () => {
     await vi.advanceTimersByTimeAsync(60_000);
     expect(shown).toEqual([]);
   });
+
+  it("shows nothing of what was noted before its process stood still: another one may have gone on", async () => {
+    const shown: number[] = [];
+    const view = createLoadView(async (figures: number) => void shown.push(figures));
+    view.note(1);
+    vi.setSystemTime(Date.now() + 60_000);
+    await vi.advanceTimersByTimeAsync(5_000);
+    expect(shown).toEqual([]);
+    view.note(2);
+    await vi.advanceTimersByTimeAsync(5_000);
+    expect(shown).toEqual([2]);
+  });
 });

@@ -4,9 +4,8 @@ import { copyFile, mkdir, readdir, rm, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { describe, expect, it } from "vitest";
 import { moveLoad } from "../../activities/move-load.ts";
-import type { Batch } from "../../connectors/batch.ts";
-import type { Connector, Load } from "../../connectors/connector.ts";
-import { createObjectSource } from "../../connectors/lib/object-source.ts";
+import type { Connector, Load, LoadTarget } from "../../connectors/connector.ts";
+import { createObjectSource, type ObjectStore } from "../../connectors/lib/object-source.ts";
 import { postgres } from "../../connectors/postgres/spec.ts";
 import { freshPostgresDatabase } from "../fixtures/services.ts";
 import { openConnector, testContext, testFolder } from "./kit.ts";
@@ -24,49 +23,60 @@ const openWarehouse = async (): Promise<Connector> => {
 
 type Way = "as it is" | "carried";
 
-/** `takes`: what the destination says that it takes. Answers how each batch came. */
-const move = async ({ destination }: Connector, text: string, table: string, takes: Way): Promise<readonly string[]> => {
-  const file = path.join(folder, "x.csv");
-  await writeFile(file, text);
+interface Given {
+  readonly names: readonly string[];
+  readonly table: string;
+  readonly takes?: Way;
+  readonly options?: Readonly<Record<string, unknown>>;
+  readonly target?: Partial<LoadTarget>;
+  /** Instead of the load's own. */
+  readonly commit?: () => Promise<void>;
+}
+
+/** Answers how each batch came. */
+const moveFiles = async ({ destination }: Connector, given: Given): Promise<readonly string[]> => {
+  const { names, table, takes = "as it is", options } = given;
   const { signal } = new AbortController();
-  const source = createObjectSource(
-    {
-      list: () => Promise.resolve([{ key: "x.csv", tag: "1" }]),
-      async fetch() {
-        const copy = path.join(tempDir, "copy.csv");
-        await copyFile(file, copy);
-        return { path: copy, [Symbol.asyncDispose]: () => rm(copy, { force: true }) };
-      },
-      patterns: () => Promise.resolve([]),
-      nameOf: (pattern) => pattern,
+  const store: ObjectStore = {
+    list: () => Promise.resolve(names.map((key) => ({ key, tag: "1" }))),
+    async fetch({ key }) {
+      const copy = path.join(tempDir, `copy-${key}`);
+      await copyFile(path.join(folder, key), copy);
+      return { path: copy, [Symbol.asyncDispose]: () => rm(copy, { force: true }) };
     },
-    { signal, tempDir },
-  );
+    patterns: () => Promise.resolve([]),
+    nameOf: (pattern) => pattern,
+  };
   const ways: string[] = [];
-  await using load = await destination!.openLoad(target({ key: table, table }));
+  await using load = await destination!.openLoad(target({ key: table, table, ...given.target }));
   const watched: Load = {
     resume: load.resume,
     takesParquet: takes === "as it is",
     takesCsv: takes === "as it is",
     begin: (bounds) => load.begin(bounds),
-    write: (batch: Batch) => {
+    write: (batch) => {
       ways.push(batch.csv !== undefined ? "as it is" : batch.parquet !== undefined ? "converted" : "carried");
       return load.write(batch);
     },
-    commit: (position) => load.commit(position),
+    commit: (position) => given.commit?.() ?? load.commit(position),
     finish: () => load.finish(),
     seen: (items) => load.seen(items),
     [Symbol.asyncDispose]: () => Promise.resolve(),
   };
   await moveLoad({
-    source,
+    source: createObjectSource(store, { signal, tempDir }),
     load: watched,
-    request: { stream: "*", options: { new_only: false, delimiter: ",", header: true }, nullCursor: "fail" },
+    request: { stream: "*", options: { new_only: false, delimiter: ",", header: true, ...options }, nullCursor: "fail" },
     limits: { maxRows: 10 },
     signal,
     progress: () => undefined,
   });
   return ways;
+};
+
+const move = async (warehouse: Connector, text: string, table: string, takes: Way): Promise<readonly string[]> => {
+  await writeFile(path.join(folder, "x.csv"), text);
+  return moveFiles(warehouse, { names: ["x.csv"], table, takes });
 };
 
 const both = async (warehouse: Connector, text: string): Promise<readonly string[]> => {
@@ -131,28 +141,75 @@ describe("files that are converted", () => {
   });
 });
 
-it("a table that leaves a column out gets the others", async () => {
-  await using warehouse = await openWarehouse();
-  await warehouse.sql!.execute("create table t (id bigint)");
-  const { signal } = new AbortController();
-  const file = path.join(folder, "y.csv");
-  await writeFile(file, "id,v\n1,x\n2,y\n");
-  await using load = await warehouse.destination!.openLoad(target({ schema: "discard" }));
-  await moveLoad({
-    source: createObjectSource(
-      {
-        list: () => Promise.resolve([{ key: "y.csv", tag: "1" }]),
-        fetch: () => Promise.resolve({ path: file, [Symbol.asyncDispose]: () => Promise.resolve() }),
-        patterns: () => Promise.resolve([]),
-        nameOf: (pattern) => pattern,
-      },
-      { signal, tempDir },
-    ),
-    load,
-    request: { stream: "*", options: { new_only: false, delimiter: ",", header: true }, nullCursor: "fail" },
-    limits: { maxRows: 0 },
-    signal,
-    progress: () => undefined,
+describe("a load of files that go as they are", () => {
+  const write = (name: string, text: string): Promise<void> => writeFile(path.join(folder, name), text);
+
+  it("merges: of rows with the same key the last one stays, wherever in the files it lies", async () => {
+    await write("m1.csv", `id,version\n${Array.from({ length: 3_000 }, (_, row) => `${row % 100},${row}\n`).join("")}`);
+    await write("m2.csv", "id,version\n7,5000\n7,5001\n200,1\n");
+    await using warehouse = await openWarehouse();
+    const ways = await moveFiles(warehouse, {
+      names: ["m1.csv", "m2.csv"],
+      table: "t",
+      target: { mode: "merge", keyColumns: ["id"] },
+    });
+    expect(ways).toEqual(["as it is", "as it is"]);
+    const query = "select count(*) as n, sum(version) as versions, max(version) filter (where id = 7) as seven from t";
+    // 2,900 to 2,999 but for 2,907; and 5,001 and 1.
+    expect(await rowsOf(warehouse.sql!.query(`select n, versions::bigint as versions, seven from (${query}) as x`))).toEqual([
+      { n: 101, versions: 100 * 2_900 + 4_950 - 2_907 + 5_002, seven: 5_001 },
+    ]);
   });
-  expect(await rowsOf(warehouse.sql!.query("select id from t order by id"))).toEqual([{ id: 1 }, { id: 2 }]);
+
+  it("takes files without a header, by another delimiter, and whose columns become others from one to the next", async () => {
+    await write("s1.csv", "1;x\n2;y,z\n");
+    await write("s2.csv", "2.5;x\n");
+    await using warehouse = await openWarehouse();
+    const given = { names: ["s1.csv"], options: { delimiter: ";", header: false } };
+    expect(await moveFiles(warehouse, { ...given, table: "a" })).toEqual(["as it is"]);
+    expect(await rowsOf(warehouse.sql!.query("select * from a order by 1"))).toEqual([
+      { column0: 1, column1: "x" },
+      { column0: 2, column1: "y,z" },
+    ]);
+    expect(await moveFiles(warehouse, { ...given, names: ["s2.csv", "s1.csv"], table: "b" })).toEqual(["as it is", "as it is"]);
+    expect(await rowsOf(warehouse.sql!.query("select column0 from b order by 1"))).toEqual([
+      { column0: 1 },
+      { column0: 2 },
+      { column0: 2.5 },
+    ]);
+  });
+
+  it("that ends between rows and commit leaves none of them; the next one brings each once", async () => {
+    await write("k.csv", `id,v\n${Array.from({ length: 5_000 }, (_, row) => `${row},x\n`).join("")}`);
+    await using warehouse = await openWarehouse();
+    await expect(
+      moveFiles(warehouse, { names: ["k.csv"], table: "t", commit: () => Promise.reject(new Error("the test ends it")) }),
+    ).rejects.toThrow("the test ends it");
+    expect(await rowsOf(warehouse.sql!.query("select count(*) as n from t"))).toEqual([{ n: 0 }]);
+    expect(await moveFiles(warehouse, { names: ["k.csv"], table: "t" })).toEqual(["as it is"]);
+    expect(await rowsOf(warehouse.sql!.query("select count(*) as n, count(distinct id) as ids from t"))).toEqual([
+      { n: 5_000, ids: 5_000 },
+    ]);
+    expect(await readdir(tempDir)).toEqual([]);
+  });
+
+  it("leaves out what a trigger of the table leaves out", async () => {
+    await write("g.csv", "id,v\n1,x\n2,y\n");
+    await using warehouse = await openWarehouse();
+    await warehouse.sql!.execute("create table t (id bigint, v text)");
+    await warehouse.sql!.execute(
+      "create function skip() returns trigger language plpgsql as $$ begin if new.id = 1 then return null; end if; return new; end $$",
+    );
+    await warehouse.sql!.execute("create trigger skip before insert on t for each row execute function skip()");
+    expect(await moveFiles(warehouse, { names: ["g.csv"], table: "t" })).toEqual(["as it is"]);
+    expect(await rowsOf(warehouse.sql!.query("select id from t"))).toEqual([{ id: 2 }]);
+  });
+
+  it("gives a table that leaves a column out the others", async () => {
+    await write("d.csv", "id,v\n1,x\n2,y\n");
+    await using warehouse = await openWarehouse();
+    await warehouse.sql!.execute("create table t (id bigint)");
+    expect(await moveFiles(warehouse, { names: ["d.csv"], table: "t", target: { schema: "discard" } })).toEqual(["as it is"]);
+    expect(await rowsOf(warehouse.sql!.query("select id from t order by id"))).toEqual([{ id: 1 }, { id: 2 }]);
+  });
 });

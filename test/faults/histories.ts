@@ -3,9 +3,12 @@
 import type { Client, WorkflowHandle } from "@temporalio/client";
 import { LIMITS } from "../../core/limits.ts";
 
-/** As many signals as make an owner's history so long that it continues as new. */
-export const fillHistory = async (signal: () => Promise<void>): Promise<void> => {
-  for (let sent = 0; sent < LIMITS.historyEvents / 2; sent += 50) await Promise.all(Array.from({ length: 50 }, signal));
+/** As many signals as make an owner's history so long that it continues as new. `among`: what it is to do in between, so that it looks how long its history is. */
+export const fillHistory = async (signal: () => Promise<void>, among: () => Promise<unknown> = () => Promise.resolve()): Promise<void> => {
+  for (let sent = 0; sent < LIMITS.historyEvents / 2; sent += 50) {
+    await Promise.all(Array.from({ length: 50 }, signal));
+    await among();
+  }
 };
 
 type History = Awaited<ReturnType<WorkflowHandle["fetchHistory"]>>;

@@ -25,7 +25,7 @@ export const wholeCsv = async (
   const select = columns?.flatMap(({ type }, place) => valueOf(type, csv.fields[place] ?? "") ?? []);
   if (columns === undefined || select?.length !== columns.length) return undefined;
   const rows = await scanCsv(read.file, columns.length, dialect, read.signal);
-  if (rows === undefined || rows === 0 || rows > MOST_ROWS) return undefined;
+  if (rows === undefined || rows === 0 || rows > (read.batchRows ?? MOST_ROWS)) return undefined;
   if (!(await areAllFitting(connection, ignoring, columns, { fields: csv.fields, rows }))) return undefined;
   const shared = await linkedFile(read, "csv");
   if (shared === undefined) return undefined;

@@ -23,7 +23,7 @@ const AFTER_QUOTE = 4;
 
 /**
  * Records behind the header. Undefined: readers may differ on it (a quote within a bare field, something behind a closing one, a carriage return outside of quotes, an empty line, NUL, a line that
- * begins with a backslash, which PostgreSQL takes for the end), or a record has another number of fields.
+ * begins with a backslash, since PostgreSQL may take one of a backslash and a point for the end), or a record has another number of fields.
  */
 export const scanCsv = async (
   file: string,

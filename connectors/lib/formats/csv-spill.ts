@@ -79,7 +79,7 @@ export const valueOf = (type: ColumnType, field: string): string | undefined => 
 /** Whether a field that is there has a value of a type for which there is a conversion. */
 export const hasValueOf = ({ kind }: ColumnType, field: string): string => {
   const found = CONVERSIONS[kind];
-  return found === undefined ? "true" : `(${found.tests(field, `try_cast(${field} as ${found.sqlType})`).join(" or ")})`;
+  return found === undefined ? "false" : `(${found.tests(field, `try_cast(${field} as ${found.sqlType})`).join(" or ")})`;
 };
 
 interface Conversion {
