@@ -1,5 +1,6 @@
 // Updates of workflows, and what their refusals mean to callers.
 
+import { randomUUID } from "node:crypto";
 import { setTimeout as pause } from "node:timers/promises";
 import {
   isGrpcServiceError,
@@ -11,9 +12,13 @@ import { ApplicationFailure } from "@temporalio/common";
 import type { Keyed } from "../core/acted-keys.ts";
 import { DownbeatError, type ErrorCode, isErrorCode } from "../core/errors.ts";
 
-/** Temporal answers a known id as it did before, whatever comes with it: another request under the same key must be another update. */
-export const updateIdOf = (keyed: Keyed | undefined): { readonly updateId?: string } =>
-  keyed === undefined ? {} : { updateId: `${keyed.key}#${keyed.requestHash ?? ""}` };
+/**
+ * Temporal answers a known id as it did before, whatever comes with it: another request under the same key must be another update. Without a key it is one of its
+ * own, for all tries of that update: a try that was taken although its answer was lost is not done again, nor refused for what it has done.
+ */
+export const updateIdOf = (keyed: Keyed | undefined): { readonly updateId: string } => ({
+  updateId: keyed === undefined ? randomUUID() : `${keyed.key}#${keyed.requestHash ?? ""}`,
+});
 
 /** gRPC's number for it. */
 const FAILED_PRECONDITION = 9;

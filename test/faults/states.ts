@@ -174,7 +174,7 @@ const itemRetryState: State = {
         item: "${{ each.n }}",
       }),
       for_each: { in: { range: { from: 1, to: 3 } }, as: "n" },
-      retry: { attempts: 60, on: { SQL_FAILED: { attempts: 60, backoff: "2s", max_backoff: "2s" } } },
+      retry: { attempts: 100, on: { SQL_FAILED: { attempts: 100, backoff: "2s", max_backoff: "2s" } } },
     },
     () => false,
   ),
@@ -300,10 +300,11 @@ export const STATES: readonly State[] = [
   heldState("running", hold("held"), isRunning),
   heldState(
     "retry",
-    { ...markIfOpen("held"), retry: { attempts: 60, on: { SQL_FAILED: { attempts: 60, backoff: "2s", max_backoff: "2s" } } } },
+    { ...markIfOpen("held"), retry: { attempts: 100, on: { SQL_FAILED: { attempts: 100, backoff: "2s", max_backoff: "2s" } } } },
     waitsFor("retry"),
   ),
-  heldState("timer", { id: "held", wait: { for: "8s" } }, waitsFor("time")),
+  // Longer than all others take to come into their states, also on a busy machine: nothing else ends by itself.
+  heldState("timer", { id: "held", wait: { for: "25s" } }, waitsFor("time")),
   heldState("condition", CONDITION, waitsFor("condition")),
   rivals("pool", [{ ...hold("held"), pool: "kills" }, after("held", mark("after"))], {}, ({ tasks }) => tasks.some(waitsFor("pool"))),
   rivals("connection", [by("narrow", hold("held")), after("held", mark("after"))], {}, ({ tasks }) => tasks.some(waitsFor("connection"))),

@@ -2,7 +2,7 @@
 
 import { setTimeout as pause } from "node:timers/promises";
 import { afterAll, beforeAll } from "vitest";
-import { untilTaken } from "../../api/orchestrator-updates.ts";
+import { untilTaken, updateIdOf } from "../../api/orchestrator-updates.ts";
 import { temporalServer } from "../fixtures/services.ts";
 import type { TaskChange } from "../../core/run-changes.ts";
 import { CONTROL_UPDATE, type ControlAnswer, type ControlRequest } from "../../workflows/messages.ts";
@@ -32,8 +32,10 @@ export const until = async (what: string, condition: () => boolean | Promise<boo
 };
 
 /** Acts on a run as the API does. */
-export const control = (handle: Pick<StartedRun["handle"], "executeUpdate">, request: ControlRequest): Promise<ControlAnswer> =>
-  untilTaken(() => handle.executeUpdate<ControlAnswer, [ControlRequest]>(CONTROL_UPDATE, { args: [request] }));
+export const control = (handle: Pick<StartedRun["handle"], "executeUpdate">, request: ControlRequest): Promise<ControlAnswer> => {
+  const options = { args: [request] as [ControlRequest], ...updateIdOf(undefined) };
+  return untilTaken(() => handle.executeUpdate<ControlAnswer, [ControlRequest]>(CONTROL_UPDATE, options));
+};
 
 /** Until the task is known to be so: by a report, or since it was shown to be at work, which reports say much later. */
 export const isAt = (run: StartedRun, taskId: string, status: string): Promise<void> =>
