@@ -1,13 +1,14 @@
 // CSV files that go into PostgreSQL as they are: every value is the one that a conversion row by row finds, and what might not be goes by conversion.
 
-import { copyFile, mkdir, readdir, rm, writeFile } from "node:fs/promises";
+import { mkdir, readdir, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { describe, expect, it } from "vitest";
 import { moveLoad } from "../../activities/move-load.ts";
 import type { Connector, Load, LoadTarget } from "../../connectors/connector.ts";
-import { createObjectSource, type ObjectStore } from "../../connectors/lib/object-source.ts";
+import { createObjectSource } from "../../connectors/lib/object-source.ts";
 import { postgres } from "../../connectors/postgres/spec.ts";
 import { freshPostgresDatabase } from "../fixtures/services.ts";
+import { copiedObjects } from "./copied-objects.ts";
 import { openConnector, testContext, testFolder } from "./kit.ts";
 import { target } from "./load-kit.ts";
 import { rowsOf } from "./sql-roles.ts";
@@ -37,16 +38,6 @@ interface Given {
 const moveFiles = async ({ destination }: Connector, given: Given): Promise<readonly string[]> => {
   const { names, table, takes = "as it is", options } = given;
   const { signal } = new AbortController();
-  const store: ObjectStore = {
-    list: () => Promise.resolve(names.map((key) => ({ key, tag: "1" }))),
-    async fetch({ key }) {
-      const copy = path.join(tempDir, `copy-${key}`);
-      await copyFile(path.join(folder, key), copy);
-      return { path: copy, [Symbol.asyncDispose]: () => rm(copy, { force: true }) };
-    },
-    patterns: () => Promise.resolve([]),
-    nameOf: (pattern) => pattern,
-  };
   const ways: string[] = [];
   await using load = await destination!.openLoad(target({ key: table, table, ...given.target }));
   const watched: Load = {
@@ -64,7 +55,7 @@ const moveFiles = async ({ destination }: Connector, given: Given): Promise<read
     [Symbol.asyncDispose]: () => Promise.resolve(),
   };
   await moveLoad({
-    source: createObjectSource(store, { signal, tempDir }),
+    source: createObjectSource(copiedObjects(folder, tempDir, names), { signal, tempDir }),
     load: watched,
     request: { stream: "*", options: { new_only: false, delimiter: ",", header: true, ...options }, nullCursor: "fail" },
     limits: { maxRows: 10 },

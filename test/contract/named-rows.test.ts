@@ -1,7 +1,7 @@
 // Files whose rows are named and not carried, into DuckDB and PostgreSQL: every row once, the last of a key, each value exactly, and clear errors.
 
 import { execFile } from "node:child_process";
-import { copyFile, mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdir, readdir, readFile, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { promisify } from "node:util";
 import { DuckDBInstance } from "@duckdb/node-api";
@@ -12,9 +12,10 @@ import type { Connector, ConnectorContext, LoadTarget } from "../../connectors/c
 import { duckdb } from "../../connectors/duckdb/spec.ts";
 import { toRows } from "../../connectors/lib/rows.ts";
 import type { ColumnChoices } from "../../core/definition-columns.ts";
-import { createObjectSource, type ObjectStore } from "../../connectors/lib/object-source.ts";
+import { createObjectSource } from "../../connectors/lib/object-source.ts";
 import { postgres } from "../../connectors/postgres/spec.ts";
 import { freshPostgresDatabase } from "../fixtures/services.ts";
+import { copiedObjects } from "./copied-objects.ts";
 import { openConnector, testContext, testFolder } from "./kit.ts";
 import { target } from "./load-kit.ts";
 import { batchesOf, expectCode, rowsOf } from "./sql-roles.ts";
@@ -22,18 +23,6 @@ import { batchesOf, expectCode, rowsOf } from "./sql-roles.ts";
 const folder = testFolder("named-rows");
 const tempDir = path.join(folder, "temp");
 await mkdir(tempDir, { recursive: true });
-
-/** Objects as S3 gives them: copies that are the reader's alone. */
-const storeOf = (names: readonly string[]): ObjectStore => ({
-  nameOf: (stream) => stream,
-  list: () => Promise.resolve(names.map((key) => ({ key, tag: "1" }))),
-  async fetch({ key }) {
-    const copy = path.join(tempDir, `copy-${key}`);
-    await copyFile(path.join(folder, key), copy);
-    return { path: copy, [Symbol.asyncDispose]: () => rm(copy, { force: true }) };
-  },
-  patterns: () => Promise.resolve([]),
-});
 
 const write = async (name: string, query: string): Promise<void> => {
   const instance = await DuckDBInstance.create(":memory:");
@@ -61,7 +50,7 @@ const move = async ({ destination }: Connector, names: readonly string[], given:
   if (destination === undefined) throw new Error("it is a destination");
   const { signal } = new AbortController();
   await using load = await destination.openLoad(target(given));
-  const source = createObjectSource(storeOf(names), { signal, tempDir });
+  const source = createObjectSource(copiedObjects(folder, tempDir, names), { signal, tempDir });
   return await moveLoad({
     source: choices === undefined ? source : choosingSource(source, choices),
     load,

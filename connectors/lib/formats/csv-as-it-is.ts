@@ -4,8 +4,7 @@ import { stat } from "node:fs/promises";
 import type { DuckDBConnection } from "@duckdb/node-api";
 import type { Column, ColumnType } from "../../batch.ts";
 import { type CsvDialect, scanCsv } from "./csv-scan.ts";
-import { type CsvFile, hasValueOf, valueOf } from "./csv-spill.ts";
-import { guessTypes } from "./csv-types.ts";
+import { type CsvFile, hasValueOf, IGNORING, valueOf } from "./csv-spill.ts";
 import type { FileBatch, FileRead } from "./engine.ts";
 import { MOST_BYTES, MOST_ROWS } from "./parquet-rows.ts";
 import { linkedFile } from "./shared-file.ts";
@@ -14,19 +13,17 @@ import { linkedFile } from "./shared-file.ts";
 export const wholeCsv = async (
   connection: DuckDBConnection,
   csv: CsvFile,
-  dialect: CsvDialect,
-  read: FileRead,
+  columns: readonly Column[],
+  { dialect, read }: { readonly dialect: CsvDialect; readonly read: FileRead },
 ): Promise<FileBatch | undefined> => {
   if (!read.takesCsv || !read.isCopy || read.skipRows > 0) return undefined;
   const { size } = await stat(read.file);
   if (size > MOST_BYTES) return undefined;
-  const ignoring = csv.reader("ignore_errors = true");
-  const columns = await guessTypes(connection, ignoring, csv);
-  const select = columns?.flatMap(({ type }, place) => valueOf(type, csv.fields[place] ?? "") ?? []);
-  if (columns === undefined || select?.length !== columns.length) return undefined;
+  const select = columns.flatMap(({ type }, place) => valueOf(type, csv.fields[place] ?? "") ?? []);
+  if (select.length !== columns.length) return undefined;
   const rows = await scanCsv(read.file, columns.length, dialect, read.signal);
   if (rows === undefined || rows === 0 || rows > (read.batchRows ?? MOST_ROWS)) return undefined;
-  if (!(await areAllFitting(connection, ignoring, columns, { fields: csv.fields, rows }))) return undefined;
+  if (!(await areAllFitting(connection, csv.reader(IGNORING), columns, { fields: csv.fields, rows }))) return undefined;
   const shared = await linkedFile(read, "csv");
   if (shared === undefined) return undefined;
   await using own = shared;

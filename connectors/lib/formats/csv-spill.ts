@@ -7,7 +7,7 @@ import type { DuckDBConnection } from "@duckdb/node-api";
 import { DownbeatError } from "../../../core/errors.ts";
 import type { Column, ColumnType } from "../../batch.ts";
 import { DISK_FULL } from "../../duckdb/errors.ts";
-import { type CsvFields, guessTypes, inferTypes, isOfKind } from "./csv-types.ts";
+import { type CsvFields, inferTypes, isOfKind } from "./csv-types.ts";
 import { sqlText } from "./engine.ts";
 import { SharedFile } from "./shared-file.ts";
 
@@ -27,16 +27,21 @@ export interface ConvertedCsv {
   readonly parquet?: SharedFile;
 }
 
+/** What the reader does about lines that do not fit while types are looked for: they are no rows. */
+export const IGNORING = "ignore_errors = true";
+
 /** What the error says of a value that is not of its column's type. */
 const MISFIT = "downbeat: misfit";
 
-/** Reads the file once if its beginning tells the types, else twice or three times. */
-export const convertCsv = async (connection: DuckDBConnection, csv: CsvFile): Promise<ConvertedCsv> => {
-  const ignoring = csv.reader("ignore_errors = true");
-  const guessed = await guessTypes(connection, ignoring, csv);
+/** Reads the file once if its types are as its beginning told (`guessed`), else twice or three times. */
+export const convertCsv = async (
+  connection: DuckDBConnection,
+  csv: CsvFile,
+  guessed: readonly Column[] | undefined,
+): Promise<ConvertedCsv> => {
   const quick = guessed === undefined ? undefined : await spill(connection, guessed, csv);
   if (guessed !== undefined && quick !== undefined) return { columns: guessed, parquet: quick };
-  const columns = await inferTypes(connection, ignoring, csv);
+  const columns = await inferTypes(connection, csv.reader(IGNORING), csv);
   const parquet = await spill(connection, columns, csv);
   return { columns, ...(parquet === undefined ? {} : { parquet }) };
 };

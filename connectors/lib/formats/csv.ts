@@ -8,7 +8,8 @@ import { appendValue, checkedJson, misfit, rawText } from "../rows.ts";
 import { wholeCsv } from "./csv-as-it-is.ts";
 import { firstRecord } from "./csv-header.ts";
 import type { CsvDialect } from "./csv-scan.ts";
-import { convertCsv } from "./csv-spill.ts";
+import { convertCsv, IGNORING } from "./csv-spill.ts";
+import { guessTypes } from "./csv-types.ts";
 import { sqlText, withEngine, type FileBatch, type FileRead } from "./engine.ts";
 import { carryRows, nameRows, type ParquetColumns } from "./parquet-rows.ts";
 import type { SharedFile } from "./shared-file.ts";
@@ -38,12 +39,14 @@ export const readCsv = (read: FileRead, options: CsvDialect): AsyncGenerator<Fil
     const names = options.header ? distinctNames(first.fields) : fields.map((_, place) => declared?.[place]?.name ?? `column${place}`);
     const onRagged = `store_rejects = true, rejects_limit = ${MOST_RAGGED + 1}`;
     const csv = { ...read, fields, names, known, reader, onRagged };
-    const whole = declared === undefined && first.emptyLines === 0 ? await wholeCsv(connection, csv, options, read) : undefined;
+    const guessed = declared === undefined ? await guessTypes(connection, reader(IGNORING), csv) : undefined;
+    const whole =
+      guessed !== undefined && first.emptyLines === 0 ? await wholeCsv(connection, csv, guessed, { dialect: options, read }) : undefined;
     if (whole !== undefined) {
       yield whole;
       return;
     }
-    const found = declared === undefined ? await convertCsv(connection, csv) : undefined;
+    const found = declared === undefined ? await convertCsv(connection, csv, guessed) : undefined;
     if (found?.parquet !== undefined) {
       yield* converted(connection, found.parquet, { columns: found.columns, select: fields }, read);
       return;
