@@ -7,9 +7,11 @@ import { DuckDBInstance } from "@duckdb/node-api";
 import { type Connection, createConnection, type RowDataPacket } from "mysql2/promise";
 import pg from "pg";
 import type { RunView } from "../bin/api-client.ts";
+import { waitUntil } from "../bin/services/wait.ts";
 import { formatTable, grouped } from "../bin/table.ts";
 import { CHANGES_OF_A_TURN, createChanger } from "./data/order-changes.ts";
 import { ORDERS_DATABASE, seedOrders } from "./data/orders.ts";
+import { median } from "./lib/pairs.ts";
 import { megabytesOf } from "./lib/process-usage.ts";
 import { startSystems, type Systems } from "./transfer/systems.ts";
 
@@ -50,13 +52,13 @@ const asOfNow = async ({ workerUrl }: Systems): Promise<number | undefined> => {
   return found === null ? undefined : Number(found[1]);
 };
 
-const until = async (what: string, timeoutMs: number, isSo: () => Promise<boolean>): Promise<void> => {
-  const deadline = Date.now() + timeoutMs;
-  while (!(await isSo())) {
-    if (Date.now() > deadline) throw new Error(`${what} has not come within ${timeoutMs / 1_000} s`);
-    await pause(200);
-  }
-};
+const until = (what: string, timeoutMs: number, isSo: () => Promise<boolean>): Promise<void> =>
+  waitUntil(
+    async () => {
+      if (!(await isSo())) throw new Error(`${what} has not come`);
+    },
+    { timeoutMs },
+  );
 
 const follow = async ({ api, folder, mysql, postgres }: Systems): Promise<string> => {
   const { host, port, user, password } = mysql;
@@ -163,7 +165,7 @@ const main = async (systems: Systems): Promise<number> => {
     const first = most(samples.filter(({ changes }) => changes <= FIRST).map(({ megabytes }) => megabytes));
     const later = most(samples.filter(({ changes }) => changes > FIRST).map(({ megabytes }) => megabytes));
     const lags = samples.map(({ lagSeconds }) => lagSeconds);
-    const lag = { median: quantile(lags, 0.5), most_of_them: quantile(lags, 0.99), most: most(lags) };
+    const lag = { median: median(lags), most_of_them: quantile(lags, 0.99), most: most(lags) };
     say(
       formatTable(
         ["into", "changes", "MB at most, first million", "afterwards", "growth", "lag s, median", "99 of 100", "at most"],
