@@ -74,23 +74,21 @@ const measure = async (systems: Systems, connection: string, place: () => Promis
   await deploy(systems, connection);
   await systems.freshWorker();
   await follow(systems, connection);
-  const results = { ours: [] as Measure[], floor: [] as Measure[] };
-  for (let pair = 0; pair < PAIRS; pair += 1) {
-    const start = await place();
-    await change();
-    const checked = async (work: Promise<Measure & { readonly rows: number }>): Promise<Measure> => {
-      const { rows, ...found } = await work;
-      if (rows !== CHANGES) throw new Error(`${connection}: ${rows} of ${CHANGES} changes came`);
-      return found;
-    };
-    const { ours, floor } = await runPairs(
-      1,
-      () => checked(follow(systems, connection)),
-      () => checked(decode(systems, start)),
-    );
-    results.ours.push(...ours);
-    results.floor.push(...floor);
-  }
+  const checked = async (work: Promise<Measure & { readonly rows: number }>): Promise<Measure> => {
+    const { rows, ...found } = await work;
+    if (rows !== CHANGES) throw new Error(`${connection}: ${rows} of ${CHANGES} changes came`);
+    return found;
+  };
+  let start = await place();
+  const results = await runPairs(
+    PAIRS,
+    () => checked(follow(systems, connection)),
+    () => checked(decode(systems, start)),
+    async () => {
+      start = await place();
+      await change();
+    },
+  );
   const [ours, floor] = [secondsOf(results.ours), secondsOf(results.floor)];
   const cpu = (measures: readonly Measure[]): number => median(measures.map(({ cpuSeconds }) => cpuSeconds));
   const perSecond = Math.round(CHANGES / ours.median);

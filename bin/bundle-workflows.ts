@@ -1,16 +1,26 @@
-// Bundles the workflow code in a process of its own: bundling takes 150 MB that a worker would keep. Run as a script it answers with the code on standard output.
+// Bundles the workflow code, once for each state of it, in a process of its own: bundling takes 150 MB that a worker would keep.
+// Run as a script it answers with the code on standard output.
 
 import { execFile } from "node:child_process";
 import path from "node:path";
 import { promisify } from "node:util";
 import type { WorkflowBundle } from "@temporalio/worker";
+import { bundleKey, keptBundle } from "./bundle-cache.ts";
+import { cacheDir } from "./services/cache.ts";
 
+const ROOT = path.resolve(import.meta.dirname, "..");
+/** All of ours that workflow code may import, beside interceptor modules. */
+const SOURCES = ["core", "workflows"];
 const MOST_BYTES = 64 * 1024 * 1024;
 
 export const bundleWorkflows = async (interceptorModules: readonly string[]): Promise<WorkflowBundle> => {
-  const script = path.resolve(import.meta.dirname, "bundle-workflows.ts");
-  const { stdout } = await promisify(execFile)(process.execPath, [script, ...interceptorModules], { maxBuffer: MOST_BYTES });
-  return { code: stdout };
+  const make = async (): Promise<string> => {
+    const script = path.resolve(import.meta.dirname, "bundle-workflows.ts");
+    const { stdout } = await promisify(execFile)(process.execPath, [script, ...interceptorModules], { maxBuffer: MOST_BYTES });
+    return stdout;
+  };
+  const key = await bundleKey(ROOT, SOURCES, interceptorModules);
+  return { code: key === undefined ? await make() : await keptBundle(path.join(cacheDir(), "bundles"), key, make) };
 };
 
 /**

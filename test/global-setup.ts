@@ -1,5 +1,5 @@
 // Starts the real servers once for a run of the integration project, and gives tests their addresses by `inject`.
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import type { TestProject } from "vitest/node";
@@ -47,30 +47,21 @@ const shareWork = (dir: string): void => {
   process.env["GOGC"] ??= "400";
 };
 
-const bundle = async (dir: string): Promise<void> => {
-  const file = path.join(dir, "workflows.js");
-  const { code } = await bundleWorkflows([]);
-  writeFileSync(file, code);
-  process.env["DOWNBEAT_TEST_BUNDLE"] = file;
-};
-
 export const setup = async (project: TestProject): Promise<void> => {
   folder = mkdtempSync(path.join(tmpdir(), "downbeat-services-"));
   process.once("exit", clean);
   shareWork(folder);
   const names = wanted();
-  const dir = folder;
-  // Workflows run on Temporal alone.
-  const bundled = names.includes("temporal") ? bundle(dir) : Promise.resolve();
+  // Workflows run on Temporal alone. What is bundled now is there for all files and all workers that they start.
+  const bundled = names.includes("temporal") ? bundleWorkflows([]) : Promise.resolve();
   bundled.catch(() => undefined);
-  services = await startServices(names, dir, (line) => console.log(`services: ${line}`));
+  services = await startServices(names, folder, (line) => console.log(`services: ${line}`));
   try {
     await bundled;
   } catch (error) {
     await teardown();
     throw error;
   }
-  project.onTestsRerun(() => bundle(dir));
   project.provide("services", services.addresses);
 };
 

@@ -1,4 +1,4 @@
-// Interleaved pairs of ours and floor: medians, spread and the ratio of medians. Single times mean nothing on a shared machine.
+// Interleaved turns of ours, floor and peers: medians, spread and the ratio of medians. Single times mean nothing on a shared machine.
 
 export interface Measure {
   readonly seconds: number;
@@ -10,18 +10,32 @@ export interface PairResult<Each extends Measure = Measure> {
   readonly floor: readonly Each[];
 }
 
-/** Ours and floor take turns, and who begins alternates, so that drift hits both. */
+/** All take turns, and who begins alternates, so that drift hits each of them. `before` makes each turn's work, outside of the time. */
+export const runTurns = async <Each extends Measure>(
+  turns: number,
+  contestants: readonly (() => Promise<Each>)[],
+  before: (turn: number) => Promise<void> = () => Promise.resolve(),
+): Promise<readonly (readonly Each[])[]> => {
+  const measures = contestants.map((): Each[] => []);
+  for (let turn = 0; turn < turns; turn += 1) {
+    await before(turn);
+    const places = [...contestants.keys()];
+    for (const place of turn % 2 === 0 ? places : places.toReversed()) {
+      const measure = await contestants[place]?.();
+      if (measure !== undefined) measures[place]?.push(measure);
+    }
+  }
+  return measures;
+};
+
 export const runPairs = async <Each extends Measure>(
   pairs: number,
   ours: () => Promise<Each>,
   floor: () => Promise<Each>,
+  before?: (pair: number) => Promise<void>,
 ): Promise<PairResult<Each>> => {
-  const result = { ours: [] as Each[], floor: [] as Each[] };
-  for (let pair = 0; pair < pairs; pair += 1) {
-    const steps = [async () => result.ours.push(await ours()), async () => result.floor.push(await floor())];
-    for (const step of pair % 2 === 0 ? steps : steps.toReversed()) await step();
-  }
-  return result;
+  const [ourMeasures = [], floorMeasures = []] = await runTurns(pairs, [ours, floor], before);
+  return { ours: ourMeasures, floor: floorMeasures };
 };
 
 export const median = (values: readonly number[]): number => {

@@ -1,20 +1,15 @@
 // One direction of bench:transfer: how ours and the floor move the rows once, and how the result is looked at.
 
-import { execFile } from "node:child_process";
 import path from "node:path";
-import { promisify } from "node:util";
 import type { RunView } from "../../bin/api-client.ts";
 import type { Json } from "../../core/json.ts";
 import type { Measure } from "../lib/pairs.ts";
 import { cpuSecondsOf } from "../lib/process-usage.ts";
+import { type ProgramMeasure, runProgram } from "../lib/run-program.ts";
 import type { Systems } from "./systems.ts";
 
 /** `small`: a fifth of them, to see whether memory grows with the rows. */
 export type Size = "small" | "large";
-
-export interface FloorMeasure extends Measure {
-  readonly peakMegabytes: number;
-}
 
 export interface TransferSource {
   readonly name: string;
@@ -22,7 +17,7 @@ export interface TransferSource {
   readonly connection: { readonly kind: string; readonly config: Readonly<Record<string, Json>> };
   /** Keys of a transfer's `from`. */
   readonly from: (size: Size) => Readonly<Record<string, Json>>;
-  /** The first argument of its floors' scripts. */
+  /** The first argument of the scripts of floors and peers. */
   readonly floor: (size: Size) => Json;
   /** Figures of the rows, to be compared with the destination's. */
   readonly totals: (size: Size) => Promise<string>;
@@ -32,7 +27,7 @@ export interface TransferDestination {
   readonly name: string;
   /** Makes room for one load; gives its connection. */
   readonly prepare: () => Promise<{ readonly kind: string; readonly config: Readonly<Record<string, Json>> }>;
-  /** Makes room for one load of the floor; gives the further arguments of its script. */
+  /** Makes room for one load of the floor or of a peer; gives the further arguments of its script. */
   readonly prepareFloor: () => Promise<readonly string[]>;
   /** Of what ours has written last. */
   readonly totals: () => Promise<string>;
@@ -43,8 +38,6 @@ export interface Direction {
   readonly destination: TransferDestination;
   /** In bench/floor. */
   readonly floorScript: string;
-  /** How many times as long as the floor it may take. */
-  readonly allowedRatio: number;
 }
 
 /** Exact on all systems: counts and sums of integers and decimals. */
@@ -96,11 +89,14 @@ export const moveOurs = async (systems: Systems, { source, destination }: Direct
   return measure;
 };
 
-export const moveFloor = async ({ source, destination, floorScript }: Direction, size: Size): Promise<FloorMeasure> => {
-  const file = path.resolve(import.meta.dirname, "../floor", floorScript);
-  const args = [JSON.stringify(source.floor(size)), ...(await destination.prepareFloor())];
-  const { stdout } = await promisify(execFile)(process.execPath, [file, ...args]);
-  const measure = JSON.parse(stdout) as FloorMeasure & { readonly rows: number };
-  if (measure.rows !== source.rows[size]) throw new Error(`${floorScript} moved ${measure.rows} of ${source.rows[size]} rows`);
-  return measure;
-};
+export const moveFloor = (direction: Direction, size: Size): Promise<ProgramMeasure> =>
+  moveByProgram(process.execPath, path.resolve(import.meta.dirname, "../floor", direction.floorScript), direction, size);
+
+/** By a program that takes what the floors' scripts take. */
+export const moveByProgram = async (
+  program: string,
+  script: string,
+  { source, destination }: Direction,
+  size: Size,
+): Promise<ProgramMeasure> =>
+  runProgram(program, [script, JSON.stringify(source.floor(size)), ...(await destination.prepareFloor())], source.rows[size]);

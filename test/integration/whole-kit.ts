@@ -19,6 +19,7 @@ import { DATA_CONVERTER } from "../../api/payload-codec.ts";
 import { temporalClient } from "../../api/orchestrator-client.ts";
 import { runInput } from "../../api/run-input.ts";
 import { poolOwners } from "../../bin/pool-owners.ts";
+import { bundleWorkflows } from "../../bin/bundle-workflows.ts";
 import { createLastReports } from "../../bin/last-reports.ts";
 import { createProgress } from "../../bin/progress.ts";
 import { waitUntil } from "../../bin/services/wait.ts";
@@ -32,7 +33,7 @@ import type { Json } from "../../core/json.ts";
 import { openStore, type Store } from "../../store/open-store.ts";
 import { freshName, temporalServer } from "../fixtures/services.ts";
 import { freshStore, STORE_KEY } from "../fixtures/store.ts";
-import { sharedBundle, silentLog } from "../workflow/engine.ts";
+import { silentLog } from "../workflow/engine.ts";
 import { until } from "../workflow/kit.ts";
 
 export interface WholeKit {
@@ -201,7 +202,7 @@ export const startWhole = async (recordedAt?: string): Promise<WholeKit> => {
     worker: "the test",
   });
   const progress = createProgress(store.runs, silentLog);
-  const workflowBundle = await sharedBundle();
+  const workflowBundle = await bundleWorkflows([]);
   const worker = await withoutPromiseStacks(() =>
     Worker.create({
       connection: native,

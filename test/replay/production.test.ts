@@ -10,7 +10,7 @@ import * as workflows from "../../workflows/index.ts";
 import { INSPECT_WORKFLOW, RUN_WORKFLOW } from "../../workflows/messages.ts";
 import { planOf } from "../core/runs.ts";
 import { freshName, temporalServer } from "../fixtures/services.ts";
-import { bundleRun } from "../workflow/engine.ts";
+import { bundleFile } from "../workflow/engine.ts";
 import { isAt, until, useEngine } from "../workflow/kit.ts";
 
 const engine = useEngine();
@@ -75,7 +75,7 @@ describe("npm run replay", () => {
       connection: engine().native,
       taskQueue: queue,
       dataConverter: DATA_CONVERTER,
-      workflowBundle: await bundleRun(path.join(import.meta.dirname, "wrong-workflows.ts")),
+      workflowBundle: await bundleFile(path.join(import.meta.dirname, "wrong-workflows.ts")),
       activities: engine().activities,
     });
     const ended = await worker.runUntil(async () => {

@@ -5,7 +5,7 @@ import { Worker, type WorkflowBundle } from "@temporalio/worker";
 import { afterAll, describe, expect, it } from "vitest";
 import { DATA_CONVERTER } from "../../api/payload-codec.ts";
 import { kafkaBrokers, temporalServer } from "../fixtures/services.ts";
-import { bundleRun } from "../workflow/engine.ts";
+import { bundleFile } from "../workflow/engine.ts";
 import { useEngine } from "../workflow/kit.ts";
 import { type RecordedHistory, recordedHistories, replayable } from "./histories.ts";
 import { openEngineOptions, RECORDED } from "./plans.ts";
@@ -60,7 +60,7 @@ describe("the replay gate", () => {
       ]),
     );
     expect(await replay(engine().bundle, histories)).toEqual(Object.fromEntries(names.map((name) => [name, undefined])));
-    const wrong = await replay(await bundleRun(path.join(import.meta.dirname, "wrong-workflows.ts")), histories);
+    const wrong = await replay(await bundleFile(path.join(import.meta.dirname, "wrong-workflows.ts")), histories);
     for (const name of names) expect(wrong[name], name).toBeInstanceOf(DeterminismViolationError);
   }, 600_000);
 

@@ -1,8 +1,6 @@
 // A worker on a real server: the product's workflows, verbs whose behaviour each run is given, reports kept in memory.
 
 import { randomBytes } from "node:crypto";
-import { readFile } from "node:fs/promises";
-import path from "node:path";
 import { type Client, Connection, WorkflowFailedError, type WorkflowHandle } from "@temporalio/client";
 import {
   bundleWorkflowCode,
@@ -23,7 +21,7 @@ import { toFailure } from "../../activities/failure.ts";
 import { runVerb, type VerbContext } from "../../activities/run-verb.ts";
 import { DATA_CONVERTER } from "../../api/payload-codec.ts";
 import { temporalClient } from "../../api/orchestrator-client.ts";
-import { PRELOADED } from "../../bin/bundle-workflows.ts";
+import { bundleWorkflows, PRELOADED } from "../../bin/bundle-workflows.ts";
 import { createLastReports } from "../../bin/last-reports.ts";
 import { poolOwners } from "../../bin/pool-owners.ts";
 import { registerSearchAttributes } from "../../bin/temporal.ts";
@@ -51,20 +49,13 @@ Runtime.install({
   telemetryOptions: { logging: { forward: {}, filter: { core: "ERROR", other: "ERROR" } } },
 });
 
-export const workflowsPath = path.resolve(import.meta.dirname, "../../workflows/index.ts");
-
-export const bundleRun = (file = workflowsPath): Promise<WorkflowBundle> =>
+/** Of other workflows than the product's. */
+export const bundleFile = (workflowsPath: string): Promise<WorkflowBundle> =>
   bundleWorkflowCode({
-    workflowsPath: file,
+    workflowsPath,
     preloadModules: [...PRELOADED],
     logger: { ...silentLog, trace: silent, error: console.error, log: silent },
   });
-
-/** The product's workflows. A run of the tests has bundled them once for all files: each time takes five seconds of a processor. */
-export const sharedBundle = async (): Promise<WorkflowBundle> => {
-  const file = process.env["DOWNBEAT_TEST_BUNDLE"];
-  return file === undefined ? bundleRun() : { code: await readFile(file, "utf8") };
-};
 
 export interface Outcome {
   readonly outcome: "succeeded" | "failed" | "cancelled";
@@ -266,7 +257,7 @@ export const startEngine = async (address: string, options: EngineOptions = {}):
   await registerSearchAttributes(connection, "default");
   const client = temporalClient({ connection, identity: IDENTITY });
   const native = await NativeConnection.connect({ address });
-  const bundle = await sharedBundle();
+  const bundle = await bundleWorkflows([]);
   const sinks = sinksOf(
     runs,
     createLastReports({ record: activities.recordRun, connection, namespace: "default", taskQueue: queue, log: silentLog }),
