@@ -12,13 +12,14 @@ export interface Peer {
 }
 
 const DLT = [
-  "dlt[duckdb,filesystem,postgres,s3,sql_database]==1.31.0",
+  "dlt[duckdb,filesystem,parquet,postgres,s3,sql_database]==1.31.0",
   "confluent-kafka==2.12.1",
   "connectorx==0.4.6",
   "duckdb==1.5.5",
   "pandas==3.1.1",
   "pyarrow==26.0.1",
   "pymysql==1.1.2",
+  "sqlalchemy==2.1.9",
 ];
 
 /** The Python that has dlt, and the script for it. Throws when Python or its package registry cannot be had. */
