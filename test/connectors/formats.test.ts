@@ -194,6 +194,17 @@ describe("CSV", () => {
     expect((await read("x.csv", text, { known: before })).types).toEqual({ a: "float64", b: "string", c: "bool", d: "string" });
   });
 
+  it("values that earlier files' types do not hold widen them, missing ones do not", async () => {
+    const before = [known("a", "int64"), known("b", "int64"), known("c", "bool"), known("d", "int64")];
+    const text = 'a,b,c,d\n1,1,true,""\n2,2.5,no,\n';
+    const { rows, types } = await read("x.csv", text, { known: before });
+    expect(types).toEqual({ a: "int64", b: "float64", c: "string", d: "int64" });
+    expect(rows).toEqual([
+      { a: 1, b: 1, c: "true", d: null },
+      { a: 2, b: 2.5, c: "no", d: null },
+    ]);
+  });
+
   it.each(["", "\n\n"])("an empty file (%j) has no rows, and the columns that are known", async (text) => {
     expect(await read("x.csv", text, { known: [known("id", "int64")] })).toMatchObject({ rows: [], types: { id: "int64" } });
   });

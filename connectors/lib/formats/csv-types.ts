@@ -88,7 +88,9 @@ const masksOf = async (connection: DuckDBConnection, reader: string, fields: rea
 const columnsOf = (masks: readonly number[], { names, known }: CsvFields): readonly Column[] =>
   names.map((name, place) => {
     const before = known.find((column) => column.name === name)?.type;
-    const found = typeOf(masks[place] ?? 0);
+    const mask = masks[place] ?? 0;
+    // Empty texts alone stand for missing values where a type is known.
+    const found = before !== undefined && mask === EMPTY ? undefined : typeOf(mask);
     const type = before === undefined ? (found ?? STRING) : found === undefined ? before : commonType(before, found);
     return { name, type, nullable: true };
   });
@@ -98,10 +100,15 @@ export const inferTypes = async (connection: DuckDBConnection, reader: string, c
   columnsOf(await masksOf(connection, reader, csv.fields), csv);
 
 /**
- * From the file's beginning alone. The types are those of the whole file where each further value is of its column's type or missing. Undefined: the
- * beginning does not tell that much.
+ * From earlier files, else from the file's beginning alone. The types are those of the whole file where each further value is of its column's type or missing.
+ * Undefined: neither tells that much.
  */
 export const guessTypes = async (connection: DuckDBConnection, reader: string, csv: CsvFields): Promise<readonly Column[] | undefined> => {
+  const { names, known } = csv;
+  // Later files of a stream are mostly like those before, and looking at a small one takes longer than converting it.
+  const before = names.map((name) => known.find((column) => column.name === name)?.type);
+  const types = before.filter((type) => type !== undefined);
+  if (types.length === names.length) return types.map((type, place) => ({ name: names[place] ?? "", type, nullable: true }));
   const masks = await masksOf(connection, `(select * from ${reader} limit ${BEGINNING})`, csv.fields);
   return masks.every((mask) => mask !== 0 && mask !== EMPTY) ? columnsOf(masks, csv) : undefined;
 };
