@@ -21,11 +21,7 @@ const readIfThere = (file: string): Promise<Buffer | undefined> =>
  * Changes with all that the bundle is made of: the sources in the folders, the further modules, the installed packages. Undefined where nothing tells
  * the packages' versions, as in a package that is installed in another project.
  */
-export const bundleKey = async (
-  root: string,
-  folders: readonly string[],
-  modules: readonly string[],
-): Promise<string | undefined> => {
+export const bundleKey = async (root: string, folders: readonly string[], modules: readonly string[]): Promise<string | undefined> => {
   const locks = await Promise.all(LOCKS.map((lock) => readIfThere(path.join(root, lock))));
   const lock = locks.find((content) => content !== undefined);
   if (lock === undefined) return undefined;

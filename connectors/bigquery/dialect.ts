@@ -98,6 +98,9 @@ export const bigqueryDialect = ({
   deleteMatching: (relation, other, condition) =>
     `delete from ${relation} as t where exists (select 1 from ${other} as s where ${condition("t")})`,
   assign: (expression) => expression,
+  // Whole numbers that a double would round are not asked for.
   alterType: (relation, { name, sqlType: before }, sqlType) =>
-    isWider(before, sqlType) ? `alter table ${relation} alter column ${quoteIdentifier(name)} set data type ${sqlType}` : undefined,
+    isWider(before, sqlType) || (before === "INT64" && sqlType === "FLOAT64")
+      ? `alter table ${relation} alter column ${quoteIdentifier(name)} set data type ${sqlType}`
+      : undefined,
 });

@@ -128,6 +128,7 @@ export const evolveCases = (kit: DestinationKit): readonly ContractCase[] => {
   const widening: readonly (readonly [Column["type"], unknown, Column["type"], unknown, readonly [Json, Json]])[] = [
     [{ kind: "int32" }, 7, { kind: "int64" }, "9007199254740993", [7, "9007199254740993"]],
     [{ kind: "int64" }, 7, { kind: "decimal", precision: 12, scale: 2 }, "1.25", ["7.00", "1.25"]],
+    [{ kind: "int64" }, 7, { kind: "float64" }, 0.5, [7, 0.5]],
     [{ kind: "float32" }, 0.5, { kind: "float64" }, 0.1, [0.5, 0.1]],
     [{ kind: "int32" }, 7, { kind: "string" }, "seven", ["7", "seven"]],
     [{ kind: "decimal", precision: 5, scale: 2 }, "1.25", { kind: "decimal", precision: 12, scale: 4 }, "1.0001", ["1.2500", "1.0001"]],
@@ -147,6 +148,49 @@ export const evolveCases = (kit: DestinationKit): readonly ContractCase[] => {
       deepStrictEqual(
         rows.map((row) => row["v"]),
         [...read, read[0]],
+      );
+    });
+  }
+
+  const V = (kind: "int64" | "float64"): Column => ({ name: "v", type: { kind }, nullable: true });
+  const LARGE = "9007199254740993";
+
+  add("a whole number that a floating-point column would round is refused, and so is making one of it", async () => {
+    const [whole, fractions] = [flow(), flow()];
+    await move(target(whole), [{ id: 1, v: LARGE }], 2, [ID, V("int64")]);
+    await rejects(
+      move(target(whole, { origin: "run-2" }), [{ id: 2, v: 0.5 }], 2, [ID, V("float64")]),
+      hasCode("DESTINATION_SCHEMA_MISMATCH", '"v"'),
+    );
+    await move(target(fractions), [{ id: 1, v: 0.5 }], 2, [ID, V("float64")]);
+    const rows = [
+      { id: 2, v: 2 },
+      { id: 3, v: LARGE },
+    ];
+    await rejects(
+      move(target(fractions, { origin: "run-2" }), rows, 2, [ID, V("int64")]),
+      hasCode("DESTINATION_SCHEMA_MISMATCH", '"v"', "9007199254740992"),
+    );
+    await expectIds(whole.table, 1);
+    await expectIds(fractions.table, 1);
+  });
+
+  for (const mode of kit.suite.modes) {
+    add(`${mode} puts whole numbers into a column of fractions, up to the largest that it holds`, async () => {
+      const into = flow();
+      const key = mode === "merge" ? { keyColumns: ["id"] } : {};
+      await move(target(into, { mode, ...key }), [{ id: 1, v: 0.5 }], 2, [ID, V("float64")]);
+      const rows = [
+        { id: 2, v: "9007199254740992" },
+        { id: 3, v: "-9007199254740992" },
+        { id: 4, v: null },
+        { id: 5, v: 5 },
+      ];
+      await move(target(into, { mode, ...key, origin: "run-2", schema: "freeze" }), rows, 2, [ID, V("int64")]);
+      const read = await rowsIn(into.table);
+      deepStrictEqual(
+        read.filter(({ id }) => Number(id) > 1).map(({ v }) => (v === null ? null : Number(v))),
+        [9_007_199_254_740_992, -9_007_199_254_740_992, null, 5],
       );
     });
   }

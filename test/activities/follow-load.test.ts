@@ -104,8 +104,8 @@ describe("a load that follows", () => {
     const between = setUp([[batchOf(3, 1)], [batchOf(1, 2)]], { roundOverAfter: 1 });
     expect(await between.move()).toMatchObject({ rows: 3, position: 1, isOpen: true });
     expect(between.calls.at(-1)).toBe("commit 1");
-    const within = setUp([[batchOf(200_000, 1), batchOf(5, 2)]], { roundOverAfter: 1 });
-    expect(await within.move()).toMatchObject({ rows: 200_000, position: 1, isOpen: true });
+    const within = setUp([[batchOf(500_000, 1), batchOf(5, 2)]], { roundOverAfter: 1 });
+    expect(await within.move()).toMatchObject({ rows: 500_000, position: 1, isOpen: true });
     expect(within.calls.filter((call) => call.startsWith("commit") || call === "finish")).toEqual(["commit 1"]);
   });
 

@@ -70,8 +70,8 @@ const setUp = (batches: readonly (Batch | Error)[], resume: ResumePoint = FRESH)
 
 describe("a load", () => {
   it("commits at the first resumable place after a chunk's rows, and at the end", async () => {
-    const { calls, move } = setUp([batchOf(150_000, 1), batchOf(150_000, null), batchOf(10, 3), batchOf(5, 4)]);
-    expect(await move()).toMatchObject({ rows: 300_015, chunks: 2, position: 4 });
+    const { calls, move } = setUp([batchOf(300_000, 1), batchOf(300_000, null), batchOf(10, 3), batchOf(5, 4)]);
+    expect(await move()).toMatchObject({ rows: 600_015, chunks: 2, position: 4 });
     expect(calls.filter((call) => !call.startsWith("write"))).toEqual([
       "begin upper",
       "read from null to upper",

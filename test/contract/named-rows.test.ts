@@ -61,7 +61,7 @@ const move = async ({ destination }: Connector, names: readonly string[], given:
   });
 };
 
-const MANY = 400_000;
+const MANY = 520_000;
 
 describe.each([
   ["csv", "duckdb"],
@@ -79,7 +79,7 @@ describe.each([
     expect(figures).toMatchObject({ rows: MANY + 10, deadLetters: 0 });
     expect(figures.chunks).toBe(2);
     const query = "select count(*) as n, count(distinct id) as ids, max(name) as name, sum(half) as half from t";
-    expect(await rowsOf(warehouse.sql!.query(query))).toEqual([{ n: MANY + 10, ids: MANY + 10, name: "name 99999", half: 2_000_022.5 }]);
+    expect(await rowsOf(warehouse.sql!.query(query))).toEqual([{ n: MANY + 10, ids: MANY + 10, name: "name 99999", half: 2_600_022.5 }]);
     expect(await readdir(tempDir)).toEqual([]);
     expect(await readdir(ownFolder)).toEqual([]);
   });
@@ -107,6 +107,23 @@ describe.each([
       "id int64",
     ]);
     expect(toRows(batch!)).toEqual([{ part: 1, name: null, day: null, id: 2 }]);
+  });
+
+  it("takes whole numbers beside fractions, whichever come first, and refuses one that would be rounded", async () => {
+    await write(`n-whole.${format}`, "select i as id, i as v from range(3) t(i)");
+    await write(`n-half.${format}`, "select 3 + i as id, i + cast(0.5 as double) as v from range(3) t(i)");
+    await write(`n-large.${format}`, "select 6::bigint as id, 9007199254740993 as v");
+    for (const order of [
+      ["whole", "half"],
+      ["half", "whole"],
+    ]) {
+      await using warehouse = await openWarehouse();
+      for (const name of order) await move(warehouse, [`n-${name}.${format}`], { origin: name });
+      const found = (): Promise<unknown> => rowsOf(warehouse.sql!.query("select count(*) as n, sum(v) as total from t"));
+      expect(await found()).toEqual([{ n: 6, total: 7.5 }]);
+      await expectCode(move(warehouse, [`n-large.${format}`], { origin: "large" }), "DESTINATION_SCHEMA_MISMATCH", '"v"');
+      expect(await found()).toEqual([{ n: 6, total: 7.5 }]);
+    }
   });
 
   it("replaces, and what the table held before is gone", async () => {

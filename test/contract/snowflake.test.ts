@@ -72,6 +72,7 @@ runCases(
       reason: "Snowflake gives a column more digits or characters, and no other type",
       tests: [
         "evolve widens int64 to decimal and takes the narrow type afterwards",
+        "evolve widens int64 to float64 and takes the narrow type afterwards",
         "evolve widens int32 to string and takes the narrow type afterwards",
         "evolve widens decimal to decimal and takes the narrow type afterwards",
       ],

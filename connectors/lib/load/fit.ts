@@ -53,3 +53,7 @@ export const widened = (have: ColumnType, want: ColumnType): ColumnType | undefi
   if (kinds.has("float32") && kinds.has("int32")) return { kind: "float64" };
   return undefined;
 };
+
+/** Of fractions beside whole numbers: no type holds all of both, and this one holds all but the whole numbers that it would round. */
+export const roundingDouble = (have: ColumnType, want: ColumnType): ColumnType | undefined =>
+  have.kind === "int64" && (want.kind === "float32" || want.kind === "float64") ? { kind: "float64" } : undefined;

@@ -11,6 +11,7 @@ import { refuseChanges, refuseKeyless } from "./refusals.ts";
 import type { InsertColumn, LoadSession, TableColumn, TableName } from "./session.ts";
 import { Staging } from "./staging.ts";
 import { defineShape, evolve, policyOf, shapeTable, type Shape, type ShapeRequest } from "./table-shape.ts";
+import { withWholeDoubles } from "./whole-doubles.ts";
 
 export const openSqlLoad = async (session: LoadSession, target: LoadTarget): Promise<Load> => {
   try {
@@ -37,6 +38,8 @@ class SqlLoad implements Load {
   #position: Position | null;
   #shape: { readonly schema: Schema; readonly hasDeletes: boolean; readonly shape: Shape } | undefined;
   #tableColumns: readonly TableColumn[] | undefined;
+  /** Columns of floating-point numbers where rows go, by their folded names. */
+  #doubles: Set<string> | undefined;
   #chunk = { rows: 0, bytes: 0, deadLetters: 0 };
   /** Where the last batch of the open chunk ends; null = not a place where a chunk may end. */
   #place: Position | null = null;
@@ -124,7 +127,8 @@ class SqlLoad implements Load {
     return this.#unlessOvertaken(() => this.#write(batch));
   }
 
-  async #write(batch: Batch): Promise<void> {
+  async #write(given: Batch): Promise<void> {
+    const batch = await this.#withWholeDoubles(given);
     const insert = this.#isShapeless(batch) ? [] : (await this.#prepare(batch.schema, batch.deleted !== undefined)).insert;
     if (batch.rows > 0) {
       await this.#startTransaction();
@@ -138,6 +142,24 @@ class SqlLoad implements Load {
     this.#chunk.bytes += batch.bytes;
     this.#chunk.deadLetters += batch.rejects?.length ?? 0;
     if (this.#letters.areMany) await this.#writeLetters();
+  }
+
+  /** A column that has fractions takes whole numbers, too: those of a stream in which none has a fraction today. */
+  async #withWholeDoubles(batch: Batch): Promise<Batch> {
+    if (batch.schema.columns.every(({ type }) => type.kind !== "int64")) return batch;
+    this.#doubles ??= await this.#describeDoubles();
+    const doubles = this.#doubles;
+    return withWholeDoubles(batch, (name) => doubles.has(this.#session.dialect.fold(name)), this.#target.table);
+  }
+
+  async #describeDoubles(): Promise<Set<string>> {
+    const doubles = new Set<string>();
+    for (const place of new Set([this.#table, this.#into])) this.#addDoubles(doubles, (await this.#session.describe(place)) ?? []);
+    return doubles;
+  }
+
+  #addDoubles(doubles: Set<string>, columns: readonly TableColumn[]): void {
+    for (const { name, type } of columns) if (type?.kind === "float64") doubles.add(this.#session.dialect.fold(name));
   }
 
   /** Without rows, dead letters of which none can be read and messages whose columns show in them alone say nothing of columns. */
@@ -191,6 +213,7 @@ class SqlLoad implements Load {
       });
     }
     this.#tableColumns = shape.columns;
+    if (this.#doubles !== undefined) this.#addDoubles(this.#doubles, shape.columns);
     return { ...shape, insert: shape.insert.map((column) => ({ ...column, index: accepted.places[column.index]! })) };
   }
 

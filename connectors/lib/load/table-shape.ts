@@ -3,10 +3,11 @@
 import type { Column, ColumnType, Schema } from "../../batch.ts";
 import type { LoadTarget, SchemaChange, SchemaPolicy } from "../../connector.ts";
 import { DownbeatError } from "../../../core/errors.ts";
-import { holds, widened } from "./fit.ts";
+import { holds, roundingDouble, widened } from "./fit.ts";
 import { typeName } from "../rows.ts";
 import { quoteIdentifier } from "./names.ts";
 import type { Definition, Dialect, InsertColumn, LoadSession, TableColumn } from "./session.ts";
+import { isRounded, refuseRounding } from "./whole-doubles.ts";
 
 export interface Shape {
   /** The batch's columns that go in, each with the type that its table column has once `statements` have run. */
@@ -42,7 +43,11 @@ export const policyOf = ({ schema, columnSchema = {} }: LoadTarget, { fold }: Di
 };
 
 export const defineShape = async (session: LoadSession, { statements }: Shape): Promise<void> => {
-  for (const statement of statements) await (typeof statement === "string" ? session.run(statement) : statement(session));
+  for (const statement of statements) await define(session, statement);
+};
+
+const define = async (session: LoadSession, statement: Definition): Promise<void> => {
+  await (typeof statement === "string" ? session.run(statement) : statement(session));
 };
 
 export const shapeTable = (request: ShapeRequest): Shape => {
@@ -148,12 +153,26 @@ const takes = (dialect: Dialect, { type: have, sqlType }: TableColumn, want: Col
     ? want.kind === "string" && dialect.takesText(sqlType)
     : holds(have, want) || (dialect.heldAs !== undefined && holds(have, dialect.heldAs(want)));
 
-const present = ({ dialect, relation, table, policy }: ShapeRequest, found: TableColumn, { type }: Column): Fitted => {
+/** A column of whole numbers becomes one of floating-point numbers as long as it holds none that would be rounded. */
+const unlessRounded =
+  ({ relation, table }: ShapeRequest, { name }: TableColumn, alter: Definition): Definition =>
+  async (session) => {
+    const { rows } = await session.run(`select count(*) as n from ${relation} where ${isRounded(quoteIdentifier(name))}`);
+    if (Number(rows[0]?.["n"]) > 0) throw refuseRounding(table, name);
+    await define(session, alter);
+  };
+
+const present = (request: ShapeRequest, found: TableColumn, { type }: Column): Fitted => {
+  const { dialect, relation, table, policy } = request;
   if (takes(dialect, found, type)) return { column: found };
   const mayEvolve = policy(found.name) === "evolve";
-  const wider = found.type === undefined || !mayEvolve ? undefined : widened(found.type, dialect.heldAs?.(type) ?? type);
+  const have = mayEvolve ? found.type : undefined;
+  const want = dialect.heldAs?.(type) ?? type;
+  const exact = have === undefined ? undefined : widened(have, want);
+  const wider = exact ?? (have === undefined ? undefined : roundingDouble(have, want));
   const sqlType = wider === undefined ? undefined : dialect.sqlType(wider, found.name);
-  const statement = sqlType === undefined ? undefined : dialect.alterType(relation, found, sqlType);
+  const alter = sqlType === undefined ? undefined : dialect.alterType(relation, found, sqlType);
+  const statement = alter === undefined || exact !== undefined ? alter : unlessRounded(request, found, alter);
   if (wider === undefined || sqlType === undefined || statement === undefined) {
     const hint = mayEvolve
       ? "declare its type from the start (from.columns, where the source takes them), cast it (columns.cast, or in a query), or change the table"
