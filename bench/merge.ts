@@ -36,7 +36,7 @@ interface Contestant {
 
 /** Their cursor values lie behind all of the rounds before. Answers the condition that they fulfil. */
 const changeRows = async (mysql: Connection, round: number): Promise<string> => {
-  const start = `timestamp '2030-01-01' + interval ${round} day`;
+  const start = `timestamp '2030-01-01 00:00:00' + interval ${round} day`;
   const every = ROWS / CHANGED;
   await mysql.query(
     `update orders set amount = amount + 1, updated_at = ${start} + interval id microsecond where id % ${every} = ${round % every}`,
