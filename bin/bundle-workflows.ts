@@ -19,7 +19,8 @@ export const bundleWorkflows = async (interceptorModules: readonly string[]): Pr
     const { stdout } = await promisify(execFile)(process.execPath, [script, ...interceptorModules], { maxBuffer: MOST_BYTES });
     return stdout;
   };
-  const key = await bundleKey(ROOT, SOURCES, interceptorModules);
+  // How it is bundled stands in this file.
+  const key = await bundleKey(ROOT, SOURCES, [path.resolve(import.meta.dirname, "bundle-workflows.ts"), ...interceptorModules]);
   return { code: key === undefined ? await make() : await keptBundle(path.join(cacheDir(), "bundles"), key, make) };
 };
 

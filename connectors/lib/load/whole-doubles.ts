@@ -34,7 +34,7 @@ export const withWholeDoubles = async (batch: Batch, isDouble: (column: string) 
     return { ...batch, schema, parquet: { ...parquet, select: castOf(parquet, places) } };
   }
   if (csv !== undefined) {
-    await refuseRoundedRows(`${csv.relation} where true`, { rows: csv, places, nameOf, table });
+    await refuseRoundedRows(csv.relation, { rows: csv, places, nameOf, table });
     return { ...batch, schema, csv: { ...csv, select: castOf(csv, places) } };
   }
   const columns = batch.columns.map((vector, place) => {
@@ -58,7 +58,6 @@ interface NamedRows {
   readonly table: string;
 }
 
-/** `relation` ends with a condition. */
 const refuseRoundedRows = async (relation: string, { rows: { select, release }, places, nameOf, table }: NamedRows): Promise<void> => {
   const { DuckDBInstance } = await import("@duckdb/node-api");
   const instance = await DuckDBInstance.create(":memory:", { threads: "1", memory_limit: "200MB", autoinstall_known_extensions: "false" });
